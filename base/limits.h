@@ -1,0 +1,40 @@
+#pragma once
+// Everything has a limit. They stand here, each with its reason, so that a reader can weigh them together.
+#include <chrono>
+#include <cstdint>
+
+namespace udon::limits {
+
+using namespace std::chrono_literals;
+
+// A REST body: a conf or a bulk edit; more is a mistake or an attack. The socket of tries uses the same.
+inline constexpr int64_t http_body_bytes_max = 10 << 20;
+// An XCom value is a small fact that tasks hand on (counts, paths), kept in the database; data goes to files.
+inline constexpr int64_t xcom_bytes_max = 1 << 20;
+// A result file of a try: its XComs and its certificate.
+inline constexpr int64_t result_bytes_max = 8 << 20;
+// A try's log: past it, lines are dropped and counted, and the end is still written.
+inline constexpr int64_t log_bytes_max = 64 << 20;
+// One line of a log: longer ones are cut in the file and marked.
+inline constexpr int64_t log_line_bytes_max = 1 << 20;
+// What one turn of the loop moves, so that commands and reports never wait long behind a huge fan-out.
+inline constexpr int moves_per_turn_max = 5'000;
+// Mapped task instances of one task.
+inline constexpr int map_length_max = 100'000;
+// A DAG file, and how deep its values nest: yaml-cpp recurses.
+inline constexpr int64_t dag_file_bytes_max = 4 << 20;
+inline constexpr int value_depth_max = 100;
+// Output of one template, and the steps that rendering may take: a template is data, it must end.
+inline constexpr int64_t template_output_bytes_max = 4 << 20;
+inline constexpr int template_steps_max = 1'000'000;
+// Ids become file names, URL parts and column values.
+inline constexpr int id_bytes_max = 250;
+// Between SIGTERM and SIGKILL when a try is ended.
+inline constexpr auto kill_grace = 5s;
+// Rows that one page of a list holds at most; Airflow's maximum_page_limit.
+inline constexpr int page_rows_max = 100;
+inline constexpr int page_rows_default = 50;
+// Commands waiting for the loop; past it a caller is told to come back.
+inline constexpr int inbox_commands_max = 10'000;
+
+}  // namespace udon::limits

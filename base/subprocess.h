@@ -1,0 +1,58 @@
+#pragma once
+// Starting children and knowing them again. posix_spawn, never fork: the callers have threads. A child inherits
+// descriptors 0-2 and nothing else, gets its own session, and default signal handling.
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace udon {
+
+// Identity, because a pid alone is reused: the same three mean the same process, also after a restart of ours.
+struct ProcessIdentity {
+  std::string boot_id;      // /proc/sys/kernel/random/boot_id
+  pid_t pid = 0;
+  uint64_t start_time = 0;  // field 22 of /proc/<pid>/stat: clock ticks after boot
+  bool operator==(const ProcessIdentity&) const = default;
+};
+
+std::string current_boot_id();
+Result<ProcessIdentity> identity_of(pid_t pid);     // not_found if there is none, or it is a zombie
+bool is_alive(const ProcessIdentity& identity);     // zombies are dead
+
+struct SpawnRequest {
+  std::vector<std::string> argv;         // argv[0] is a path, or a name looked up in PATH
+  std::vector<std::string> environment;  // "KEY=value", the whole of it
+  Path working_directory;                // empty: ours
+  int stdin_fd = -1;                     // -1: /dev/null
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+};
+Result<pid_t> spawn(const SpawnRequest& request);
+
+struct ExitStatus {
+  int exit_code = 0;  // meaningful if signal == 0
+  int signal = 0;
+  bool succeeded() const { return signal == 0 && exit_code == 0; }
+};
+// "exit code 3", "killed by signal 9 (SIGKILL)".
+std::string describe(const ExitStatus& status);
+Result<ExitStatus> wait_child(pid_t pid);  // blocks; our own child only
+
+// Runs to the end and collects what it printed; for set-up and tests, not for tries. Output over bytes_max is an error.
+struct CommandOutput {
+  ExitStatus status;
+  std::string standard_output;
+  std::string standard_error;
+};
+Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::milliseconds timeout,
+                                  int64_t bytes_max = 16 << 20);
+
+std::vector<std::string> current_environment();
+
+}  // namespace udon
