@@ -1,0 +1,56 @@
+#pragma once
+// The DAG files of a folder as DAGs, kept up to date. A broken file keeps its last good DAGs and shows its diagnostics;
+// an unchanged one costs a stat.
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "dagfile/diagnostic.h"
+#include "model/dag.h"
+#include "plugins/spec/spec.h"
+
+namespace udon {
+
+struct CatalogSnapshot {
+  uint64_t generation = 0;                       // larger whenever anything differs
+  std::map<std::string, DagPtr, std::less<>> dags;
+  std::vector<Diagnostic> diagnostics;           // of all files, errors and warnings, by file and line
+  int files = 0;
+};
+using CatalogPtr = std::shared_ptr<const CatalogSnapshot>;
+
+// What a check of names needs and a file alone cannot tell; absent: "not checked" as a warning by `dags check`.
+struct KnownNames {
+  std::optional<std::vector<std::string>> pools;
+  std::optional<std::vector<std::string>> connections;
+};
+
+class Catalog {
+ public:
+  // `folder` and `operators` must outlive it. Not thread-safe but for current().
+  Catalog(Path folder, const OperatorCatalog& operators);
+  ~Catalog();
+  // Looks at the folder (**.yaml, **.yml, and the files that they include) and loads what changed. The same pointer as
+  // before if nothing did. A folder that is missing is an empty catalog with one diagnostic.
+  CatalogPtr refresh();
+  CatalogPtr current() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// One file's DAGs and diagnostics; used by the catalog and by `udon dags check`.
+struct LoadedFile {
+  std::vector<DagPtr> dags;
+  std::vector<Diagnostic> diagnostics;
+  std::vector<Path> included;                    // files whose content is part of the version
+};
+LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators);
+// Unknown pools and connections of these DAGs, or a warning that they could not be checked.
+std::vector<Diagnostic> check_names(const CatalogSnapshot& catalog, const KnownNames& names);
+
+}  // namespace udon

@@ -1,0 +1,86 @@
+#pragma once
+// What people and the API ask of the loop: the only way to change a state from outside. Queued, taken at the loop's own
+// pace, answered after its commit.
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "base/value.h"
+#include "model/run.h"
+
+namespace udon {
+
+struct TriggerRun {
+  std::string dag_id;
+  std::optional<std::string> run_id;
+  std::optional<TimePoint> logical_date;
+  bool has_logical_date = true;  // false: the caller said null, a run without a logical date
+  std::optional<DataInterval> data_interval;
+  std::optional<TimePoint> run_after;
+  Value conf = Value::map();
+  std::string note;
+  std::string triggered_by;      // "rest_api", "cli", "ui"
+  std::string user;
+};
+
+struct SetPaused {
+  std::string dag_id;
+  bool paused = false;
+  std::string user;
+};
+
+// Which task instances of a run a clear, mark or kill is about.
+struct Selection {
+  std::string dag_id;
+  std::string run_id;
+  std::vector<std::pair<std::string, int>> tasks;  // (task_id, map index; -1: all of the task); empty: all of the run
+  bool upstream = false;
+  bool downstream = false;
+  bool only_failed = false;
+  bool only_running = false;
+};
+struct ClearTasks {
+  Selection selection;
+  bool dry_run = false;
+  std::string user;
+};
+struct MarkTasks {
+  Selection selection;
+  TaskState state = TaskState::success;  // success, failed or skipped
+  std::string user;
+};
+// Ends the live tries; they become failed (no retry), with who asked.
+struct KillTasks {
+  Selection selection;
+  std::string user;
+};
+struct MarkRun {
+  std::string dag_id;
+  std::string run_id;
+  RunState state = RunState::failed;     // success, failed; queued: clear all and run again
+  std::string user;
+};
+struct SetRunNote {
+  std::string dag_id;
+  std::string run_id;
+  std::string note;
+  std::string user;
+};
+struct DeleteRun {
+  std::string dag_id;
+  std::string run_id;
+  std::string user;
+};
+// Pools in the store have been edited: read them again.
+struct PoolsChanged {};
+
+using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun, PoolsChanged>;
+
+struct CommandOutcome {
+  std::optional<DagRun> run;                // the run made or changed
+  std::vector<TaskInstanceKey> instances;   // those affected
+};
+
+}  // namespace udon

@@ -1,0 +1,55 @@
+#pragma once
+// What the scheduler hands to an executor, written as the try's request.json; what udon-task writes as result.json.
+// One JSON form each, versioned, read by every part that meets a try.
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/value.h"
+#include "model/dag.h"
+#include "model/report.h"
+#include "model/run.h"
+
+namespace udon {
+
+enum class TryKind { process, probe };  // a process of its own, or pokes by the prober
+
+struct TryRequest {
+  TryId try_id;
+  TryKind kind = TryKind::process;
+  TaskInstanceKey key;
+  InstanceNumber instance = 0;
+  RunNumber run = 0;
+  int try_number = 1;
+  int max_tries = 1;
+  std::string operator_name;
+  Value parameters = Value::map();      // templates not yet rendered
+  // Airflow's template context as far as the scheduler knows it: ds, ts, logical_date, data_interval_start/_end, run_id,
+  // params, dag, task, dag_run, local.{ds,ts,data_interval_start,data_interval_end}, and the mapped names. See
+  // dagfile/templates for the rest (var, conn, ti.xcom_pull come over the socket).
+  Value context = Value::map();
+  std::vector<std::string> connections; // ids that this try may open
+  std::vector<std::string> upstream;    // task ids, the default of xcom_pull
+  std::optional<Duration> execution_timeout;
+  std::optional<Duration> timeout;      // probes: from first_poke_at
+  Duration poke_interval = std::chrono::seconds(60);
+  std::optional<TimePoint> first_poke_at;
+  bool soft_fail = false;
+  std::string queue = "default";
+  std::string pool = "default_pool";
+  // For everything that the try asks of us; known to the server's memory and to request.json (mode 0600) only.
+  std::string token;
+  std::string log_file;                 // relative to $UDON_HOME; made of ids only
+};
+
+Value to_value(const TryRequest& request);
+Result<TryRequest> parse_try_request(const Value& value);
+Value to_value(const TryEnded& ended);
+Result<TryEnded> parse_try_ended(const Value& value);
+Value to_value(const Report& report);
+Result<Report> parse_report(const Value& value);
+
+// "logs/<run number>/<instance number>-<try number>.log"
+std::string log_file_of(RunNumber run, InstanceNumber instance, int try_number);
+
+}  // namespace udon

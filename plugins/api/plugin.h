@@ -1,0 +1,34 @@
+#pragma once
+// The door of a shared object with operators. Same build only: everything in the header below must be equal, or the
+// object is refused by name. For a stable interface in any language write an executable instead (docs/plugins.md).
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "plugins/api/operator.h"
+
+namespace udon {
+
+inline constexpr int plugin_api_version = 1;
+
+struct PluginOperator {
+  const char* description;  // operator.json, as text
+  const char* help;         // README.md
+  // Exactly one is set, according to the description's kind.
+  std::unique_ptr<Operator> (*make_operator)();
+  std::unique_ptr<Sensor> (*make_sensor)();
+  std::unique_ptr<ExternalJob> (*make_external_job)();
+};
+
+struct Plugin {
+  int api_version = plugin_api_version;
+  const char* compiler = __VERSION__;
+  int cxx_abi = __GXX_ABI_VERSION;
+  const char* arrow_version = "";  // empty: does not use Arrow
+  const PluginOperator* operators = nullptr;
+  int operator_count = 0;
+};
+
+}  // namespace udon
+
+// A plugin defines: extern "C" __attribute__((visibility("default"))) const udon::Plugin* udon_plugin_v1();

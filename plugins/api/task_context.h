@@ -1,0 +1,62 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/value.h"
+#include "connections/connection.h"
+
+namespace udon {
+
+// What a try can see and ask. Implemented by the runner (worker/task) and the prober; by a fake in tests. Thread-safe.
+class TaskContext {
+ public:
+  virtual ~TaskContext() = default;
+
+  // The operator's parameters: rendered, defaults filled in, types as its description says (a duration and bytes are
+  // integers: microseconds, bytes).
+  virtual const Value& parameters() const = 0;
+
+  virtual std::string dag_id() const = 0;
+  virtual std::string run_id() const = 0;
+  virtual std::string task_id() const = 0;
+  virtual int map_index() const = 0;       // -1: not mapped
+  virtual int try_number() const = 0;      // from 1
+  virtual std::string try_id() const = 0;  // unique over all tries ever
+  virtual int64_t fence() const = 0;       // larger for each later try of the task instance
+
+  // not_found names where it was looked for and how to add it; denied: the task's DAG file does not name it. Secrets of
+  // what is opened are masked in the log from then on.
+  virtual Result<Connection> connection(const std::string& id) = 0;
+  virtual Result<std::string> variable(const std::string& key) = 0;
+
+  // The value that a task of this run pushed; not_found if none. map_index -1 of a mapped task: a list over all.
+  virtual Result<Value> xcom_pull(const std::string& task_id, const std::string& key, int map_index) = 0;
+  // Kept until the try ends, sent with its result. Key "return_value" is the Outcome's.
+  virtual void xcom_push(const std::string& key, Value value) = 0;
+
+  // A line in the task's log; secrets are masked. Text may hold several lines.
+  virtual void log(std::string_view text) = 0;
+  // Where a child's output goes so that it ends in the task's log, masked: write to it as a file.
+  virtual int log_descriptor() = 0;
+
+  // Asked to stop: killed by a person, timed out, or the machine goes down.
+  virtual std::stop_token stop_token() const = 0;
+  bool stop_requested() const { return stop_token().stop_requested(); }
+
+  // $UDON_HOME/staging/<try id>/, made on the first call, removed at the end of the try or by reconcile.
+  virtual Result<std::filesystem::path> staging() = 0;
+  // Folder of the DAG file: relative paths in parameters start there.
+  virtual std::filesystem::path dags_folder() const = 0;
+
+  virtual const Clock& clock() const = 0;
+};
+
+}  // namespace udon

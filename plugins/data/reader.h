@@ -1,0 +1,84 @@
+#pragma once
+// From a source to Arrow record batches: what every reader (MySQL/MariaDB, PostgreSQL, CSV, …) offers, and every writer
+// is fed from. Arrow's own headers are allowed in plugins/data only.
+#include <arrow/api.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/value.h"
+#include "connections/connection.h"
+#include "model/certificate.h"
+
+namespace udon::data {
+
+// One column as asked for; `columns:` in the DAG file.
+struct ColumnRequest {
+  std::string source_name;
+  std::string name;                  // in the file; the same unless renamed (`as`)
+  std::string mask;                  // empty, or "hmac_sha256"
+  std::string type;                  // empty: by TYPES; else an override, checked value by value
+};
+
+// What to do with values that have no exact place in the target; each `error` unless said otherwise.
+struct Policies {
+  std::string zero_dates = "error";
+  std::string infinity = "error";
+  std::string nan = "error";
+  std::string invalid_text = "error";
+  std::string ancient_dates = "error";
+};
+
+struct TableRequest {
+  std::string table;                 // "orders" or "schema.orders"; quoted by the reader
+  std::vector<ColumnRequest> columns;
+  bool all_columns = false;          // columns: '*'
+  std::string where;                 // SQL with :name parameters, empty: all rows
+  Value where_parameters = Value::map();
+  std::string timezone;              // of columns without zone; empty: they stay without
+  Policies policies;
+  CertifyLevel certify = CertifyLevel::wire;
+  int64_t batch_bytes = 8 << 20;     // a batch ends at about this size …
+  int64_t batch_rows = 65'536;       // … or this many rows
+  int64_t value_bytes_max = 32 << 20;  // larger values are an error naming column and key
+};
+
+// One column as it will come.
+struct ColumnInfo {
+  ColumnRequest request;
+  std::string source_type;           // as the server names it: "decimal(12,2) unsigned"
+  std::shared_ptr<arrow::DataType> type;
+  bool nullable = true;
+  bool dictionary = false;           // few values (ENUM, SET): the writer keeps a dictionary
+};
+
+// Rows, and for level wire and up one hash a value in the same order, made from the wire value by code that does not
+// touch the Arrow builders (canonical.h). NULL has its own hash. Masks and recasts happen after the reader: it hashes
+// and delivers what the source said.
+struct SourceBatch {
+  std::shared_ptr<arrow::RecordBatch> rows;
+  std::vector<std::vector<uint64_t>> hashes;  // [column][row]; empty at level rows
+};
+
+class TableReader {
+ public:
+  virtual ~TableReader() = default;
+  // Connects, opens the snapshot, asks for the table's columns, checks that each has an exact place. Errors name host,
+  // table, column, and the choices that can be pasted into the DAG file; never a secret.
+  virtual Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) = 0;
+  // Nothing: the end, seen as such by the protocol; a dropped connection is an error, never the end.
+  virtual Result<std::optional<SourceBatch>> next() = 0;
+  virtual std::string mechanism() const = 0;   // how the one snapshot was had
+  virtual std::string position() const = 0;    // GTID, LSN; may be empty
+  virtual std::vector<PolicyUse> policy_uses() const = 0;
+};
+
+std::unique_ptr<TableReader> make_mysql_reader(const Connection& connection);
+std::unique_ptr<TableReader> make_postgres_reader(const Connection& connection);
+
+}  // namespace udon::data

@@ -1,0 +1,69 @@
+#pragma once
+// What an operator is called and takes, as data: from it come validation, messages, the editor's schema, help pages
+// and forms. Each operator's stands in plugins/<operator>/operator.json, which is its one home.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/value.h"
+
+namespace udon {
+
+enum class ParamType {
+  string, integer, number, boolean, duration, bytes, list, map, any,
+  sql,         // text with :name parameters, never spliced
+  connection,  // the id of a connection
+  uri,         // file path or s3://bucket/key
+  command,     // for /bin/bash -c
+};
+
+struct ParamSpec {
+  std::string name;
+  ParamType type = ParamType::string;
+  std::string unit;                        // "seconds", "rows"; empty if the type says it
+  std::optional<Value> default_value;
+  bool required = false;
+  std::vector<std::string> choices;
+  std::vector<std::string> connection_types;  // type connection: those it works with
+  std::string help;
+};
+
+struct OperatorSpec {
+  std::string name;
+  std::string kind = "process";            // process, sensor, external_job
+  std::string summary;                     // one sentence
+  std::vector<ParamSpec> params;
+  std::vector<std::string> connections;    // opened by default, without being named: ["aws_default"]
+  std::string outputs;                     // what its XCom holds
+  std::string object;                      // file name of the shared object that implements it; empty: built in
+  std::string help;                        // README.md, as text
+  const ParamSpec* find(std::string_view param) const;
+};
+
+// The catalog of operators: built-ins and what `udon plugins scan` found.
+class OperatorCatalog {
+ public:
+  void add(OperatorSpec spec);
+  const OperatorSpec* find(std::string_view name) const;
+  std::vector<std::string> names() const;  // sorted
+ private:
+  std::vector<OperatorSpec> specs_;
+};
+
+Result<OperatorSpec> parse_operator_spec(const Value& value);  // refuses unknown keys and reserved parameter names
+// Names that a DAG file uses for the task itself (operator, after, retries, pool, …): no parameter may bear one.
+bool is_reserved_task_key(std::string_view key);
+const std::vector<std::string>& reserved_task_keys();
+
+struct ParamProblem {
+  std::string param;    // where; may be unknown to the operator
+  std::string message;  // what was expected, and the nearest name
+};
+// `parameters` as in the DAG file: a string that holds a template ("{{", "{%") is accepted for every type and checked
+// again when it is rendered.
+std::vector<ParamProblem> check_parameters(const OperatorSpec& spec, const Value& parameters);
+bool holds_template(const Value& value);
+
+}  // namespace udon

@@ -1,0 +1,54 @@
+#pragma once
+// The loop: the only writer of states. One thread runs it; everybody else hands it things and is woken or answered.
+// A turn: drain what came in, decide (plan.h, pure), commit in one transaction, answer, hand out.
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "dagfile/catalog.h"
+#include "executor/executor.h"
+#include "model/control.h"
+#include "store/reader.h"
+#include "store/settings.h"
+#include "store/writer.h"
+#include "telemetry/metrics.h"
+
+namespace udon {
+
+struct LoopOptions {
+  std::string installation;     // names this store's tries; from the store's settings
+  int parallelism = 32;         // live tries of kind process over everything
+  bool dags_are_paused_at_creation = false;
+};
+
+class Loop final : public Control {
+ public:
+  // All references outlive the loop. make_token: the secret that a try shows when it asks us for something.
+  Loop(LoopOptions options, const Clock& clock, StoreReader& reader, StoreWriter& writer, StoreSettings& settings,
+       std::vector<Executor*> executors, std::function<std::string(const TryId&)> make_token, Metrics& metrics);
+  ~Loop() override;
+
+  // Begins a term: epoch +1, loads what is active, asks the executors to adopt every live try. Before run or turn.
+  Result<void> start();
+  // Turns until asked to stop. Returns an error if it must not go on (another scheduler has taken over).
+  Result<void> run(std::stop_token stop);
+  // One turn; returns when the next is due at the latest (nothing: only when woken). What run and the simulation call.
+  Result<std::optional<TimePoint>> turn();
+
+  // From any thread.
+  void offer(CatalogPtr catalog);  // the newest wins
+  void wake();                     // an executor has reports
+  Result<CommandOutcome> submit(Command command) override;
+  Result<Reason> why(const TaskInstanceKey& key) override;
+  bool is_ready() const override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace udon

@@ -1,0 +1,47 @@
+#pragma once
+// The folder of one try: $UDON_HOME/spool/<try id>/ with
+//   request.json  what is to be done (0600: holds the try's token), written before the process starts
+//   process.json  identity of the runner (boot id, pid, start time), written by the runner as its first act
+//   result.json   how it ended, written by rename as its last act
+//   tree.json     descendants that the runner saw while it lived, so that a later scheduler can end them too
+// It outlives the scheduler: whoever finds it can tell what became of the try. Removed once the end is committed.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "base/subprocess.h"
+#include "model/report.h"
+#include "model/wire.h"
+
+namespace udon {
+
+class Spool {
+ public:
+  explicit Spool(Path home);  // $UDON_HOME, absolute
+
+  const Path& home() const { return home_; }
+  Path folder(const TryId& id) const;
+  Path log_file(const TryRequest& request) const;   // absolute
+  Path staging(const TryId& id) const;              // $UDON_HOME/staging/<try id>
+  Path socket() const;                              // $UDON_HOME/run/udon.sock
+
+  Result<void> write_request(const TryRequest& request) const;
+  Result<TryRequest> read_request(const TryId& id) const;
+  Result<void> write_process(const TryId& id, const ProcessIdentity& identity) const;
+  Result<std::optional<ProcessIdentity>> read_process(const TryId& id) const;
+  Result<void> write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const;
+  Result<std::vector<ProcessIdentity>> read_tree(const TryId& id) const;
+  Result<void> write_result(const TryId& id, const TryEnded& ended) const;
+  // Nothing: not written yet. A file that cannot be read as a result (power loss) counts as none.
+  Result<std::optional<TryEnded>> read_result(const TryId& id) const;
+
+  Result<std::vector<TryId>> tries() const;         // folders there are
+  Result<void> remove(const TryId& id) const;       // the spool and the staging folder; nothing there is success
+
+ private:
+  Path home_;
+};
+
+}  // namespace udon

@@ -1,0 +1,45 @@
+#pragma once
+// Reading what the store holds. Safe from any thread (implementations keep a connection per thread or a lock); never
+// sees half a commit.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "store/types.h"
+
+namespace udon {
+
+class StoreReader {
+ public:
+  virtual ~StoreReader() = default;
+
+  virtual Result<std::optional<DagRecord>> dag(const std::string& dag_id) = 0;
+  virtual Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& page) = 0;
+  virtual Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id, const std::string& version) = 0;
+  virtual Result<std::vector<DagVersionRecord>> dag_versions(const std::string& dag_id) = 0;  // without serialized/source
+
+  virtual Result<std::optional<DagRun>> run(const std::string& dag_id, const std::string& run_id) = 0;
+  virtual Result<std::optional<DagRun>> run_by_number(RunNumber number) = 0;
+  virtual Result<Page<DagRun>> runs(const RunFilter& filter, const PageRequest& page) = 0;
+  // Queued and running ones: what the loop keeps in memory. An index, not a scan.
+  virtual Result<std::vector<DagRun>> active_runs() = 0;
+
+  virtual Result<std::vector<TaskInstance>> instances_of(RunNumber run) = 0;  // by number
+  virtual Result<std::optional<InstanceRow>> instance(const TaskInstanceKey& key) = 0;
+  virtual Result<std::optional<InstanceRow>> instance_by_number(InstanceNumber number) = 0;
+  virtual Result<Page<InstanceRow>> instances(const InstanceFilter& filter, const PageRequest& page) = 0;
+  virtual Result<std::vector<TryRecord>> tries_of(InstanceNumber instance) = 0;
+
+  virtual Result<std::optional<XComRecord>> xcom(InstanceNumber instance, const std::string& key) = 0;
+  virtual Result<std::vector<XComRecord>> xcoms_of(InstanceNumber instance) = 0;
+  // The values of `key` over all map indices of a task in a run, ascending; those without are left out.
+  virtual Result<std::vector<std::pair<int, Value>>> xcoms_of_task(RunNumber run, const std::string& task_id,
+                                                                   const std::string& key) = 0;
+  // Newest first, of one run or task instance if named.
+  virtual Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id,
+                                           const std::string& task_id, const PageRequest& page) = 0;
+};
+
+}  // namespace udon
