@@ -1,6 +1,6 @@
 #pragma once
-// Time is UTC in microseconds; waiting is somebody else's business. Only cli/main.cpp and udon-task's main make a
-// SystemClock; everybody else is handed a Clock.
+// Time is UTC in microseconds; waiting is somebody else's business. Only cli/main.cpp and udon-task's main
+// make a SystemClock; everybody else is handed a Clock.
 #include <chrono>
 #include <optional>
 #include <string>
@@ -45,13 +45,16 @@ class FakeClock final : public Clock {
 std::string format_time(TimePoint time);
 // Airflow's form in run ids: "2026-01-31T00:00:00+00:00".
 std::string format_time_offset(TimePoint time);
-// RFC 3339 with Z or a numeric offset, 'T' or a space between, fraction of up to 9 digits (cut to microseconds); a
-// plain date is its midnight. Without an offset: an error, as we would have to guess (plain dates are UTC).
+// RFC 3339 with Z or a numeric offset, 'T' or a space between, fraction of up to 9 digits (cut to
+// microseconds); a plain date is its midnight. Without an offset: an error, as we would have to guess (plain
+// dates are UTC).
 Result<TimePoint> parse_time(std::string_view text);
 
-// "90s", "1m", "2h", "1d", "250ms", and sums such as "1h30m".
+// "90s", "1m", "2h", "1d", "250ms", "5us", and sums such as "1h30m". Never negative: nothing that a user may
+// set is.
 Result<Duration> parse_duration(std::string_view text);
-// The shortest exact text that parse_duration reads back: "1h30m", "250ms".
+// Exact, largest units first, and parse_duration reads it back: "1h30m", "250ms", "0s". A negative one, which
+// only messages have, gets a '-' in front.
 std::string format_duration(Duration duration);
 
 }  // namespace udon

@@ -2,10 +2,9 @@
 // The one door to files. Every write that somebody may read after a crash goes through write_file_atomically.
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/result.h"
 
@@ -28,14 +27,18 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-// The error of errno, naming the file: "open /x/y: No space left on device".
+// The error of errno, naming the file: "open /x/y: No space left on device". The kind tells a missing file
+// and missing rights from trouble of the machine (io), which can pass.
 Error io_error(std::string_view what, const Path& path, int error_number);
 
 Result<FileDescriptor> open_file(const Path& path, int flags, int mode = 0644);  // O_CLOEXEC is added
+// A longer file is an error (data): cutting it would look like its content.
 Result<std::string> read_file(const Path& path, int64_t bytes_max = 1 << 30);
 enum class Durability { survives_kill, survives_power_loss };  // the latter fsyncs file and folder
-// Written beside, then renamed over: a reader sees the old content or the new.
-Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability, int mode = 0644);
+// Written beside, then renamed over: a reader sees the old content or the new. A kill in between leaves a
+// ".udon-<hex>.tmp" in the folder.
+Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability,
+                                   int mode = 0644);
 Result<void> write_all(int fd, std::string_view bytes, const Path& path_for_messages);
 Result<void> make_directories(const Path& path, int mode = 0755);
 Result<void> sync_directory(const Path& path);

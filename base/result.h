@@ -1,6 +1,7 @@
 #pragma once
-// How a failure that the caller can meet travels. Kinds are few on purpose: add one only when some caller acts
-// differently because of it. The message says what failed, on what, with which value, and never quotes a secret.
+// How a failure that the caller can meet travels. Kinds are few on purpose: add one only when some caller
+// acts differently because of it. The message says what failed, on what, with which value, and never quotes a
+// secret.
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -56,15 +57,15 @@ class [[nodiscard]] Result<void> : public tl::expected<void, Error> {
 #define UDON_JOIN(a, b) UDON_JOIN2(a, b)
 
 // Evaluates a Result<void>; returns its error to our caller if it has one.
-#define TRY(expression)                                          \
-  do {                                                           \
-    auto&& try_result = (expression);                            \
-    if (!try_result) return ::udon::Error(try_result.error());   \
+#define TRY(expression)                                        \
+  do {                                                         \
+    auto&& try_result = (expression);                          \
+    if (!try_result) return ::udon::Error(try_result.error()); \
   } while (false)
 
 // TRY_ASSIGN(auto x, f()): x is the value of f(), or our caller gets f()'s error.
 #define TRY_ASSIGN(target, expression) TRY_ASSIGN_AS(UDON_JOIN(try_value_, __LINE__), target, expression)
-#define TRY_ASSIGN_AS(name, target, expression)        \
-  auto&& name = (expression);                          \
-  if (!name) return ::udon::Error(name.error());       \
+#define TRY_ASSIGN_AS(name, target, expression)  \
+  auto&& name = (expression);                    \
+  if (!name) return ::udon::Error(name.error()); \
   target = std::move(*name)

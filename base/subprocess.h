@@ -1,10 +1,10 @@
 #pragma once
-// Starting children and knowing them again. posix_spawn, never fork: the callers have threads. A child inherits
-// descriptors 0-2 and nothing else, gets its own session, and default signal handling.
+// Starting children and knowing them again. posix_spawn, never fork: the callers have threads. A child
+// inherits descriptors 0-2 and nothing else, gets its own session, and default signal handling.
 #include <sys/types.h>
 
 #include <chrono>
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,17 +13,18 @@
 
 namespace udon {
 
-// Identity, because a pid alone is reused: the same three mean the same process, also after a restart of ours.
+// Identity, because a pid alone is reused: the same three mean the same process, also after a restart of
+// ours.
 struct ProcessIdentity {
-  std::string boot_id;      // /proc/sys/kernel/random/boot_id
+  std::string boot_id;  // /proc/sys/kernel/random/boot_id
   pid_t pid = 0;
   uint64_t start_time = 0;  // field 22 of /proc/<pid>/stat: clock ticks after boot
   bool operator==(const ProcessIdentity&) const = default;
 };
 
 std::string current_boot_id();
-Result<ProcessIdentity> identity_of(pid_t pid);     // not_found if there is none, or it is a zombie
-bool is_alive(const ProcessIdentity& identity);     // zombies are dead
+Result<ProcessIdentity> identity_of(pid_t pid);  // not_found if there is none, or it is a zombie
+bool is_alive(const ProcessIdentity& identity);  // zombies are dead
 
 struct SpawnRequest {
   std::vector<std::string> argv;         // argv[0] is a path, or a name looked up in PATH
@@ -44,7 +45,9 @@ struct ExitStatus {
 std::string describe(const ExitStatus& status);
 Result<ExitStatus> wait_child(pid_t pid);  // blocks; our own child only
 
-// Runs to the end and collects what it printed; for set-up and tests, not for tries. Output over bytes_max is an error.
+// Runs until the child exits and collects what it printed until then (stdout_fd and stderr_fd are not used);
+// for set-up and tests, not for tries. Output over bytes_max is an error (data). A child that takes too long
+// is killed with its whole session.
 struct CommandOutput {
   ExitStatus status;
   std::string standard_output;

@@ -1,6 +1,8 @@
 #pragma once
-// What YAML, JSON, templates and XCom have in common: null, bool, 64-bit integer, double, string, list, map. A value
-// in the sense of the house: copyable, comparable, printable. Maps keep the order in which they were written.
+// What YAML, JSON, templates and XCom have in common: null, bool, 64-bit integer, double, string, list, map.
+// A value in the sense of the house: copyable, comparable, printable. Maps keep the order in which they were
+// written.
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -54,7 +56,8 @@ class Value {
   const Map& as_map() const;
   Map& as_map();
 
-  // Map access. find: nullptr if this is no map or has no such key. get: null value instead. set: on a map or a null.
+  // Map access. find: nullptr if this is no map or has no such key. get: null value instead. set: on a map or
+  // a null.
   const Value* find(std::string_view key) const;
   const Value& get(std::string_view key) const;
   Value& set(std::string_view key, Value value);
@@ -74,9 +77,11 @@ class Value {
 };
 
 // Integers outside int64 are an error, never silently a double. Invalid UTF-8 and nesting beyond
-// limits::value_depth_max are errors that say where (byte offset).
+// limits::value_depth_max are errors that say where (byte offset), and so is a key that an object has twice.
+// The message doesn't quote values: the text may hold a password.
 Result<Value> parse_json(std::string_view text);
-// Compact, keys in their order, UTF-8 kept as it is; invalid UTF-8 becomes U+FFFD. NaN and infinities become null.
+// Compact, keys in their order, UTF-8 kept as it is; invalid UTF-8 becomes U+FFFD. NaN and infinities become
+// null.
 std::string to_json(const Value& value);
 std::string to_json_pretty(const Value& value);  // two spaces, for files that people read
 

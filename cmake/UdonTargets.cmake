@@ -27,11 +27,12 @@ function(udon_library name)
     add_library(${name} STATIC ${ARG_SOURCES})
     target_link_libraries(${name} PUBLIC udon_options ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
     target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR} FILES ${ARG_HEADERS})
-    set_target_properties(${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   else()
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE udon_options ${ARG_LINKS})
+    target_sources(${name} INTERFACE FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR} FILES ${ARG_HEADERS})
   endif()
+  set_target_properties(${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
 endfunction()
 
 # udon_plugin(NAME SOURCES cpp... LINKS target...): a shared object opened by udon-task and the prober. Only

@@ -1,0 +1,184 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/id.h"
+#include "base/text.h"
+
+namespace udon {
+namespace {
+
+ErrorKind kind_of(int error_number) {
+  switch (error_number) {
+    case ENOENT:
+    case ENOTDIR:
+    case ESRCH:
+      return ErrorKind::not_found;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return ErrorKind::denied;
+    case EEXIST:
+    case ENOTEMPTY:
+      return ErrorKind::conflict;
+    case E2BIG:
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOEXEC:
+      return ErrorKind::invalid;
+    default:
+      return ErrorKind::io;
+  }
+}
+
+Result<void> sync(int fd, const Path& path) {
+  if (fsync(fd) != 0) return io_error("sync", path, errno);
+  return {};
+}
+
+Result<void> write_and_close(FileDescriptor file, std::string_view content, Durability durability,
+                             const Path& path) {
+  TRY(write_all(file.get(), content, path));
+  if (durability == Durability::survives_power_loss) TRY(sync(file.get(), path));
+  return {};
+}
+
+Path folder_of(const Path& path) { return path.has_parent_path() ? path.parent_path() : Path("."); }
+
+}  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  if (this != &other) {
+    reset();
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+void FileDescriptor::reset() {
+  // EINTR included, the descriptor is gone after close on Linux; a second close could hit another thread's
+  // file.
+  if (fd_ >= 0) close(std::exchange(fd_, -1));
+}
+
+Error io_error(std::string_view what, const Path& path, int error_number) {
+  const char* description = strerrordesc_np(error_number);
+  return {kind_of(error_number), std::string(what) + " " + path.string() + ": " +
+                                     (description ? description : "error " + std::to_string(error_number))};
+}
+
+Result<FileDescriptor> open_file(const Path& path, int flags, int mode) {
+  int fd = -1;
+  do {
+    fd = open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return io_error("open", path, errno);
+  return FileDescriptor(fd);
+}
+
+Result<std::string> read_file(const Path& path, int64_t bytes_max) {
+  TRY_ASSIGN(FileDescriptor file, open_file(path, O_RDONLY));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return io_error("stat", path, errno);
+  std::string content;
+  // The size is a hint only: files in /proc say 0, and a file may grow while we read.
+  size_t chunk =
+      status.st_size > 0 && status.st_size <= bytes_max ? static_cast<size_t>(status.st_size) + 1 : 64 << 10;
+  while (true) {
+    const size_t have = content.size();
+    content.resize(have + chunk);
+    const ssize_t got = read(file.get(), content.data() + have, chunk);
+    const int error_number = errno;
+    content.resize(have + (got > 0 ? static_cast<size_t>(got) : 0));
+    if (got < 0 && error_number == EINTR) continue;
+    if (got < 0) return io_error("read", path, error_number);
+    if (got == 0) return content;
+    if (static_cast<int64_t>(content.size()) > bytes_max) {
+      return Error{ErrorKind::data,
+                   "read " + path.string() + ": it is longer than " + std::to_string(bytes_max) + " bytes"};
+    }
+    chunk = 64 << 10;
+  }
+}
+
+Result<void> write_all(int fd, std::string_view bytes, const Path& path_for_messages) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return io_error("write", path_for_messages, errno);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return {};
+}
+
+Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability,
+                                   int mode) {
+  // Random, so that neither threads, processes nor machines on a shared disk meet; and without the file's own
+  // name, which may already have the longest length that a name can have. O_EXCL keeps the promise in any
+  // case.
+  const Path temporary = folder_of(path) / (".udon-" + make_secret(8) + ".tmp");
+  TRY_ASSIGN(FileDescriptor file, open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
+  Result<void> done = write_and_close(std::move(file), content, durability, temporary);
+  if (done && rename(temporary.c_str(), path.c_str()) != 0) done = io_error("rename to", path, errno);
+  if (!done) {
+    unlink(temporary.c_str());
+    return done;
+  }
+  // After the rename: without it a power loss could bring the old name back.
+  if (durability == Durability::survives_power_loss) TRY(sync_directory(folder_of(path)));
+  return {};
+}
+
+Result<void> make_directories(const Path& path, int mode) {
+  if (mkdir(path.c_str(), static_cast<mode_t>(mode)) == 0) return {};
+  int error_number = errno;
+  if (error_number == ENOENT && path.has_parent_path() && path.parent_path() != path) {
+    TRY(make_directories(path.parent_path(), mode));
+    if (mkdir(path.c_str(), static_cast<mode_t>(mode)) == 0) return {};
+    error_number = errno;
+  }
+  // Somebody else made it, before or meanwhile: as good, unless it is a file.
+  struct stat status {};
+  if (error_number == EEXIST && stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
+  return io_error("make folder", path, error_number);
+}
+
+Result<void> sync_directory(const Path& path) {
+  TRY_ASSIGN(FileDescriptor folder, open_file(path, O_RDONLY | O_DIRECTORY));
+  return sync(folder.get(), path);
+}
+
+Result<void> remove_tree(const Path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error && error != std::errc::no_such_file_or_directory) return io_error("remove", path, error.value());
+  return {};
+}
+
+Result<FileLock> FileLock::acquire(const Path& path) {
+  TRY_ASSIGN(FileDescriptor file, open_file(path, O_RDWR | O_CREAT));
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return io_error("lock", path, errno);
+    char content[32];
+    const ssize_t length = pread(file.get(), content, sizeof content, 0);
+    const std::string_view holder = trim({content, length > 0 ? static_cast<size_t>(length) : 0});
+    // Empty for the moment between the holder's lock and its writing.
+    return Error{ErrorKind::conflict,
+                 "lock " + path.string() + ": held by " +
+                     (holder.empty() ? "another process" : "pid " + std::string(holder))};
+  }
+  // A full disk must not keep us from starting: the pid is for the message only, the lock is held without it.
+  const std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(file.get(), 0) == 0) static_cast<void>(write_all(file.get(), pid, path));
+  return FileLock(std::move(file));
+}
+
+}  // namespace udon
