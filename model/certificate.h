@@ -1,6 +1,7 @@
 #pragma once
-// What an export vouches for: level, counts, sums, schema, how the snapshot was had. Written into manifests, XCom and
-// the store; read again by whoever verifies. The canonical bytes that are hashed: plugins/data/canonical.h.
+// What an export vouches for: level, counts, sums, schema, how the snapshot was had. Written into manifests,
+// XCom and the store; read again by whoever verifies. The canonical bytes that are hashed:
+// plugins/data/canonical.h.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,13 +17,14 @@ std::string_view to_string(CertifyLevel level);
 std::optional<CertifyLevel> parse_certify_level(std::string_view text);
 
 struct ColumnCertificate {
-  std::string name;            // in the file
+  std::string name;  // in the file
   std::string source_name;
-  std::string source_type;     // as the server names it: "decimal(12,2)"
-  std::string type;            // Arrow's name: "decimal128(12, 2)"
-  uint64_t count = 0;          // not NULL
+  std::string source_type;  // as the server names it: "decimal(12,2)"
+  std::string type;         // Arrow's name: "decimal128(12, 2)"
+  uint64_t count = 0;       // not NULL
   uint64_t nulls = 0;
-  std::optional<uint64_t> sum; // mod 2^64, of a 64-bit hash of each value's canonical bytes; level wire and up
+  std::optional<uint64_t>
+      sum;  // mod 2^64, of a 64-bit hash of each value's canonical bytes; level wire and up
   bool after_transform = false;  // masked or recast: summed after it
   bool operator==(const ColumnCertificate&) const = default;
 };
@@ -31,14 +33,14 @@ struct FileCertificate {
   std::string uri;
   uint64_t rows = 0;
   uint64_t bytes = 0;
-  std::string sha256;          // of the file, hex
-  std::string etag;            // as the store gave it, if it did
+  std::string sha256;  // of the file, hex
+  std::string etag;    // as the store gave it, if it did
   bool operator==(const FileCertificate&) const = default;
 };
 
 struct PolicyUse {
   std::string column;
-  std::string policy;          // "zero_dates=null"
+  std::string policy;  // "zero_dates=null"
   uint64_t values = 0;
   bool operator==(const PolicyUse&) const = default;
 };
@@ -46,19 +48,19 @@ struct PolicyUse {
 struct Certificate {
   std::string id;
   CertifyLevel level = CertifyLevel::wire;
-  std::string source;          // "mysql://host:port/db table orders": no credentials
-  std::string mechanism;       // how one snapshot was had
-  std::string position;        // GTID, LSN or such at the snapshot, if known
+  std::string source;     // "mysql://host:port/db table orders": no credentials
+  std::string mechanism;  // how one snapshot was had
+  std::string position;   // GTID, LSN or such at the snapshot, if known
   std::string mask_key_fingerprint;
   uint64_t rows = 0;
   std::optional<uint64_t> row_sum;  // over whole rows; level wire and up
   std::vector<ColumnCertificate> columns;
   std::vector<FileCertificate> files;
   std::vector<PolicyUse> policies;
-  std::string made_at;         // RFC 3339
+  std::string made_at;  // RFC 3339
   bool operator==(const Certificate&) const = default;
 };
-Value to_value(const Certificate& certificate);   // sums as decimal strings: JSON readers round 64-bit numbers
+Value to_value(const Certificate& certificate);  // sums as decimal strings: JSON readers round 64-bit numbers
 Result<Certificate> parse_certificate(const Value& value);
 
 }  // namespace udon

@@ -1,6 +1,6 @@
 #pragma once
-// What people and the API ask of the loop: the only way to change a state from outside. Queued, taken at the loop's own
-// pace, answered after its commit.
+// What people and the API ask of the loop: the only way to change a state from outside. Queued, taken at the
+// loop's own pace, answered after its commit.
 #include <optional>
 #include <string>
 #include <variant>
@@ -21,7 +21,7 @@ struct TriggerRun {
   std::optional<TimePoint> run_after;
   Value conf = Value::map();
   std::string note;
-  std::string triggered_by;      // "rest_api", "cli", "ui"
+  std::string triggered_by;  // "rest_api", "cli", "ui"
   std::string user;
 };
 
@@ -35,7 +35,8 @@ struct SetPaused {
 struct Selection {
   std::string dag_id;
   std::string run_id;
-  std::vector<std::pair<std::string, int>> tasks;  // (task_id, map index; -1: all of the task); empty: all of the run
+  std::vector<std::pair<std::string, int>>
+      tasks;  // (task_id, map index; -1: all of the task); empty: all of the run
   bool upstream = false;
   bool downstream = false;
   bool only_failed = false;
@@ -59,7 +60,7 @@ struct KillTasks {
 struct MarkRun {
   std::string dag_id;
   std::string run_id;
-  RunState state = RunState::failed;     // success, failed; queued: clear all and run again
+  RunState state = RunState::failed;  // success, failed; queued: clear all and run again
   std::string user;
 };
 struct SetRunNote {
@@ -76,11 +77,12 @@ struct DeleteRun {
 // Pools in the store have been edited: read them again.
 struct PoolsChanged {};
 
-using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun, PoolsChanged>;
+using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote,
+                             DeleteRun, PoolsChanged>;
 
 struct CommandOutcome {
-  std::optional<DagRun> run;                // the run made or changed
-  std::vector<TaskInstanceKey> instances;   // those affected
+  std::optional<DagRun> run;               // the run made or changed
+  std::vector<TaskInstanceKey> instances;  // those affected
 };
 
 }  // namespace udon

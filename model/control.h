@@ -1,6 +1,6 @@
 #pragma once
-// How others ask the loop. The loop implements it; web and cli call it from their threads, in-process or over the
-// server's socket.
+// How others ask the loop. The loop implements it; web and cli call it from their threads, in-process or over
+// the server's socket.
 #include "base/result.h"
 #include "model/command.h"
 #include "model/reason.h"
@@ -10,8 +10,8 @@ namespace udon {
 class Control {
  public:
   virtual ~Control() = default;
-  // Blocks until the commit that carries it out. Errors: not_found (no such dag, run, task), conflict (run_id or
-  // logical date exists), invalid (conf against params), unavailable (loop is stopping, store fails).
+  // Blocks until the commit that carries it out. Errors: not_found (no such dag, run, task), conflict (run_id
+  // or logical date exists), invalid (conf against params), unavailable (loop is stopping, store fails).
   virtual Result<CommandOutcome> submit(Command command) = 0;
   virtual Result<Reason> why(const TaskInstanceKey& key) = 0;
   // False until the first load of the catalog has been taken in; health says so.

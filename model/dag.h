@@ -1,6 +1,7 @@
 #pragma once
-// What a DAG file says, as a value. Immutable once loaded: published as shared_ptr<const Dag>; each dag run keeps the
-// one it started with. Can express what Airflow's serialized DAG (format 3) says, so that other loaders can make it.
+// What a DAG file says, as a value. Immutable once loaded: published as shared_ptr<const Dag>; each dag run
+// keeps the one it started with. Can express what Airflow's serialized DAG (format 3) says, so that other
+// loaders can make it.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,21 +19,23 @@ namespace udon {
 // How a task's work is carried out; said by its operator's description.
 enum class OperatorKind { process, sensor, external_job };
 std::string_view to_string(OperatorKind kind);
+std::optional<OperatorKind> parse_operator_kind(std::string_view text);
 
 struct RetryPolicy {
-  int retries = 0;                  // tries after the first
+  int retries = 0;  // tries after the first
   Duration delay = std::chrono::minutes(5);
   bool exponential_backoff = false;
   std::optional<Duration> delay_max;
   bool operator==(const RetryPolicy&) const = default;
 };
-// Before try `next_try` (2 for the first retry). Exponential doubles per try, capped by delay_max (default 24 h).
+// Before try `next_try` (2 for the first retry). Exponential doubles per try, capped by delay_max (default 24
+// h).
 Duration retry_delay(const RetryPolicy& policy, int next_try);
 
 // One mapped input: a list known when the file is loaded, or the XCom of an upstream task.
 struct MapInput {
-  std::string name;                                // bound in templates as {{ name }}
-  std::variant<Value::List, std::string> source;   // the list, or the task_id whose return value it is
+  std::string name;                               // bound in templates as {{ name }}
+  std::variant<Value::List, std::string> source;  // the list, or the task_id whose return value it is
   bool operator==(const MapInput&) const = default;
 };
 struct MapSpec {
@@ -43,11 +46,13 @@ struct MapSpec {
 };
 // How many instances, if all inputs are known; nothing if one is an XCom.
 std::optional<int64_t> known_length(const MapSpec& spec);
-// The values bound for one map index, e.g. {"item": {...}}; all inputs known. Product: the last input varies fastest.
+// The values bound for one map index, e.g. {"item": {...}}; all inputs known. Product: the last input varies
+// fastest.
 Value bound_values(const MapSpec& spec, int64_t map_index);
 
 enum class WeightRule { downstream, upstream, absolute };
 std::string_view to_string(WeightRule rule);
+std::optional<WeightRule> parse_weight_rule(std::string_view text);
 
 struct Task {
   std::string task_id;
@@ -58,10 +63,10 @@ struct Task {
   std::vector<int> downstream;
   TriggerRule trigger_rule = TriggerRule::all_success;
   RetryPolicy retry;
-  std::optional<Duration> execution_timeout;   // of one try's process
-  std::optional<Duration> timeout;             // a sensor's: from its first poke to giving up, over all its pokes
+  std::optional<Duration> execution_timeout;  // of one try's process
+  std::optional<Duration> timeout;  // a sensor's: from its first poke to giving up, over all its pokes
   Duration poke_interval = std::chrono::seconds(60);
-  bool soft_fail = false;                      // a sensor that times out is skipped, not failed
+  bool soft_fail = false;  // a sensor that times out is skipped, not failed
   std::string pool = "default_pool";
   int pool_slots = 1;
   int priority_weight = 1;
@@ -72,30 +77,31 @@ struct Task {
   std::optional<int> max_active_tis_per_dag;
   std::optional<int> max_active_tis_per_dagrun;
   std::optional<MapSpec> expand;
-  std::string group_id;             // dotted path of its task group, empty at the top
+  std::string group_id;  // dotted path of its task group, empty at the top
   bool is_setup = false;
   bool is_teardown = false;
   std::vector<std::string> inlets;
   std::vector<std::string> outlets;
-  std::vector<std::string> connections;  // ids that its parameters name, defaults included: all that a try may open
-  bool opens_any_connection = false;     // a connection parameter is a template: known only when rendered
+  std::vector<std::string>
+      connections;  // ids that its parameters name, defaults included: all that a try may open
+  bool opens_any_connection = false;  // a connection parameter is a template: known only when rendered
   std::string doc;
-  int line = 0;                     // in the DAG file
+  int line = 0;  // in the DAG file
 };
 
 struct Param {
   std::string name;
-  Value schema = Value::map();      // JSON Schema: type, enum, minimum, …, description, title
+  Value schema = Value::map();  // JSON Schema: type, enum, minimum, …, description, title
   std::optional<Value> default_value;
 };
 
 struct Dag {
   std::string dag_id;
   std::string description;
-  std::string file;                 // relative to the DAGs folder
-  std::string version;              // hash of the file's and its included files' content, hex
+  std::string file;     // relative to the DAGs folder
+  std::string version;  // hash of the file's and its included files' content, hex
   Schedule schedule;
-  std::string schedule_text;        // as written, for people ("0 0 * * *")
+  std::string schedule_text;  // as written, for people ("0 0 * * *")
   int max_active_runs = 16;
   int max_active_tasks = 16;
   std::optional<int> max_consecutive_failed_dag_runs;
@@ -105,14 +111,15 @@ struct Dag {
   std::vector<std::string> owners;
   std::vector<Param> params;
   std::string doc;
-  std::vector<Task> tasks;          // in an order in which upstream comes before downstream
-  std::string source;               // the file's text, for the UI and for the version
+  std::vector<Task> tasks;  // in an order in which upstream comes before downstream
+  std::string source;       // the file's text, for the UI and for the version
 
   int index_of(std::string_view task_id) const;  // -1 if there is none
 };
 using DagPtr = std::shared_ptr<const Dag>;
 
-// The priority with which a task competes: its weight and, by its weight_rule, those of all that follow or precede.
+// The priority with which a task competes: its weight and, by its weight_rule, those of all that follow or
+// precede.
 std::vector<int64_t> effective_priorities(const Dag& dag);
 
 }  // namespace udon

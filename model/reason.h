@@ -13,22 +13,22 @@ namespace udon {
 enum class ReasonKind {
   finished,
   running,
-  upstream,           // these have to finish first, or to finish otherwise
+  upstream,  // these have to finish first, or to finish otherwise
   dag_paused,
-  run_queued,         // the run itself waits: max_active_runs
-  not_yet_due,        // run_after is ahead
+  run_queued,   // the run itself waits: max_active_runs
+  not_yet_due,  // run_after is ahead
   retry_delay,
   max_active_tasks,
   max_active_tis,
   pool_full,
   pool_unknown,
-  parallelism,        // all slots of the installation are taken
-  no_worker,          // no executor takes this queue
-  handed_out,         // an executor has it; its process is starting
-  sensor,             // waits outside; what the last poke saw
-  ending_old_try,     // the try before is being ended
-  dispatch_stopped,   // disk full, store failing: said with what
-  ready,              // the very next turn starts it
+  parallelism,       // all slots of the installation are taken
+  no_worker,         // no executor takes this queue
+  handed_out,        // an executor has it; its process is starting
+  sensor,            // waits outside; what the last poke saw
+  ending_old_try,    // the try before is being ended
+  dispatch_stopped,  // disk full, store failing: said with what
+  ready,             // the very next turn starts it
 };
 std::string_view to_string(ReasonKind kind);
 

@@ -13,15 +13,15 @@ namespace udon {
 
 // Why a try ended, so that retry policies and people can tell the cases apart.
 enum class EndCause {
-  finished,        // it ran to its own end
-  exit_code,       // a command's exit code was not 0
-  signal,          // killed by a signal that we did not send
-  out_of_memory,   // the kernel's OOM killer, or a memory limit
-  timeout,         // execution_timeout or a sensor's timeout passed
-  killed,          // on a person's wish, or cleared
-  lost,            // its process is gone and left no result
-  start_failed,    // it could not be started at all
-  error,           // the operator returned an Error
+  finished,       // it ran to its own end
+  exit_code,      // a command's exit code was not 0
+  signal,         // killed by a signal that we did not send
+  out_of_memory,  // the kernel's OOM killer, or a memory limit
+  timeout,        // execution_timeout or a sensor's timeout passed
+  killed,         // on a person's wish, or cleared
+  lost,           // its process is gone and left no result
+  start_failed,   // it could not be started at all
+  error,          // the operator returned an Error
 };
 std::string_view to_string(EndCause cause);
 std::optional<EndCause> parse_end_cause(std::string_view text);
@@ -41,7 +41,7 @@ struct TryEnded {
   std::string message;                  // one paragraph for people; redacted
   std::optional<TimePoint> started_at;
   TimePoint at{};
-  Value xcom = Value::map();            // key → value; "return_value" is the operator's
+  Value xcom = Value::map();  // key → value; "return_value" is the operator's
   bool operator==(const TryEnded&) const = default;
 };
 

@@ -24,7 +24,7 @@ std::optional<RunType> parse_run_type(std::string_view text);
 struct DagRun {
   RunNumber number = 0;
   std::string dag_id;
-  std::string run_id;               // "manual__2026-01-31T00:00:00+00:00", or as given
+  std::string run_id;  // "manual__2026-01-31T00:00:00+00:00", or as given
   RunType type = RunType::manual;
   RunState state = RunState::queued;
   std::optional<TimePoint> logical_date;
@@ -33,8 +33,8 @@ struct DagRun {
   TimePoint queued_at{};
   std::optional<TimePoint> start_date;
   std::optional<TimePoint> end_date;
-  Value conf = Value::map();        // what the trigger gave, checked against the DAG's params
-  std::string triggered_by;         // "rest_api", "cli", "timetable", …: Airflow's words
+  Value conf = Value::map();  // what the trigger gave, checked against the DAG's params
+  std::string triggered_by;   // "rest_api", "cli", "timetable", …: Airflow's words
   std::string triggering_user;
   std::string dag_version;
   std::string note;
@@ -45,28 +45,30 @@ struct DagRun {
 std::string make_run_id(RunType type, TimePoint logical_date_or_run_after);
 
 struct TryId {
-  std::string installation;  // random, made with the store: two homes on one machine never mix up their processes
+  std::string
+      installation;  // random, made with the store: two homes on one machine never mix up their processes
   Fence fence = 0;
   auto operator<=>(const TryId&) const = default;
 };
-std::string to_string(const TryId& id);  // "<installation>-<fence>": names the try's folder and is its UDON_TRY_ID
+std::string to_string(
+    const TryId& id);  // "<installation>-<fence>": names the try's folder and is its UDON_TRY_ID
 std::optional<TryId> parse_try_id(std::string_view text);
 
 struct TaskInstance {
   InstanceNumber number = 0;
   RunNumber run = 0;
   std::string task_id;
-  int map_index = -1;               // -1: not mapped
+  int map_index = -1;  // -1: not mapped
   TaskState state = TaskState::none;
-  int try_number = 0;               // of the current or last try; 0 before the first
-  int max_tries = 0;                // tries allowed in all; clearing adds to it
-  Fence fence = 0;                  // of the current or last try; 0 before the first
+  int try_number = 0;  // of the current or last try; 0 before the first
+  int max_tries = 0;   // tries allowed in all; clearing adds to it
+  Fence fence = 0;     // of the current or last try; 0 before the first
   std::optional<TimePoint> scheduled_at;
   std::optional<TimePoint> queued_at;
   std::optional<TimePoint> start_date;  // of the last try
   std::optional<TimePoint> end_date;
-  std::optional<TimePoint> next_try_at; // up_for_retry
-  std::string note;                 // why it ended as it did, in words: "exit code 3", "killed by …"
+  std::optional<TimePoint> next_try_at;  // up_for_retry
+  std::string note;                      // why it ended as it did, in words: "exit code 3", "killed by …"
   bool operator==(const TaskInstance&) const = default;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// The states of dag runs and task instances, and the one table of moves between them. What is not in the table cannot
-// be stored: the store refuses it. Spelled as stored and shown; Airflow's words.
+// The states of dag runs and task instances, and the one table of moves between them. What is not in the
+// table cannot be stored: the store refuses it. Spelled as stored and shown; Airflow's words.
 #include <optional>
 #include <span>
 #include <string_view>
@@ -8,10 +8,10 @@
 namespace udon {
 
 enum class TaskState {
-  none,               // created with its run, nothing decided yet (null in the API)
-  scheduled,          // its upstream allows it; waits for a slot, a pool, a limit
-  queued,             // a try exists and was handed to an executor
-  running,            // the try has said that it runs
+  none,       // created with its run, nothing decided yet (null in the API)
+  scheduled,  // its upstream allows it; waits for a slot, a pool, a limit
+  queued,     // a try exists and was handed to an executor
+  running,    // the try has said that it runs
   success,
   failed,
   skipped,
@@ -35,7 +35,8 @@ bool is_finished(TaskState state);  // success, failed, skipped, upstream_failed
 bool is_live(TaskState state);      // queued, running, deferred, restarting: a try exists that may still act
 bool is_finished(RunState state);
 
-// Who may cause a move. Each move of the table names its causes, so that e.g. a report can never clear a task.
+// Who may cause a move. Each move of the table names its causes, so that e.g. a report can never clear a
+// task.
 enum class MoveCause {
   plan,       // the loop's own decision: dependencies, limits, timers
   report,     // what an executor or the prober said about the current try

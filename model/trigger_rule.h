@@ -36,13 +36,17 @@ struct UpstreamCounts {
   int64_t skipped = 0;
   int64_t upstream_failed = 0;
   int64_t removed = 0;
+  // Those of them that are setup tasks, for all_done_setup_success; counted above as well.
+  int64_t setup_total = 0;
+  int64_t setup_success = 0;
+  int64_t setup_skipped = 0;
   int64_t done() const { return success + failed + skipped + upstream_failed + removed; }
   bool operator==(const UpstreamCounts&) const = default;
 };
 
 enum class TriggerVerdict { wait, run, skip, upstream_failed };
-// Total: no upstream at all means run. Decides as early as the outcome can no longer change (one failed upstream
-// of all_success gives upstream_failed at once), as Airflow does.
+// Total: no upstream at all means run. Decides as early as the outcome can no longer change (one failed
+// upstream of all_success gives upstream_failed at once), as Airflow does.
 TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream);
 
 }  // namespace udon

@@ -1,7 +1,9 @@
 #pragma once
-// What the scheduler hands to an executor, written as the try's request.json; what udon-task writes as result.json.
-// One JSON form each, versioned, read by every part that meets a try.
+// What the scheduler hands to an executor, written as the try's request.json; what udon-task writes as
+// result.json. One JSON form each, versioned, read by every part that meets a try.
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -13,6 +15,8 @@
 namespace udon {
 
 enum class TryKind { process, probe };  // a process of its own, or pokes by the prober
+std::string_view to_string(TryKind kind);
+std::optional<TryKind> parse_try_kind(std::string_view text);
 
 struct TryRequest {
   TryId try_id;
@@ -23,27 +27,35 @@ struct TryRequest {
   int try_number = 1;
   int max_tries = 1;
   std::string operator_name;
-  Value parameters = Value::map();      // templates not yet rendered
-  // Airflow's template context as far as the scheduler knows it: ds, ts, logical_date, data_interval_start/_end, run_id,
-  // params, dag, task, dag_run, local.{ds,ts,data_interval_start,data_interval_end}, and the mapped names. See
-  // dagfile/templates for the rest (var, conn, ti.xcom_pull come over the socket).
+  Value parameters = Value::map();  // templates not yet rendered
+  // Airflow's template context as far as the scheduler knows it: ds, ts, logical_date,
+  // data_interval_start/_end, run_id, params, dag, task, dag_run,
+  // local.{ds,ts,data_interval_start,data_interval_end}, and the mapped names. See dagfile/templates for the
+  // rest (var, conn, ti.xcom_pull come over the socket).
   Value context = Value::map();
-  std::vector<std::string> connections; // ids that this try may open
-  std::vector<std::string> upstream;    // task ids, the default of xcom_pull
+  std::vector<std::string> connections;  // ids that this try may open
+  std::vector<std::string> upstream;     // task ids, the default of xcom_pull
   std::optional<Duration> execution_timeout;
-  std::optional<Duration> timeout;      // probes: from first_poke_at
+  std::optional<Duration> timeout;  // probes: from first_poke_at
   Duration poke_interval = std::chrono::seconds(60);
   std::optional<TimePoint> first_poke_at;
   bool soft_fail = false;
   std::string queue = "default";
   std::string pool = "default_pool";
-  // For everything that the try asks of us; known to the server's memory and to request.json (mode 0600) only.
+  // For everything that the try asks of us; known to the server's memory and to request.json (mode 0600)
+  // only.
   std::string token;
-  std::string log_file;                 // relative to $UDON_HOME; made of ids only
+  std::string log_file;  // relative to $UDON_HOME; made of ids only
+  bool operator==(const TryRequest&) const = default;
 };
 
+// Readers pass over keys that they don't know (a newer writer's) and name the key that is missing or wrong.
+// Each form carries "version": 1, which is raised only when an older reader would misunderstand it; such a
+// reader then refuses.
 Value to_value(const TryRequest& request);
 Result<TryRequest> parse_try_request(const Value& value);
+Value to_value(const TaskInstanceKey& key);
+Result<TaskInstanceKey> parse_task_instance_key(const Value& value);
 Value to_value(const TryEnded& ended);
 Result<TryEnded> parse_try_ended(const Value& value);
 Value to_value(const Report& report);
