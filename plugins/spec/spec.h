@@ -1,6 +1,6 @@
 #pragma once
-// What an operator is called and takes, as data: from it come validation, messages, the editor's schema, help pages
-// and forms. Each operator's stands in plugins/<operator>/operator.json, which is its one home.
+// What an operator is called and takes, as data: from it come validation, messages, the editor's schema, help
+// pages and forms. Each operator's stands in plugins/<operator>/operator.json, which is its one home.
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,7 +12,15 @@
 namespace udon {
 
 enum class ParamType {
-  string, integer, number, boolean, duration, bytes, list, map, any,
+  string,
+  integer,
+  number,
+  boolean,
+  duration,
+  bytes,
+  list,
+  map,
+  any,
   sql,         // text with :name parameters, never spliced
   connection,  // the id of a connection
   uri,         // file path or s3://bucket/key
@@ -22,9 +30,11 @@ enum class ParamType {
 struct ParamSpec {
   std::string name;
   ParamType type = ParamType::string;
-  std::string unit;                        // "seconds", "rows"; empty if the type says it
-  std::optional<Value> default_value;
+  std::string unit;                    // "seconds", "rows"; empty if the type says it
+  std::optional<Value> default_value;  // null or nothing: the parameter may be left out
   bool required = false;
+  // Of a text: the only texts allowed. Of a list, map or any other type: words that may stand in its place
+  // ('*').
   std::vector<std::string> choices;
   std::vector<std::string> connection_types;  // type connection: those it works with
   std::string help;
@@ -32,13 +42,13 @@ struct ParamSpec {
 
 struct OperatorSpec {
   std::string name;
-  std::string kind = "process";            // process, sensor, external_job
-  std::string summary;                     // one sentence
+  std::string kind = "process";  // process, sensor, external_job
+  std::string summary;           // one sentence
   std::vector<ParamSpec> params;
-  std::vector<std::string> connections;    // opened by default, without being named: ["aws_default"]
-  std::string outputs;                     // what its XCom holds
-  std::string object;                      // file name of the shared object that implements it; empty: built in
-  std::string help;                        // README.md, as text
+  std::vector<std::string> connections;  // opened by default, without being named: ["aws_default"]
+  std::string outputs;                   // what its XCom holds
+  std::string object;                    // file name of the shared object that implements it; empty: built in
+  std::string help;                      // README.md, as text
   const ParamSpec* find(std::string_view param) const;
 };
 
@@ -52,8 +62,11 @@ class OperatorCatalog {
   std::vector<OperatorSpec> specs_;
 };
 
-Result<OperatorSpec> parse_operator_spec(const Value& value);  // refuses unknown keys and reserved parameter names
-// Names that a DAG file uses for the task itself (operator, after, retries, pool, …): no parameter may bear one.
+Result<OperatorSpec> parse_operator_spec(
+    const Value& value);                   // refuses unknown keys and reserved parameter names
+Value to_value(const OperatorSpec& spec);  // as parse_operator_spec reads it
+// Names that a DAG file uses for the task itself (operator, after, retries, pool, …): no parameter may bear
+// one.
 bool is_reserved_task_key(std::string_view key);
 const std::vector<std::string>& reserved_task_keys();
 
@@ -61,9 +74,19 @@ struct ParamProblem {
   std::string param;    // where; may be unknown to the operator
   std::string message;  // what was expected, and the nearest name
 };
-// `parameters` as in the DAG file: a string that holds a template ("{{", "{%") is accepted for every type and checked
-// again when it is rendered.
+// `parameters` as in the DAG file: a string that holds a template ("{{", "{%") is accepted for every type and
+// checked again when it is rendered.
 std::vector<ParamProblem> check_parameters(const OperatorSpec& spec, const Value& parameters);
 bool holds_template(const Value& value);
+// What an operator is given: `rendered` checked once more (no template may be left to it), defaults filled
+// in, durations and bytes as integers (microseconds, bytes). Parameters without value or default are null.
+Result<Value> complete_parameters(const OperatorSpec& spec, const Value& rendered);
+
+std::string_view to_string(ParamType type);
+std::optional<ParamType> parse_param_type(std::string_view text);
+// What a value of the type looks like, for people: "a duration such as 30s, 5m or 1h30m".
+std::string_view describe(ParamType type);
+// The parameters as a Markdown table; the READMEs of operators hold it, and a test keeps them true.
+std::string parameters_as_markdown(const OperatorSpec& spec);
 
 }  // namespace udon

@@ -1,0 +1,189 @@
+#include "plugins/spec/spec.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "plugins/spec/builtin.h"
+#include "tests/golden.h"
+
+namespace udon {
+namespace {
+
+OperatorSpec spec_of(const std::string& params) {
+  const Result<Value> value =
+      parse_json(R"({"name": "copy", "summary": "Copies.", "params": )" + params + "}");
+  REQUIRE(value);
+  Result<OperatorSpec> spec = parse_operator_spec(*value);
+  if (!spec) FAIL(spec.error().message);
+  return *spec;
+}
+
+std::string refusal(const std::string& json) {
+  const Result<Value> value = parse_json(json);
+  REQUIRE(value);
+  const Result<OperatorSpec> spec = parse_operator_spec(*value);
+  REQUIRE_FALSE(spec);
+  return spec.error().message;
+}
+
+std::string problems(const OperatorSpec& spec, const std::string& json) {
+  const Result<Value> value = parse_json(json);
+  REQUIRE(value);
+  std::string text;
+  for (const ParamProblem& problem : check_parameters(spec, *value))
+    text += problem.param + ": " + problem.message + "\n";
+  return text;
+}
+
+const char* const every_type = R"([
+  {"name": "name", "type": "string", "default": null, "help": "h"},
+  {"name": "level", "type": "string", "default": "low", "choices": ["low", "high"], "help": "h"},
+  {"name": "count", "type": "integer", "default": 1, "unit": "rows", "help": "h"},
+  {"name": "ratio", "type": "number", "default": 0.5, "help": "h"},
+  {"name": "flag", "type": "boolean", "default": false, "help": "h"},
+  {"name": "lag", "type": "duration", "default": "30s", "help": "h"},
+  {"name": "memory", "type": "bytes", "default": "1KiB", "help": "h"},
+  {"name": "columns", "type": "list", "default": null, "choices": ["*"], "help": "h"},
+  {"name": "env", "type": "map", "default": {}, "help": "h"},
+  {"name": "value", "type": "any", "default": null, "help": "h"},
+  {"name": "query", "type": "sql", "default": null, "help": "h"},
+  {"name": "source", "type": "connection", "required": true, "connection_types": ["mysql"], "help": "h"},
+  {"name": "target", "type": "uri", "default": null, "help": "h"},
+  {"name": "run", "type": "command", "default": null, "help": "h"}])";
+
+TEST_CASE("each built-in operator describes itself and its help page holds its parameters") {
+  const OperatorCatalog catalog = builtin_operators();
+  const std::vector<std::string> names = catalog.names();
+  REQUIRE(names.size() >= 6);
+  CHECK(std::is_sorted(names.begin(), names.end()));
+  const std::string begin = "<!-- parameters: from operator.json -->\n", end = "<!-- end of parameters -->\n";
+  for (const std::string& name : names) {
+    INFO(name);
+    const OperatorSpec& spec = *catalog.find(name);
+    for (const ParamSpec& param : spec.params) CHECK_FALSE(is_reserved_task_key(param.name));
+    CHECK(spec.help.rfind("# " + name + "\n", 0) == 0);
+    const size_t from = spec.help.find(begin), to = spec.help.find(end);
+    REQUIRE(from != std::string::npos);
+    REQUIRE(to != std::string::npos);
+    test::check_golden(
+        "plugins/" + name + "/README.md",
+        spec.help.substr(0, from + begin.size()) + parameters_as_markdown(spec) + spec.help.substr(to));
+  }
+}
+
+TEST_CASE("a description survives being written and read again") {
+  const OperatorCatalog catalog = builtin_operators();
+  for (const std::string& name : catalog.names()) {
+    const Value written = to_value(*catalog.find(name));
+    const Result<OperatorSpec> again = parse_operator_spec(written);
+    REQUIRE(again);
+    CHECK(to_value(*again) == written);
+  }
+  const OperatorSpec spec = spec_of(every_type);
+  CHECK(to_value(*parse_operator_spec(to_value(spec))) == to_value(spec));
+}
+
+TEST_CASE("a wrong description is refused with the reason") {
+  CHECK(refusal("[]") == "an operator's description must be an object, not array");
+  CHECK(refusal(R"({"name": "Copy", "summary": "s", "params": []})") ==
+        "operator `Copy`: a name has lower-case letters, digits and '_'");
+  CHECK(refusal(R"({"name": "copy", "params": []})") == "operator `copy`: `summary` is missing");
+  CHECK(refusal(R"({"name": "copy", "summary": "s", "parms": []})") ==
+        "operator `copy`: unknown key `parms`; did you mean `params`?");
+  CHECK(refusal(R"({"name": "copy", "summary": "s", "kind": "sensr", "params": []})") ==
+        "operator `copy`: unknown kind `sensr`; did you mean `sensor`?");
+  CHECK(refusal(R"({"name": "copy", "summary": "s", "object": "../x.so", "params": []})") ==
+        "operator `copy`: `object` must be a file name, not a path");
+  const auto param = [](const std::string& json) {
+    return refusal(R"({"name": "copy", "summary": "s", "params": [)" + json + "]}");
+  };
+  CHECK(param(R"({"name": "pool", "type": "string", "required": true, "help": "h"})") ==
+        "operator `copy`: parameter `pool` bears a name that a DAG file uses for the task itself");
+  CHECK(param(R"({"name": "a", "type": "strnig", "required": true, "help": "h"})") ==
+        "operator `copy`: parameter `a`: unknown type `strnig`; did you mean `string`?");
+  CHECK(param(R"({"name": "a", "type": "string", "help": "h"})") ==
+        "operator `copy`: parameter `a`: say either `required: true` or `default` (null: may be left out)");
+  CHECK(param(R"({"name": "a", "type": "string", "required": true, "default": "x", "help": "h"})") ==
+        "operator `copy`: parameter `a`: say either `required: true` or `default` (null: may be left out)");
+  CHECK(param(R"({"name": "a", "type": "duration", "default": "soon", "help": "h"})") ==
+        "operator `copy`: default of `a`: `soon`: expected a duration such as 30s, 5m or 1h30m");
+  CHECK(
+      param(
+          R"({"name": "a", "type": "any", "default": 1, "help": "h"}, {"name": "a", "type": "any", "default": 1, "help": "h"})") ==
+      "operator `copy`: parameter `a` stands twice");
+}
+
+TEST_CASE("parameters of the right types pass, templates stand for any type") {
+  const OperatorSpec spec = spec_of(every_type);
+  CHECK(problems(spec, R"({"source": "replica"})").empty());
+  CHECK(problems(spec, R"({"name": "x", "level": "high", "count": 3, "ratio": 2, "flag": true, "lag": "1h30m",
+      "memory": "1MB", "columns": "*", "env": {"A": 1}, "value": [1], "query": "select 1", "source": "replica",
+      "target": "s3://a/b", "run": "true"})")
+            .empty());
+  CHECK(
+      problems(spec,
+               R"({"count": "{{ item.n }}", "columns": "{{ item.columns }}", "flag": "{% if a %}1{% endif %}",
+      "lag": "{{ lag }}", "source": "{{ item.connection }}"})")
+          .empty());
+}
+
+TEST_CASE("parameters of wrong types are named with what was expected") {
+  const OperatorSpec spec = spec_of(every_type);
+  CHECK(problems(spec, "{}") ==
+        "source: operator `copy` needs the parameter `source`: the id of a connection\n");
+  CHECK(problems(spec, R"({"source": "replica", "colunms": []})") ==
+        "colunms: operator `copy` has no parameter `colunms`; did you mean `columns`?\n");
+  CHECK(problems(spec, R"({"source": "replica", "retires": 3})") ==
+        "retires: operator `copy` has no parameter `retires`; did you mean `retries`?\n");
+  CHECK(problems(spec, R"({"source": "a b"})").rfind("source: `a b` is no connection id: it ", 0) == 0);
+  CHECK(problems(spec, R"({"source": "r", "name": 5})") ==
+        "name: expected a text, got an integer; quote it to make it a text\n");
+  CHECK(problems(spec, R"({"source": "r", "level": "hihg"})") ==
+        "level: `hihg`: expected one of `low`, `high`; did you mean `high`?\n");
+  CHECK(problems(spec, R"({"source": "r", "count": "three"})") ==
+        "count: expected an integer (rows), got a text\n");
+  CHECK(problems(spec, R"({"source": "r", "count": null})") ==
+        "count: has no value; expected an integer (rows)\n");
+  CHECK(problems(spec, R"({"source": "r", "lag": 30})") ==
+        "lag: expected a duration such as 30s, 5m or 1h30m, got an integer; write its unit: `30s`\n");
+  CHECK(problems(spec, R"({"source": "r", "memory": -1})") ==
+        "memory: expected a size such as 512KiB, 256MB or 1GB, got an integer\n");
+  CHECK(problems(spec, R"({"source": "r", "columns": "all"})") ==
+        "columns: expected a list or `*`, got a text\n");
+  CHECK(problems(spec, R"({"source": "r", "run": " "})") ==
+        "run: is empty; expected a command for bash, as a text\n");
+}
+
+TEST_CASE("completed parameters have their defaults and plain units") {
+  const OperatorSpec spec = spec_of(every_type);
+  const Result<Value> completed =
+      complete_parameters(spec, *parse_json(R"({"source": "r", "memory": "2KiB", "columns": "*"})"));
+  REQUIRE(completed);
+  CHECK(
+      to_json(*completed) ==
+      R"({"name":null,"level":"low","count":1,"ratio":0.5,"flag":false,"lag":30000000,"memory":2048,"columns":"*",)"
+      R"("env":{},"value":null,"query":null,"source":"r","target":null,"run":null})");
+  // A text that looks like a template after rendering is not rendered again, and not excused from its type.
+  const Result<Value> wrong =
+      complete_parameters(spec, *parse_json(R"({"source": "r", "count": "{{ n }}"})"));
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().message == "parameter `count`: expected an integer (rows), got a text");
+}
+
+TEST_CASE("a later description of the same operator takes the place of the earlier") {
+  OperatorCatalog catalog;
+  OperatorSpec spec;
+  spec.name = "b";
+  spec.summary = "first";
+  catalog.add(spec);
+  spec.summary = "second";
+  catalog.add(spec);
+  spec.name = "a";
+  catalog.add(spec);
+  CHECK(catalog.names() == std::vector<std::string>{"a", "b"});
+  CHECK(catalog.find("b")->summary == "second");
+  CHECK(catalog.find("c") == nullptr);
+}
+
+}  // namespace
+}  // namespace udon
