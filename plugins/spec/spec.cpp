@@ -214,8 +214,8 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
   if (!is_parameter_name(spec.name))
     return malformed("operator `" + spec.name + "`: a name has lower-case letters, digits and '_'");
   const std::string where = "operator `" + spec.name + "`";
-  TRY(refuse_unknown_keys(value, {"name", "kind", "summary", "params", "connections", "outputs", "object"},
-                          where));
+  TRY(refuse_unknown_keys(
+      value, {"name", "kind", "summary", "params", "connections", "outputs", "object", "help"}, where));
   if (value.find("kind") != nullptr) {
     TRY_ASSIGN(spec.kind, text_at(value, "kind", where));
   }
