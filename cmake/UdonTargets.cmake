@@ -9,7 +9,9 @@ endif()
 add_library(udon_options INTERFACE)
 target_include_directories(udon_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(udon_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-  -Woverloaded-virtual -Wcast-align -Wnull-dereference -Werror -fvisibility-inlines-hidden)
+  -Woverloaded-virtual -Wcast-align -Wnull-dereference -Werror -fvisibility-inlines-hidden
+  # Naming some members and leaving the rest to their defaults is what designated initialisers are for.
+  -Wno-missing-field-initializers)
 # g++ 12 sees null dereferences and uninitialised variants that are not there once it inlines std::variant.
 target_compile_options(udon_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-Wno-null-dereference -Wno-maybe-uninitialized
   -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-free-nonheap-object>)
