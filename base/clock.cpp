@@ -25,11 +25,10 @@ std::string format_with_zone(TimePoint time, std::string_view zone) {
   const hh_mm_ss clock{time - day};
   const auto fraction = static_cast<int>(clock.subseconds().count());
   char buffer[80];
-  int length =
-      std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                    static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                    static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                    static_cast<int>(clock.seconds().count()));
+  int length = std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                             static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                             static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                             static_cast<int>(clock.seconds().count()));
   std::string text(buffer, static_cast<size_t>(length));
   if (fraction != 0) {
     length = std::snprintf(buffer, sizeof buffer, ".%06d", fraction);
@@ -83,8 +82,7 @@ bool take_date(Scanner& scanner, sys_days& day) {
       !scanner.take_number(2, d)) {
     return false;
   }
-  const year_month_day date{year(y), month(static_cast<unsigned>(m)),
-                            std::chrono::day(static_cast<unsigned>(d))};
+  const year_month_day date{year(y), month(static_cast<unsigned>(m)), std::chrono::day(static_cast<unsigned>(d))};
   if (!date.ok()) return false;
   day = date;
   return true;
@@ -145,8 +143,7 @@ Result<TimePoint> parse_time(std::string_view text) {
   if (!take_date(scanner, day)) return bad_time(text, expected_form);
   if (scanner.at_end()) return TimePoint(day);
   Duration since_midnight{0};
-  if (!scanner.take("Tt ") || !take_time_of_day(scanner, since_midnight))
-    return bad_time(text, expected_form);
+  if (!scanner.take("Tt ") || !take_time_of_day(scanner, since_midnight)) return bad_time(text, expected_form);
   if (scanner.at_end()) return bad_time(text, "it has no offset; add Z for UTC, or one such as +09:00");
   minutes offset{0};
   if (!take_offset(scanner, offset) || !scanner.at_end()) return bad_time(text, expected_form);
@@ -171,10 +168,8 @@ Result<Duration> parse_duration(std::string_view text) {
     for (const Unit& unit : units) {
       if (unit.name == name) found = &unit;
     }
-    if (!found)
-      return bad_duration(text, "unknown unit `" + std::string(name) + "`; there are d, h, m, s, ms, us");
-    if (__builtin_mul_overflow(amount, found->microseconds, &amount) ||
-        __builtin_add_overflow(total, amount, &total)) {
+    if (!found) return bad_duration(text, "unknown unit `" + std::string(name) + "`; there are d, h, m, s, ms, us");
+    if (__builtin_mul_overflow(amount, found->microseconds, &amount) || __builtin_add_overflow(total, amount, &total)) {
       return bad_duration(text, "it is too long");
     }
   }

@@ -18,24 +18,19 @@ ErrorKind kind_of(int error_number) {
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:
-    case ESRCH:
-      return ErrorKind::not_found;
+    case ESRCH: return ErrorKind::not_found;
     case EACCES:
     case EPERM:
-    case EROFS:
-      return ErrorKind::denied;
+    case EROFS: return ErrorKind::denied;
     case EEXIST:
-    case ENOTEMPTY:
-      return ErrorKind::conflict;
+    case ENOTEMPTY: return ErrorKind::conflict;
     case E2BIG:
     case EINVAL:
     case EISDIR:
     case ELOOP:
     case ENAMETOOLONG:
-    case ENOEXEC:
-      return ErrorKind::invalid;
-    default:
-      return ErrorKind::io;
+    case ENOEXEC: return ErrorKind::invalid;
+    default: return ErrorKind::io;
   }
 }
 
@@ -44,8 +39,7 @@ Result<void> sync(int fd, const Path& path) {
   return {};
 }
 
-Result<void> write_and_close(FileDescriptor file, std::string_view content, Durability durability,
-                             const Path& path) {
+Result<void> write_and_close(FileDescriptor file, std::string_view content, Durability durability, const Path& path) {
   TRY(write_all(file.get(), content, path));
   if (durability == Durability::survives_power_loss) TRY(sync(file.get(), path));
   return {};
@@ -90,8 +84,7 @@ Result<std::string> read_file(const Path& path, int64_t bytes_max) {
   if (fstat(file.get(), &status) != 0) return io_error("stat", path, errno);
   std::string content;
   // The size is a hint only: files in /proc say 0, and a file may grow while we read.
-  size_t chunk =
-      status.st_size > 0 && status.st_size <= bytes_max ? static_cast<size_t>(status.st_size) + 1 : 64 << 10;
+  size_t chunk = status.st_size > 0 && status.st_size <= bytes_max ? static_cast<size_t>(status.st_size) + 1 : 64 << 10;
   while (true) {
     const size_t have = content.size();
     content.resize(have + chunk);
@@ -119,8 +112,7 @@ Result<void> write_all(int fd, std::string_view bytes, const Path& path_for_mess
   return {};
 }
 
-Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability,
-                                   int mode) {
+Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability, int mode) {
   // Random, so that neither threads, processes nor machines on a shared disk meet; and without the file's own
   // name, which may already have the longest length that a name can have. O_EXCL keeps the promise in any
   // case.
@@ -171,9 +163,8 @@ Result<FileLock> FileLock::acquire(const Path& path) {
     const ssize_t length = pread(file.get(), content, sizeof content, 0);
     const std::string_view holder = trim({content, length > 0 ? static_cast<size_t>(length) : 0});
     // Empty for the moment between the holder's lock and its writing.
-    return Error{ErrorKind::conflict,
-                 "lock " + path.string() + ": held by " +
-                     (holder.empty() ? "another process" : "pid " + std::string(holder))};
+    return Error{ErrorKind::conflict, "lock " + path.string() + ": held by " +
+                                          (holder.empty() ? "another process" : "pid " + std::string(holder))};
   }
   // A full disk must not keep us from starting: the pid is for the message only, the lock is held without it.
   const std::string pid = std::to_string(getpid()) + "\n";

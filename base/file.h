@@ -37,8 +37,7 @@ Result<std::string> read_file(const Path& path, int64_t bytes_max = 1 << 30);
 enum class Durability { survives_kill, survives_power_loss };  // the latter fsyncs file and folder
 // Written beside, then renamed over: a reader sees the old content or the new. A kill in between leaves a
 // ".udon-<hex>.tmp" in the folder.
-Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability,
-                                   int mode = 0644);
+Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability, int mode = 0644);
 Result<void> write_all(int fd, std::string_view bytes, const Path& path_for_messages);
 Result<void> make_directories(const Path& path, int mode = 0755);
 Result<void> sync_directory(const Path& path);

@@ -44,8 +44,7 @@ std::string make_uuid7(TimePoint time, uint64_t high, uint64_t low) {
   char text[37];
   std::snprintf(text, sizeof text, "%08x-%04x-%04x-%04x-%012llx", static_cast<unsigned>(first >> 32),
                 static_cast<unsigned>(first >> 16 & 0xffff), static_cast<unsigned>(first & 0xffff),
-                static_cast<unsigned>(second >> 48),
-                static_cast<unsigned long long>(second & 0xffff'ffff'ffff));
+                static_cast<unsigned>(second >> 48), static_cast<unsigned long long>(second & 0xffff'ffff'ffff));
   return text;
 }
 

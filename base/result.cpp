@@ -4,26 +4,16 @@ namespace udon {
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::invalid:
-      return "invalid";
-    case ErrorKind::not_found:
-      return "not_found";
-    case ErrorKind::conflict:
-      return "conflict";
-    case ErrorKind::denied:
-      return "denied";
-    case ErrorKind::unavailable:
-      return "unavailable";
-    case ErrorKind::timeout:
-      return "timeout";
-    case ErrorKind::cancelled:
-      return "cancelled";
-    case ErrorKind::io:
-      return "io";
-    case ErrorKind::data:
-      return "data";
-    case ErrorKind::unsupported:
-      return "unsupported";
+    case ErrorKind::invalid: return "invalid";
+    case ErrorKind::not_found: return "not_found";
+    case ErrorKind::conflict: return "conflict";
+    case ErrorKind::denied: return "denied";
+    case ErrorKind::unavailable: return "unavailable";
+    case ErrorKind::timeout: return "timeout";
+    case ErrorKind::cancelled: return "cancelled";
+    case ErrorKind::io: return "io";
+    case ErrorKind::data: return "data";
+    case ErrorKind::unsupported: return "unsupported";
   }
   return "invalid";
 }
@@ -34,16 +24,14 @@ bool is_transient(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::unavailable:
     case ErrorKind::timeout:
-    case ErrorKind::io:
-      return true;
+    case ErrorKind::io: return true;
     case ErrorKind::invalid:
     case ErrorKind::not_found:
     case ErrorKind::conflict:
     case ErrorKind::denied:
     case ErrorKind::cancelled:
     case ErrorKind::data:
-    case ErrorKind::unsupported:
-      return false;
+    case ErrorKind::unsupported: return false;
   }
   return false;
 }

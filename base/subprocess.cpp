@@ -25,9 +25,7 @@ struct ProcessStat {
   uint64_t start_time = 0;
 };
 
-Error no_such_process(pid_t pid) {
-  return {ErrorKind::not_found, "there is no process " + std::to_string(pid)};
-}
+Error no_such_process(pid_t pid) { return {ErrorKind::not_found, "there is no process " + std::to_string(pid)}; }
 
 Result<ProcessStat> read_stat(pid_t pid) {
   const Path path = "/proc/" + std::to_string(pid) + "/stat";
@@ -78,9 +76,7 @@ class SpawnActions {
     check(posix_spawn_file_actions_adddup2(&actions_, source, target));
     return {};
   }
-  void change_directory(const Path& path) {
-    check(posix_spawn_file_actions_addchdir_np(&actions_, path.c_str()));
-  }
+  void change_directory(const Path& path) { check(posix_spawn_file_actions_addchdir_np(&actions_, path.c_str())); }
   void close_from(int first) { check(posix_spawn_file_actions_addclosefrom_np(&actions_, first)); }
   const posix_spawn_file_actions_t* get() const { return &actions_; }
 
@@ -94,8 +90,7 @@ class SpawnAttributes {
  public:
   SpawnAttributes() {
     ENSURE(posix_spawnattr_init(&attributes_) == 0, "only a lack of memory fails here");
-    posix_spawnattr_setflags(&attributes_,
-                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     sigset_t signals;
     sigfillset(&signals);
     posix_spawnattr_setsigdefault(&attributes_, &signals);
@@ -112,12 +107,11 @@ class SpawnAttributes {
 };
 
 Result<void> check_strings(const SpawnRequest& request) {
-  if (request.argv.empty() || request.argv[0].empty())
-    return Error{ErrorKind::invalid, "start: no program is named"};
+  if (request.argv.empty() || request.argv[0].empty()) return Error{ErrorKind::invalid, "start: no program is named"};
   const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
   if (std::ranges::any_of(request.argv, has_nul) || std::ranges::any_of(request.environment, has_nul)) {
-    return Error{ErrorKind::invalid, "start " + request.argv[0] +
-                                         ": an argument or variable has a zero byte and would be cut there"};
+    return Error{ErrorKind::invalid,
+                 "start " + request.argv[0] + ": an argument or variable has a zero byte and would be cut there"};
   }
   return {};
 }
@@ -135,8 +129,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 void kill_session(pid_t leader) {
   kill(-leader, SIGKILL);
   std::error_code error;
-  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     pid_t pid = 0;
     if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc()) continue;
@@ -207,18 +200,15 @@ Result<CommandOutput> collect(pid_t pid, FileDescriptor output, FileDescriptor e
   for (bool has_exited = false; !has_exited;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
     if (left.count() <= 0) {
-      return Error{ErrorKind::timeout,
-                   "not finished after " + std::to_string(timeout.count()) + " ms, killed"};
+      return Error{ErrorKind::timeout, "not finished after " + std::to_string(timeout.count()) + " ms, killed"};
     }
     pollfd watched[] = {{process.get(), POLLIN, 0}, {output.get(), POLLIN, 0}, {errors.get(), POLLIN, 0}};
-    const int ready =
-        poll(watched, std::size(watched), static_cast<int>(std::min<int64_t>(left.count(), 60'000)));
+    const int ready = poll(watched, std::size(watched), static_cast<int>(std::min<int64_t>(left.count(), 60'000)));
     if (ready < 0 && errno != EINTR) return io_error("wait for", "process " + std::to_string(pid), errno);
     if (ready <= 0) continue;
     has_exited = watched[0].revents != 0;
     TRY(drain(output, collected.standard_output, bytes_max));
-    TRY(drain(errors, collected.standard_error,
-              bytes_max - static_cast<int64_t>(collected.standard_output.size())));
+    TRY(drain(errors, collected.standard_error, bytes_max - static_cast<int64_t>(collected.standard_output.size())));
   }
   TRY_ASSIGN(collected.status, child.wait());
   return collected;
@@ -228,8 +218,7 @@ Result<CommandOutput> collect(pid_t pid, FileDescriptor output, FileDescriptor e
 
 std::string current_boot_id() {
   const auto content = read_file("/proc/sys/kernel/random/boot_id");
-  ENSURE(content.has_value(),
-         "every Linux has a boot id; without it a process of before a reboot can look alive");
+  ENSURE(content.has_value(), "every Linux has a boot id; without it a process of before a reboot can look alive");
   return std::string(trim(*content));
 }
 
@@ -256,13 +245,12 @@ Result<pid_t> spawn(const SpawnRequest& request) {
   const auto argv = pointers(request.argv);
   const auto environment = pointers(request.environment);
   pid_t pid = 0;
-  const int error_number = posix_spawnp(&pid, request.argv[0].c_str(), actions.get(), attributes.get(),
-                                        argv.data(), environment.data());
+  const int error_number =
+      posix_spawnp(&pid, request.argv[0].c_str(), actions.get(), attributes.get(), argv.data(), environment.data());
   if (error_number == 0) return pid;
   // The kernel's number doesn't tell a missing program from a missing folder.
   std::error_code ignored;
-  if (!request.working_directory.empty() &&
-      !std::filesystem::is_directory(request.working_directory, ignored)) {
+  if (!request.working_directory.empty() && !std::filesystem::is_directory(request.working_directory, ignored)) {
     return io_error("start " + request.argv[0] + " in", request.working_directory, error_number);
   }
   return io_error("start", request.argv[0], error_number);
@@ -271,8 +259,7 @@ Result<pid_t> spawn(const SpawnRequest& request) {
 std::string describe(const ExitStatus& status) {
   if (status.signal == 0) return "exit code " + std::to_string(status.exit_code);
   const char* name = sigabbrev_np(status.signal);
-  return "killed by signal " + std::to_string(status.signal) +
-         (name ? " (SIG" + std::string(name) + ")" : "");
+  return "killed by signal " + std::to_string(status.signal) + (name ? " (SIG" + std::string(name) + ")" : "");
 }
 
 Result<ExitStatus> wait_child(pid_t pid) {
@@ -289,8 +276,7 @@ Result<ExitStatus> wait_child(pid_t pid) {
   return ExitStatus{.exit_code = WEXITSTATUS(status), .signal = 0};
 }
 
-Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::milliseconds timeout,
-                                  int64_t bytes_max) {
+Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::milliseconds timeout, int64_t bytes_max) {
   TRY_ASSIGN(Pipe output, make_pipe());
   TRY_ASSIGN(Pipe errors, make_pipe());
   SpawnRequest piped = request;

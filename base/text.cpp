@@ -11,8 +11,7 @@ namespace udon {
 namespace {
 
 constexpr std::string_view white_space = " \t\n\v\f\r";
-constexpr std::string_view base64_alphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::u32string code_points(std::string_view text) {
   std::u32string result;
@@ -64,8 +63,7 @@ std::string show(std::string_view text) {
   }
   constexpr std::string_view digits = "0123456789ABCDEF";
   std::string number;
-  for (char32_t rest = point.value; rest != 0 || number.size() < 4; rest >>= 4)
-    number.insert(0, 1, digits[rest & 15]);
+  for (char32_t rest = point.value; rest != 0 || number.size() < 4; rest >>= 4) number.insert(0, 1, digits[rest & 15]);
   return "U+" + number;
 }
 

@@ -41,8 +41,7 @@ class CountingIterator {
 // What the library says without its number, its position (we say it) and the text that it read last, which
 // may be a part of a password.
 std::string without_quotation(std::string message) {
-  if (const size_t end = message.find("] "); message.starts_with('[') && end != message.npos)
-    message.erase(0, end + 2);
+  if (const size_t end = message.find("] "); message.starts_with('[') && end != message.npos) message.erase(0, end + 2);
   if (const size_t end = message.find(" - "); message.starts_with("parse error") && end != message.npos) {
     message.erase(0, end + 3);
   }
@@ -136,9 +135,7 @@ class Builder {
   bool fail_number() {
     // The parser has read the number and, unless the text ended, one character after it.
     constexpr std::string_view number_characters = "+-.0123456789eE";
-    const auto is_part = [&](size_t at) {
-      return number_characters.find(text_[at]) != number_characters.npos;
-    };
+    const auto is_part = [&](size_t at) { return number_characters.find(text_[at]) != number_characters.npos; };
     size_t start = read_;
     while (start > 0 && !is_part(start - 1)) --start;
     while (start > 0 && is_part(start - 1)) --start;
@@ -148,9 +145,8 @@ class Builder {
     const std::string_view before = text_.substr(0, std::min(offset, text_.size()));
     const auto line = 1 + std::ranges::count(before, '\n');
     const size_t column = before.size() - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0: the first line
-    error_ = Error{ErrorKind::invalid, "JSON at byte " + std::to_string(offset) + " (line " +
-                                           std::to_string(line) + ", column " + std::to_string(column) +
-                                           "): " + std::string(what)};
+    error_ = Error{ErrorKind::invalid, "JSON at byte " + std::to_string(offset) + " (line " + std::to_string(line) +
+                                           ", column " + std::to_string(column) + "): " + std::string(what)};
     return false;
   }
 

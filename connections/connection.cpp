@@ -21,8 +21,7 @@ class UriParser {
   Result<Connection> parse() {
     Connection connection{.id = id_};
     TRY_ASSIGN(connection.type, take_type());
-    if (rest_.find('#') != rest_.npos)
-      return problem("it has a `#`; inside a login, password or option write %23");
+    if (rest_.find('#') != rest_.npos) return problem("it has a `#`; inside a login, password or option write %23");
     const size_t authority_end = std::min(rest_.find_first_of("/?"), rest_.size());
     std::string_view authority = rest_.substr(0, authority_end);
     rest_.remove_prefix(authority_end);
@@ -49,8 +48,7 @@ class UriParser {
   Result<std::string> decode(std::string_view text, const std::string& part) const {
     const auto decoded = percent_decode(text);
     if (!decoded)
-      return problem("in its " + part +
-                     " a `%` is not followed by two hex digits; write a `%` itself as %25");
+      return problem("in its " + part + " a `%` is not followed by two hex digits; write a `%` itself as %25");
     // Client libraries take C strings and would silently cut it there.
     if (decoded->find('\0') != decoded->npos) return problem("its " + part + " has a zero byte");
     return *decoded;
@@ -59,14 +57,12 @@ class UriParser {
   Result<std::string> take_type() {
     const size_t end = rest_.find("://");
     if (end == rest_.npos || end == 0) {
-      return problem(
-          "expected TYPE://LOGIN:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, such as mysql://… or aws://…");
+      return problem("expected TYPE://LOGIN:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, such as mysql://… or aws://…");
     }
     std::string type = lower_ascii(rest_.substr(0, end));
     for (char& c : type) {
       if (c == '-') c = '_';  // Airflow's types have underscores, a URI's scheme can't
-      const bool is_allowed =
-          (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '.';
+      const bool is_allowed = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '.';
       if (!is_allowed)
         return problem("its type (what stands before ://) may have letters, digits, `+`, `-` and `.` only");
     }
@@ -103,8 +99,7 @@ class UriParser {
       port = text.substr(colon + 1);
     }
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), connection.port);
-    if (error != std::errc() || end != port.data() + port.size() || connection.port < 1 ||
-        connection.port > 65535) {
+    if (error != std::errc() || end != port.data() + port.size() || connection.port < 1 || connection.port > 65535) {
       return problem(
           "expected a port from 1 to 65535 after its host; a `/`, `?` or `:` in a login or password is "
           "written %2F, %3F, %3A");
@@ -121,8 +116,7 @@ class UriParser {
       const size_t equals = std::min(spaced.find('='), spaced.size());
       TRY_ASSIGN(const std::string key, decode(std::string_view(spaced).substr(0, equals), "options"));
       TRY_ASSIGN(const std::string value,
-                 decode(std::string_view(spaced).substr(std::min(equals + 1, spaced.size())),
-                        "option `" + key + "`"));
+                 decode(std::string_view(spaced).substr(std::min(equals + 1, spaced.size())), "option `" + key + "`"));
       if (extra.find(key)) return problem("option `" + key + "` is given twice");
       if (key == json_option) {
         auto json = parse_json(value);

@@ -13,12 +13,12 @@ namespace udon {
 
 struct Connection {
   std::string id;
-  std::string type;         // the URI's scheme: mysql, postgresql, aws, http, …
+  std::string type;  // the URI's scheme: mysql, postgresql, aws, http, …
   std::string host;
-  int port = 0;             // 0: the type's default
+  int port = 0;  // 0: the type's default
   std::string login;
   std::string password;
-  std::string schema;       // the database; the URI's path without its first '/'
+  std::string schema;  // the database; the URI's path without its first '/'
   std::string description;
   Value extra = Value::map();  // the URI's query: strings, e.g. endpoint_url, region, ssl_ca
   bool operator==(const Connection&) const = default;

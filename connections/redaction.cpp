@@ -109,8 +109,7 @@ void Redactor::add(std::string_view secret) {
 
 void Redactor::add_secrets_of(const Connection& connection) {
   add(connection.password);
-  if (connection.password.size() >= secret_bytes_min)
-    add_form(base64(connection.login + ":" + connection.password));
+  if (connection.password.size() >= secret_bytes_min) add_form(base64(connection.login + ":" + connection.password));
   add_secret_members(connection.extra, *this);
 }
 
@@ -122,9 +121,7 @@ size_t Redactor::longest_at(std::string_view text) const {
 }
 
 bool Redactor::may_begin_secret(std::string_view text) const {
-  const auto begins = [&](const std::string& form) {
-    return form.size() > text.size() && form.starts_with(text);
-  };
+  const auto begins = [&](const std::string& form) { return form.size() > text.size() && form.starts_with(text); };
   return std::ranges::any_of(forms_[first_byte(text)], begins);
 }
 
@@ -149,8 +146,7 @@ Redactor::Scan Redactor::scan(std::string_view text, size_t masked_until, More m
     masked_until = std::max(masked_until, at + length);
     copied_until = masked_until;
   }
-  if (copied_until < result.held_from)
-    result.printable.append(text, copied_until, result.held_from - copied_until);
+  if (copied_until < result.held_from) result.printable.append(text, copied_until, result.held_from - copied_until);
   result.masked_until = masked_until > result.held_from ? masked_until - result.held_from : 0;
   return result;
 }

@@ -15,9 +15,9 @@
 namespace udon {
 
 struct CatalogSnapshot {
-  uint64_t generation = 0;                       // larger whenever anything differs
+  uint64_t generation = 0;  // larger whenever anything differs
   std::map<std::string, DagPtr, std::less<>> dags;
-  std::vector<Diagnostic> diagnostics;           // of all files, errors and warnings, by file and line
+  std::vector<Diagnostic> diagnostics;  // of all files, errors and warnings, by file and line
   int files = 0;
 };
 using CatalogPtr = std::shared_ptr<const CatalogSnapshot>;
@@ -47,7 +47,7 @@ class Catalog {
 struct LoadedFile {
   std::vector<DagPtr> dags;
   std::vector<Diagnostic> diagnostics;
-  std::vector<Path> included;                    // files whose content is part of the version
+  std::vector<Path> included;  // files whose content is part of the version
 };
 LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators);
 // Unknown pools and connections of these DAGs, or a warning that they could not be checked.

@@ -85,8 +85,7 @@ Result<FileCertificate> parse_file(const Value& value) {
 }
 
 Value to_value(const PolicyUse& use) {
-  return Value(
-      Value::Map{{"column", use.column}, {"policy", use.policy}, {"values", count_value(use.values)}});
+  return Value(Value::Map{{"column", use.column}, {"policy", use.policy}, {"values", count_value(use.values)}});
 }
 
 Result<PolicyUse> parse_policy_use(const Value& value) {
@@ -124,12 +123,9 @@ std::vector<T> read_list(FieldReader& fields, std::string_view key, Result<T> (*
 
 std::string_view to_string(CertifyLevel level) {
   switch (level) {
-    case CertifyLevel::rows:
-      return "rows";
-    case CertifyLevel::wire:
-      return "wire";
-    case CertifyLevel::source:
-      return "source";
+    case CertifyLevel::rows: return "rows";
+    case CertifyLevel::wire: return "wire";
+    case CertifyLevel::source: return "source";
   }
   ENSURE(false, "a level of certification outside its enum");
 }

@@ -23,8 +23,7 @@ struct ColumnCertificate {
   std::string type;         // Arrow's name: "decimal128(12, 2)"
   uint64_t count = 0;       // not NULL
   uint64_t nulls = 0;
-  std::optional<uint64_t>
-      sum;  // mod 2^64, of a 64-bit hash of each value's canonical bytes; level wire and up
+  std::optional<uint64_t> sum;   // mod 2^64, of a 64-bit hash of each value's canonical bytes; level wire and up
   bool after_transform = false;  // masked or recast: summed after it
   bool operator==(const ColumnCertificate&) const = default;
 };

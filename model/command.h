@@ -35,8 +35,7 @@ struct SetPaused {
 struct Selection {
   std::string dag_id;
   std::string run_id;
-  std::vector<std::pair<std::string, int>>
-      tasks;  // (task_id, map index; -1: all of the task); empty: all of the run
+  std::vector<std::pair<std::string, int>> tasks;  // (task_id, map index; -1: all of the task); empty: all of the run
   bool upstream = false;
   bool downstream = false;
   bool only_failed = false;
@@ -77,8 +76,8 @@ struct DeleteRun {
 // Pools in the store have been edited: read them again.
 struct PoolsChanged {};
 
-using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote,
-                             DeleteRun, PoolsChanged>;
+using Command =
+    std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun, PoolsChanged>;
 
 struct CommandOutcome {
   std::optional<DagRun> run;               // the run made or changed

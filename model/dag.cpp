@@ -43,12 +43,9 @@ std::vector<int64_t> reachable_weights(const Dag& dag, std::vector<int> Task::*n
 
 std::string_view to_string(OperatorKind kind) {
   switch (kind) {
-    case OperatorKind::process:
-      return "process";
-    case OperatorKind::sensor:
-      return "sensor";
-    case OperatorKind::external_job:
-      return "external_job";
+    case OperatorKind::process: return "process";
+    case OperatorKind::sensor: return "sensor";
+    case OperatorKind::external_job: return "external_job";
   }
   ENSURE(false, "an operator kind outside its enum");
 }
@@ -62,12 +59,9 @@ std::optional<OperatorKind> parse_operator_kind(std::string_view text) {
 
 std::string_view to_string(WeightRule rule) {
   switch (rule) {
-    case WeightRule::downstream:
-      return "downstream";
-    case WeightRule::upstream:
-      return "upstream";
-    case WeightRule::absolute:
-      return "absolute";
+    case WeightRule::downstream: return "downstream";
+    case WeightRule::upstream: return "upstream";
+    case WeightRule::absolute: return "absolute";
   }
   ENSURE(false, "a weight rule outside its enum");
 }
@@ -111,8 +105,7 @@ std::optional<int64_t> known_length(const MapSpec& spec) {
 
 Value bound_values(const MapSpec& spec, int64_t map_index) {
   const auto length = known_length(spec);
-  ENSURE(length && map_index >= 0 && map_index < *length,
-         "bound_values for an index that the inputs do not have");
+  ENSURE(length && map_index >= 0 && map_index < *length, "bound_values for an index that the inputs do not have");
   Value bound = Value::map();
   std::vector<int64_t> indices(spec.inputs.size(), map_index);
   if (spec.combine == MapSpec::Combine::product) {

@@ -64,7 +64,7 @@ struct Task {
   TriggerRule trigger_rule = TriggerRule::all_success;
   RetryPolicy retry;
   std::optional<Duration> execution_timeout;  // of one try's process
-  std::optional<Duration> timeout;  // a sensor's: from its first poke to giving up, over all its pokes
+  std::optional<Duration> timeout;            // a sensor's: from its first poke to giving up, over all its pokes
   Duration poke_interval = std::chrono::seconds(60);
   bool soft_fail = false;  // a sensor that times out is skipped, not failed
   std::string pool = "default_pool";
@@ -82,9 +82,8 @@ struct Task {
   bool is_teardown = false;
   std::vector<std::string> inlets;
   std::vector<std::string> outlets;
-  std::vector<std::string>
-      connections;  // ids that its parameters name, defaults included: all that a try may open
-  bool opens_any_connection = false;  // a connection parameter is a template: known only when rendered
+  std::vector<std::string> connections;  // ids that its parameters name, defaults included: all that a try may open
+  bool opens_any_connection = false;     // a connection parameter is a template: known only when rendered
   std::string doc;
   int line = 0;  // in the DAG file
 };

@@ -13,8 +13,7 @@ const Value empty_list = Value::list();
 
 FieldReader::FieldReader(const Value& value, std::string_view what) : value_(value), what_(what) {
   if (!value.is_map()) {
-    error_ =
-        Error{ErrorKind::invalid, what_ + ": expected an object, found " + std::string(value.type_name())};
+    error_ = Error{ErrorKind::invalid, what_ + ": expected an object, found " + std::string(value.type_name())};
   }
 }
 
@@ -36,8 +35,7 @@ Result<void> FieldReader::status() const {
   return {};
 }
 
-const Value* FieldReader::required(std::string_view key, bool (Value::*is_type)() const,
-                                   std::string_view expected) {
+const Value* FieldReader::required(std::string_view key, bool (Value::*is_type)() const, std::string_view expected) {
   if (error_) return nullptr;
   const Value* found = value_.find(key);
   if (found == nullptr) {

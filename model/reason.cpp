@@ -6,42 +6,24 @@ namespace udon {
 
 std::string_view to_string(ReasonKind kind) {
   switch (kind) {
-    case ReasonKind::finished:
-      return "finished";
-    case ReasonKind::running:
-      return "running";
-    case ReasonKind::upstream:
-      return "upstream";
-    case ReasonKind::dag_paused:
-      return "dag_paused";
-    case ReasonKind::run_queued:
-      return "run_queued";
-    case ReasonKind::not_yet_due:
-      return "not_yet_due";
-    case ReasonKind::retry_delay:
-      return "retry_delay";
-    case ReasonKind::max_active_tasks:
-      return "max_active_tasks";
-    case ReasonKind::max_active_tis:
-      return "max_active_tis";
-    case ReasonKind::pool_full:
-      return "pool_full";
-    case ReasonKind::pool_unknown:
-      return "pool_unknown";
-    case ReasonKind::parallelism:
-      return "parallelism";
-    case ReasonKind::no_worker:
-      return "no_worker";
-    case ReasonKind::handed_out:
-      return "handed_out";
-    case ReasonKind::sensor:
-      return "sensor";
-    case ReasonKind::ending_old_try:
-      return "ending_old_try";
-    case ReasonKind::dispatch_stopped:
-      return "dispatch_stopped";
-    case ReasonKind::ready:
-      return "ready";
+    case ReasonKind::finished: return "finished";
+    case ReasonKind::running: return "running";
+    case ReasonKind::upstream: return "upstream";
+    case ReasonKind::dag_paused: return "dag_paused";
+    case ReasonKind::run_queued: return "run_queued";
+    case ReasonKind::not_yet_due: return "not_yet_due";
+    case ReasonKind::retry_delay: return "retry_delay";
+    case ReasonKind::max_active_tasks: return "max_active_tasks";
+    case ReasonKind::max_active_tis: return "max_active_tis";
+    case ReasonKind::pool_full: return "pool_full";
+    case ReasonKind::pool_unknown: return "pool_unknown";
+    case ReasonKind::parallelism: return "parallelism";
+    case ReasonKind::no_worker: return "no_worker";
+    case ReasonKind::handed_out: return "handed_out";
+    case ReasonKind::sensor: return "sensor";
+    case ReasonKind::ending_old_try: return "ending_old_try";
+    case ReasonKind::dispatch_stopped: return "dispatch_stopped";
+    case ReasonKind::ready: return "ready";
   }
   ENSURE(false, "a reason outside its enum");
 }

@@ -6,24 +6,15 @@ namespace udon {
 
 std::string_view to_string(EndCause cause) {
   switch (cause) {
-    case EndCause::finished:
-      return "finished";
-    case EndCause::exit_code:
-      return "exit_code";
-    case EndCause::signal:
-      return "signal";
-    case EndCause::out_of_memory:
-      return "out_of_memory";
-    case EndCause::timeout:
-      return "timeout";
-    case EndCause::killed:
-      return "killed";
-    case EndCause::lost:
-      return "lost";
-    case EndCause::start_failed:
-      return "start_failed";
-    case EndCause::error:
-      return "error";
+    case EndCause::finished: return "finished";
+    case EndCause::exit_code: return "exit_code";
+    case EndCause::signal: return "signal";
+    case EndCause::out_of_memory: return "out_of_memory";
+    case EndCause::timeout: return "timeout";
+    case EndCause::killed: return "killed";
+    case EndCause::lost: return "lost";
+    case EndCause::start_failed: return "start_failed";
+    case EndCause::error: return "error";
   }
   ENSURE(false, "an end cause outside its enum");
 }

@@ -17,21 +17,16 @@ bool is_installation_character(char c) {
 
 std::string_view to_string(RunType type) {
   switch (type) {
-    case RunType::manual:
-      return "manual";
-    case RunType::scheduled:
-      return "scheduled";
-    case RunType::backfill:
-      return "backfill";
-    case RunType::asset_triggered:
-      return "asset_triggered";
+    case RunType::manual: return "manual";
+    case RunType::scheduled: return "scheduled";
+    case RunType::backfill: return "backfill";
+    case RunType::asset_triggered: return "asset_triggered";
   }
   ENSURE(false, "a run type outside its enum");
 }
 
 std::optional<RunType> parse_run_type(std::string_view text) {
-  for (const RunType type :
-       {RunType::manual, RunType::scheduled, RunType::backfill, RunType::asset_triggered}) {
+  for (const RunType type : {RunType::manual, RunType::scheduled, RunType::backfill, RunType::asset_triggered}) {
     if (to_string(type) == text) return type;
   }
   return std::nullopt;

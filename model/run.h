@@ -45,13 +45,11 @@ struct DagRun {
 std::string make_run_id(RunType type, TimePoint logical_date_or_run_after);
 
 struct TryId {
-  std::string
-      installation;  // random, made with the store: two homes on one machine never mix up their processes
+  std::string installation;  // random, made with the store: two homes on one machine never mix up their processes
   Fence fence = 0;
   auto operator<=>(const TryId&) const = default;
 };
-std::string to_string(
-    const TryId& id);  // "<installation>-<fence>": names the try's folder and is its UDON_TRY_ID
+std::string to_string(const TryId& id);  // "<installation>-<fence>": names the try's folder and is its UDON_TRY_ID
 std::optional<TryId> parse_try_id(std::string_view text);
 
 struct TaskInstance {

@@ -107,7 +107,7 @@ std::string format_local_time(TimePoint time, const std::string& timezone);
 // years: no such.
 std::optional<TimePoint> next_match(const CronExpression& cron, const std::string& timezone, DstPolicy dst,
                                     TimePoint at);
-std::optional<TimePoint> previous_match(const CronExpression& cron, const std::string& timezone,
-                                        DstPolicy dst, TimePoint at);
+std::optional<TimePoint> previous_match(const CronExpression& cron, const std::string& timezone, DstPolicy dst,
+                                        TimePoint at);
 
 }  // namespace udon

@@ -51,10 +51,9 @@ constexpr auto task_move_table = [] {
 
       // A try was handed to an executor.
       {S::queued, S::running, by(report, reconcile)},
-      {S::queued, S::deferred, by(plan, report, reconcile)},   // a sensor or external job: it has no process
-      {S::queued, S::scheduled, by(plan, report, reconcile)},  // nobody has it, and nobody will start it
-      {S::queued, S::up_for_retry,
-       by(plan, report, reconcile)},  // it could not be started; or waited too long
+      {S::queued, S::deferred, by(plan, report, reconcile)},      // a sensor or external job: it has no process
+      {S::queued, S::scheduled, by(plan, report, reconcile)},     // nobody has it, and nobody will start it
+      {S::queued, S::up_for_retry, by(plan, report, reconcile)},  // it could not be started; or waited too long
       {S::queued, S::failed, by(plan, report, command, reconcile)},
       {S::queued, S::success, by(command)},
       {S::queued, S::skipped, by(plan, command)},
@@ -126,8 +125,7 @@ constexpr auto task_move_table = [] {
 constexpr auto run_move_table = std::to_array<RunMoveRule>({
     {RunState::queued, RunState::running, by(plan)},
     {RunState::queued, RunState::success, by(command)},
-    {RunState::queued, RunState::failed,
-     by(plan, command)},  // plan: the DAG that it started with cannot be read
+    {RunState::queued, RunState::failed, by(plan, command)},  // plan: the DAG that it started with cannot be read
     {RunState::running, RunState::success, by(plan, command)},
     {RunState::running, RunState::failed, by(plan, command)},
     {RunState::running, RunState::queued, by(command)},
@@ -139,69 +137,47 @@ constexpr auto run_move_table = std::to_array<RunMoveRule>({
 
 template <class Rules, class State>
 bool has_move(const Rules& rules, State from, State to, MoveCause cause) {
-  return std::ranges::any_of(rules, [&](const auto& rule) {
-    return rule.from == from && rule.to == to && (rule.causes & bit(cause)) != 0;
-  });
+  return std::ranges::any_of(
+      rules, [&](const auto& rule) { return rule.from == from && rule.to == to && (rule.causes & bit(cause)) != 0; });
 }
 
 }  // namespace
 
 std::string_view to_string(TaskState state) {
   switch (state) {
-    case TaskState::none:
-      return "none";
-    case TaskState::scheduled:
-      return "scheduled";
-    case TaskState::queued:
-      return "queued";
-    case TaskState::running:
-      return "running";
-    case TaskState::success:
-      return "success";
-    case TaskState::failed:
-      return "failed";
-    case TaskState::skipped:
-      return "skipped";
-    case TaskState::upstream_failed:
-      return "upstream_failed";
-    case TaskState::up_for_retry:
-      return "up_for_retry";
-    case TaskState::up_for_reschedule:
-      return "up_for_reschedule";
-    case TaskState::deferred:
-      return "deferred";
-    case TaskState::restarting:
-      return "restarting";
-    case TaskState::removed:
-      return "removed";
+    case TaskState::none: return "none";
+    case TaskState::scheduled: return "scheduled";
+    case TaskState::queued: return "queued";
+    case TaskState::running: return "running";
+    case TaskState::success: return "success";
+    case TaskState::failed: return "failed";
+    case TaskState::skipped: return "skipped";
+    case TaskState::upstream_failed: return "upstream_failed";
+    case TaskState::up_for_retry: return "up_for_retry";
+    case TaskState::up_for_reschedule: return "up_for_reschedule";
+    case TaskState::deferred: return "deferred";
+    case TaskState::restarting: return "restarting";
+    case TaskState::removed: return "removed";
   }
   ENSURE(false, "a task state outside its enum");
 }
 
 std::string_view to_string(RunState state) {
   switch (state) {
-    case RunState::queued:
-      return "queued";
-    case RunState::running:
-      return "running";
-    case RunState::success:
-      return "success";
-    case RunState::failed:
-      return "failed";
+    case RunState::queued: return "queued";
+    case RunState::running: return "running";
+    case RunState::success: return "success";
+    case RunState::failed: return "failed";
   }
   ENSURE(false, "a run state outside its enum");
 }
 
 std::string_view to_string(MoveCause cause) {
   switch (cause) {
-    case plan:
-      return "plan";
-    case report:
-      return "report";
-    case command:
-      return "command";
-    case reconcile:
-      return "reconcile";
+    case plan: return "plan";
+    case report: return "report";
+    case command: return "command";
+    case reconcile: return "reconcile";
   }
   ENSURE(false, "a cause outside its enum");
 }
@@ -228,8 +204,7 @@ bool is_finished(TaskState state) {
     case TaskState::failed:
     case TaskState::skipped:
     case TaskState::upstream_failed:
-    case TaskState::removed:
-      return true;
+    case TaskState::removed: return true;
     case TaskState::none:
     case TaskState::scheduled:
     case TaskState::queued:
@@ -237,8 +212,7 @@ bool is_finished(TaskState state) {
     case TaskState::up_for_retry:
     case TaskState::up_for_reschedule:
     case TaskState::deferred:
-    case TaskState::restarting:
-      return false;
+    case TaskState::restarting: return false;
   }
   ENSURE(false, "a task state outside its enum");
 }
@@ -248,8 +222,7 @@ bool is_live(TaskState state) {
     case TaskState::queued:
     case TaskState::running:
     case TaskState::deferred:
-    case TaskState::restarting:
-      return true;
+    case TaskState::restarting: return true;
     case TaskState::none:
     case TaskState::scheduled:
     case TaskState::success:
@@ -258,8 +231,7 @@ bool is_live(TaskState state) {
     case TaskState::upstream_failed:
     case TaskState::up_for_retry:
     case TaskState::up_for_reschedule:
-    case TaskState::removed:
-      return false;
+    case TaskState::removed: return false;
   }
   ENSURE(false, "a task state outside its enum");
 }
@@ -269,11 +241,7 @@ bool is_finished(RunState state) { return state == RunState::success || state ==
 std::span<const TaskMoveRule> task_moves() { return task_move_table; }
 std::span<const RunMoveRule> run_moves() { return run_move_table; }
 
-bool is_allowed(TaskState from, TaskState to, MoveCause cause) {
-  return has_move(task_move_table, from, to, cause);
-}
-bool is_allowed(RunState from, RunState to, MoveCause cause) {
-  return has_move(run_move_table, from, to, cause);
-}
+bool is_allowed(TaskState from, TaskState to, MoveCause cause) { return has_move(task_move_table, from, to, cause); }
+bool is_allowed(RunState from, RunState to, MoveCause cause) { return has_move(run_move_table, from, to, cause); }
 
 }  // namespace udon

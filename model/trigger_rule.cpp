@@ -27,32 +27,19 @@ constexpr std::array all_rules{
 
 std::string_view to_string(TriggerRule rule) {
   switch (rule) {
-    case TriggerRule::all_success:
-      return "all_success";
-    case TriggerRule::all_failed:
-      return "all_failed";
-    case TriggerRule::all_done:
-      return "all_done";
-    case TriggerRule::all_done_min_one_success:
-      return "all_done_min_one_success";
-    case TriggerRule::all_done_setup_success:
-      return "all_done_setup_success";
-    case TriggerRule::all_skipped:
-      return "all_skipped";
-    case TriggerRule::one_success:
-      return "one_success";
-    case TriggerRule::one_failed:
-      return "one_failed";
-    case TriggerRule::one_done:
-      return "one_done";
-    case TriggerRule::none_failed:
-      return "none_failed";
-    case TriggerRule::none_failed_min_one_success:
-      return "none_failed_min_one_success";
-    case TriggerRule::none_skipped:
-      return "none_skipped";
-    case TriggerRule::always:
-      return "always";
+    case TriggerRule::all_success: return "all_success";
+    case TriggerRule::all_failed: return "all_failed";
+    case TriggerRule::all_done: return "all_done";
+    case TriggerRule::all_done_min_one_success: return "all_done_min_one_success";
+    case TriggerRule::all_done_setup_success: return "all_done_setup_success";
+    case TriggerRule::all_skipped: return "all_skipped";
+    case TriggerRule::one_success: return "one_success";
+    case TriggerRule::one_failed: return "one_failed";
+    case TriggerRule::one_done: return "one_done";
+    case TriggerRule::none_failed: return "none_failed";
+    case TriggerRule::none_failed_min_one_success: return "none_failed_min_one_success";
+    case TriggerRule::none_skipped: return "none_skipped";
+    case TriggerRule::always: return "always";
   }
   ENSURE(false, "a trigger rule outside its enum");
 }
@@ -75,8 +62,7 @@ TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream) {
   const int64_t present = upstream.total - upstream.removed;
   const bool is_done = upstream.done() >= upstream.total;
   switch (rule) {
-    case TriggerRule::always:
-      return run;
+    case TriggerRule::always: return run;
     case TriggerRule::all_success:
       if (failures > 0) return TriggerVerdict::upstream_failed;
       if (upstream.skipped > 0) return skip;
@@ -84,8 +70,7 @@ TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream) {
     case TriggerRule::all_failed:
       if (upstream.success + upstream.skipped > 0) return skip;
       return is_done ? run : wait;
-    case TriggerRule::all_done:
-      return is_done ? run : wait;
+    case TriggerRule::all_done: return is_done ? run : wait;
     case TriggerRule::all_done_min_one_success:
       // A skipped upstream is no done one to this rule: Airflow skips at the first.
       if (upstream.skipped > 0) return skip;

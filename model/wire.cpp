@@ -8,9 +8,7 @@ namespace {
 
 constexpr int64_t wire_version = 1;
 
-Value time_or_null(const std::optional<TimePoint>& time) {
-  return time ? Value(format_time(*time)) : Value();
-}
+Value time_or_null(const std::optional<TimePoint>& time) { return time ? Value(format_time(*time)) : Value(); }
 Value microseconds_or_null(const std::optional<Duration>& duration) {
   return duration ? Value(int64_t{duration->count()}) : Value();
 }
@@ -23,9 +21,9 @@ Value list_of(const std::vector<std::string>& texts) {
 void check_version(FieldReader& fields, std::string_view what) {
   const int64_t version = fields.integer("version");
   if (version <= wire_version) return;
-  fields.fail(Error{ErrorKind::unsupported,
-                    std::string(what) + ": written in version " + std::to_string(version) +
-                        " of its form; this program reads up to " + std::to_string(wire_version)});
+  fields.fail(Error{ErrorKind::unsupported, std::string(what) + ": written in version " + std::to_string(version) +
+                                                " of its form; this program reads up to " +
+                                                std::to_string(wire_version)});
 }
 
 TryId read_try_id(FieldReader& fields) {
@@ -37,12 +35,9 @@ TryId read_try_id(FieldReader& fields) {
 
 std::string_view to_string(TryEnded::Result result) {
   switch (result) {
-    case TryEnded::Result::success:
-      return "success";
-    case TryEnded::Result::failed:
-      return "failed";
-    case TryEnded::Result::skipped:
-      return "skipped";
+    case TryEnded::Result::success: return "success";
+    case TryEnded::Result::failed: return "failed";
+    case TryEnded::Result::skipped: return "skipped";
   }
   ENSURE(false, "a result of a try outside its enum");
 }
@@ -96,10 +91,8 @@ Result<StillWaiting> parse_still_waiting(const Value& value) {
 
 std::string_view to_string(TryKind kind) {
   switch (kind) {
-    case TryKind::process:
-      return "process";
-    case TryKind::probe:
-      return "probe";
+    case TryKind::process: return "process";
+    case TryKind::probe: return "probe";
   }
   ENSURE(false, "a kind of try outside its enum");
 }
@@ -263,8 +256,7 @@ Result<Report> parse_report(const Value& value) {
 }
 
 std::string log_file_of(RunNumber run, InstanceNumber instance, int try_number) {
-  return "logs/" + std::to_string(run) + "/" + std::to_string(instance) + "-" + std::to_string(try_number) +
-         ".log";
+  return "logs/" + std::to_string(run) + "/" + std::to_string(instance) + "-" + std::to_string(try_number) + ".log";
 }
 
 }  // namespace udon

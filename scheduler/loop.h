@@ -20,8 +20,8 @@
 namespace udon {
 
 struct LoopOptions {
-  std::string installation;     // names this store's tries; from the store's settings
-  int parallelism = 32;         // live tries of kind process over everything
+  std::string installation;  // names this store's tries; from the store's settings
+  int parallelism = 32;      // live tries of kind process over everything
   bool dags_are_paused_at_creation = false;
 };
 

@@ -23,9 +23,9 @@ class Spool {
 
   const Path& home() const { return home_; }
   Path folder(const TryId& id) const;
-  Path log_file(const TryRequest& request) const;   // absolute
-  Path staging(const TryId& id) const;              // $UDON_HOME/staging/<try id>
-  Path socket() const;                              // $UDON_HOME/run/udon.sock
+  Path log_file(const TryRequest& request) const;  // absolute
+  Path staging(const TryId& id) const;             // $UDON_HOME/staging/<try id>
+  Path socket() const;                             // $UDON_HOME/run/udon.sock
 
   Result<void> write_request(const TryRequest& request) const;
   Result<TryRequest> read_request(const TryId& id) const;
@@ -37,8 +37,8 @@ class Spool {
   // Nothing: not written yet. A file that cannot be read as a result (power loss) counts as none.
   Result<std::optional<TryEnded>> read_result(const TryId& id) const;
 
-  Result<std::vector<TryId>> tries() const;         // folders there are
-  Result<void> remove(const TryId& id) const;       // the spool and the staging folder; nothing there is success
+  Result<std::vector<TryId>> tries() const;    // folders there are
+  Result<void> remove(const TryId& id) const;  // the spool and the staging folder; nothing there is success
 
  private:
   Path home_;

@@ -17,8 +17,10 @@ class StoreReader {
 
   virtual Result<std::optional<DagRecord>> dag(const std::string& dag_id) = 0;
   virtual Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& page) = 0;
-  virtual Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id, const std::string& version) = 0;
-  virtual Result<std::vector<DagVersionRecord>> dag_versions(const std::string& dag_id) = 0;  // without serialized/source
+  virtual Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id,
+                                                              const std::string& version) = 0;
+  virtual Result<std::vector<DagVersionRecord>> dag_versions(
+      const std::string& dag_id) = 0;  // without serialized/source
 
   virtual Result<std::optional<DagRun>> run(const std::string& dag_id, const std::string& run_id) = 0;
   virtual Result<std::optional<DagRun>> run_by_number(RunNumber number) = 0;

@@ -32,10 +32,10 @@ class StoreSettings {
   virtual ~StoreSettings() = default;
 
   virtual Result<std::optional<Connection>> connection(const std::string& id) = 0;
-  virtual Result<Page<Connection>> connections(const PageRequest& page) = 0;   // by id
+  virtual Result<Page<Connection>> connections(const PageRequest& page) = 0;  // by id
   enum class Existing { refuse, replace };
   virtual Result<void> put_connection(const Connection& connection, Existing existing) = 0;  // conflict if refused
-  virtual Result<void> delete_connection(const std::string& id) = 0;           // not_found
+  virtual Result<void> delete_connection(const std::string& id) = 0;                         // not_found
 
   virtual Result<std::optional<VariableRecord>> variable(const std::string& key) = 0;
   virtual Result<Page<VariableRecord>> variables(const PageRequest& page) = 0;

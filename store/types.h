@@ -17,13 +17,13 @@ namespace udon {
 struct DagRecord {
   std::string dag_id;
   std::string file;
-  std::string version;         // of the last good load
+  std::string version;  // of the last good load
   std::string description;
   std::string schedule_text;
   std::string timezone;
   std::vector<std::string> tags;
   bool is_paused = false;
-  bool is_stale = false;       // its file is gone
+  bool is_stale = false;  // its file is gone
   TimePoint last_parsed_at{};
   std::optional<TimePoint> last_scheduled_logical_date;  // the calendar goes on after it
   std::optional<TimePoint> next_run_after;
@@ -34,9 +34,9 @@ struct DagRecord {
 struct DagVersionRecord {
   std::string dag_id;
   std::string version;
-  int number = 0;              // 1, 2, … per DAG, in order of appearance
+  int number = 0;  // 1, 2, … per DAG, in order of appearance
   TimePoint created_at{};
-  Value serialized;            // dagfile/serialize.h
+  Value serialized;  // dagfile/serialize.h
   std::string source;
 };
 
@@ -44,7 +44,7 @@ struct DagVersionRecord {
 struct EventRecord {
   int64_t number = 0;
   TimePoint at{};
-  std::string event;           // "task", "run", "command", "scheduler", "audit"
+  std::string event;  // "task", "run", "command", "scheduler", "audit"
   std::string dag_id;
   std::string run_id;
   std::string task_id;
@@ -52,7 +52,7 @@ struct EventRecord {
   int try_number = 0;
   std::string from;
   std::string to;
-  std::string cause;           // MoveCause
+  std::string cause;  // MoveCause
   std::string user;
   std::string text;
   bool operator==(const EventRecord&) const = default;
@@ -107,7 +107,7 @@ struct InstanceFilter {
   std::vector<std::string> task_ids;
   std::optional<int> map_index;
   std::vector<TaskState> states;
-  std::string order_by = "number";   // number, task_id, map_index, start_date, end_date, state; '-' descends
+  std::string order_by = "number";  // number, task_id, map_index, start_date, end_date, state; '-' descends
 };
 struct DagFilter {
   std::optional<std::string> dag_id_like;  // part of it

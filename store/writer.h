@@ -19,16 +19,21 @@ using Epoch = int64_t;
 struct ChangeInstance {
   TaskState expected_state = TaskState::none;
   Fence expected_fence = 0;
-  TaskInstance row;               // all of it
+  TaskInstance row;  // all of it
   MoveCause cause = MoveCause::plan;
   // States between expected_state and row.state that were passed through in this same turn, in order: one row is
   // written, yet the events and the move table see every step.
   std::vector<TaskState> through;
-  std::string user;               // commands only
+  std::string user;  // commands only
   std::string event_text;
 };
-struct InsertInstances { std::vector<TaskInstance> rows; };  // state none (or removed), of a run of this or an earlier commit
-struct InsertRun { DagRun row; std::string user; };
+struct InsertInstances {
+  std::vector<TaskInstance> rows;
+};  // state none (or removed), of a run of this or an earlier commit
+struct InsertRun {
+  DagRun row;
+  std::string user;
+};
 struct ChangeRun {
   RunState expected_state = RunState::queued;
   DagRun row;
@@ -36,13 +41,28 @@ struct ChangeRun {
   std::string user;
   std::string event_text;
 };
-struct DeleteRunRows { RunNumber run = 0; std::string user; };  // finished runs only, with all that hangs on them
-struct PutTry { TryRecord row; };                            // inserts or replaces (instance, try_number)
-struct PutXCom { XComRecord row; };
-struct DeleteXComs { InstanceNumber instance = 0; };         // of a task instance that is cleared
-struct PutDag { DagRecord row; };                            // inserts or replaces
-struct PutDagVersion { DagVersionRecord row; };              // number is given by the store; an existing version is kept
-struct AppendEvent { EventRecord row; };
+struct DeleteRunRows {
+  RunNumber run = 0;
+  std::string user;
+};  // finished runs only, with all that hangs on them
+struct PutTry {
+  TryRecord row;
+};  // inserts or replaces (instance, try_number)
+struct PutXCom {
+  XComRecord row;
+};
+struct DeleteXComs {
+  InstanceNumber instance = 0;
+};  // of a task instance that is cleared
+struct PutDag {
+  DagRecord row;
+};  // inserts or replaces
+struct PutDagVersion {
+  DagVersionRecord row;
+};  // number is given by the store; an existing version is kept
+struct AppendEvent {
+  EventRecord row;
+};
 
 using Change = std::variant<InsertRun, ChangeRun, DeleteRunRows, InsertInstances, ChangeInstance, PutTry, PutXCom,
                             DeleteXComs, PutDag, PutDagVersion, AppendEvent>;

@@ -11,9 +11,9 @@ namespace udon {
 
 // How a try ended well; failures are the Error of a Result.
 struct Outcome {
-  bool skipped = false;        // the task instance becomes skipped
-  Value return_value;          // XCom "return_value"; at most limits::xcom_bytes_max as JSON
-  std::string message;         // one line for people; may be empty
+  bool skipped = false;  // the task instance becomes skipped
+  Value return_value;    // XCom "return_value"; at most limits::xcom_bytes_max as JSON
+  std::string message;   // one line for people; may be empty
 };
 
 // Work that a process of its own does. Made anew for each try; run is called once.
@@ -31,8 +31,8 @@ class Sensor {
   virtual ~Sensor() = default;
   struct Poke {
     bool is_met = false;
-    std::string message;       // what it saw: "replica 42 s behind"
-    Value return_value;        // if met
+    std::string message;  // what it saw: "replica 42 s behind"
+    Value return_value;   // if met
   };
   // A transient Error is shown and poked again; any other fails the try.
   virtual Result<Poke> poke(TaskContext& context) = 0;

@@ -20,9 +20,9 @@ namespace udon::data {
 // One column as asked for; `columns:` in the DAG file.
 struct ColumnRequest {
   std::string source_name;
-  std::string name;                  // in the file; the same unless renamed (`as`)
-  std::string mask;                  // empty, or "hmac_sha256"
-  std::string type;                  // empty: by TYPES; else an override, checked value by value
+  std::string name;  // in the file; the same unless renamed (`as`)
+  std::string mask;  // empty, or "hmac_sha256"
+  std::string type;  // empty: by TYPES; else an override, checked value by value
 };
 
 // What to do with values that have no exact place in the target; each `error` unless said otherwise.
@@ -35,26 +35,26 @@ struct Policies {
 };
 
 struct TableRequest {
-  std::string table;                 // "orders" or "schema.orders"; quoted by the reader
+  std::string table;  // "orders" or "schema.orders"; quoted by the reader
   std::vector<ColumnRequest> columns;
-  bool all_columns = false;          // columns: '*'
-  std::string where;                 // SQL with :name parameters, empty: all rows
+  bool all_columns = false;  // columns: '*'
+  std::string where;         // SQL with :name parameters, empty: all rows
   Value where_parameters = Value::map();
-  std::string timezone;              // of columns without zone; empty: they stay without
+  std::string timezone;  // of columns without zone; empty: they stay without
   Policies policies;
   CertifyLevel certify = CertifyLevel::wire;
-  int64_t batch_bytes = 8 << 20;     // a batch ends at about this size …
-  int64_t batch_rows = 65'536;       // … or this many rows
+  int64_t batch_bytes = 8 << 20;       // a batch ends at about this size …
+  int64_t batch_rows = 65'536;         // … or this many rows
   int64_t value_bytes_max = 32 << 20;  // larger values are an error naming column and key
 };
 
 // One column as it will come.
 struct ColumnInfo {
   ColumnRequest request;
-  std::string source_type;           // as the server names it: "decimal(12,2) unsigned"
+  std::string source_type;  // as the server names it: "decimal(12,2) unsigned"
   std::shared_ptr<arrow::DataType> type;
   bool nullable = true;
-  bool dictionary = false;           // few values (ENUM, SET): the writer keeps a dictionary
+  bool dictionary = false;  // few values (ENUM, SET): the writer keeps a dictionary
 };
 
 // Rows, and for level wire and up one hash a value in the same order, made from the wire value by code that does not
@@ -73,8 +73,8 @@ class TableReader {
   virtual Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) = 0;
   // Nothing: the end, seen as such by the protocol; a dropped connection is an error, never the end.
   virtual Result<std::optional<SourceBatch>> next() = 0;
-  virtual std::string mechanism() const = 0;   // how the one snapshot was had
-  virtual std::string position() const = 0;    // GTID, LSN; may be empty
+  virtual std::string mechanism() const = 0;  // how the one snapshot was had
+  virtual std::string position() const = 0;   // GTID, LSN; may be empty
   virtual std::vector<PolicyUse> policy_uses() const = 0;
 };
 

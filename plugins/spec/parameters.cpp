@@ -25,8 +25,7 @@ bool is_text(ParamType type) {
     case ParamType::sql:
     case ParamType::connection:
     case ParamType::uri:
-    case ParamType::command:
-      return true;
+    case ParamType::command: return true;
     case ParamType::integer:
     case ParamType::number:
     case ParamType::boolean:
@@ -34,8 +33,7 @@ bool is_text(ParamType type) {
     case ParamType::bytes:
     case ParamType::list:
     case ParamType::map:
-    case ParamType::any:
-      return false;
+    case ParamType::any: return false;
   }
   return false;
 }
@@ -75,18 +73,12 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
   }
   if (!is_text(param.type) && is_choice(param, value)) return std::nullopt;
   switch (param.type) {
-    case ParamType::any:
-      return std::nullopt;
-    case ParamType::integer:
-      return value.is_int() ? std::nullopt : std::optional(got(param, value));
-    case ParamType::number:
-      return value.is_number() ? std::nullopt : std::optional(got(param, value));
-    case ParamType::boolean:
-      return value.is_bool() ? std::nullopt : std::optional(got(param, value));
-    case ParamType::list:
-      return value.is_list() ? std::nullopt : std::optional(got(param, value));
-    case ParamType::map:
-      return value.is_map() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::any: return std::nullopt;
+    case ParamType::integer: return value.is_int() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::number: return value.is_number() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::boolean: return value.is_bool() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::list: return value.is_list() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::map: return value.is_map() ? std::nullopt : std::optional(got(param, value));
     case ParamType::duration:
       if (!value.is_string()) return got(param, value);
       if (!parse_duration(value.as_string())) return "`" + value.as_string() + "`: " + expected(param);
@@ -106,12 +98,10 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
     case ParamType::uri:
     case ParamType::command:
       if (!value.is_string()) return got(param, value);
-      if (param.type != ParamType::string && trim(value.as_string()).empty())
-        return "is empty; " + expected(param);
+      if (param.type != ParamType::string && trim(value.as_string()).empty()) return "is empty; " + expected(param);
       if (!param.choices.empty() && !is_choice(param, value)) {
         std::string text = "`" + value.as_string() + "`: expected one of";
-        for (size_t i = 0; i < param.choices.size(); ++i)
-          text += (i == 0 ? " `" : ", `") + param.choices[i] + "`";
+        for (size_t i = 0; i < param.choices.size(); ++i) text += (i == 0 ? " `" : ", `") + param.choices[i] + "`";
         return text + did_you_mean(value.as_string(), param.choices);
       }
       return std::nullopt;
@@ -189,9 +179,8 @@ bool holds_template(const Value& value) {
 
 Result<Value> complete_parameters(const OperatorSpec& spec, const Value& rendered) {
   for (const ParamProblem& problem : check(spec, rendered, Templates::are_rendered)) {
-    return Error{ErrorKind::invalid, problem.param.empty()
-                                         ? problem.message
-                                         : "parameter `" + problem.param + "`: " + problem.message};
+    return Error{ErrorKind::invalid,
+                 problem.param.empty() ? problem.message : "parameter `" + problem.param + "`: " + problem.message};
   }
   Value completed = Value::map();
   for (const ParamSpec& param : spec.params) {
@@ -212,20 +201,17 @@ std::string parameters_as_markdown(const OperatorSpec& spec) {
     if (!param.unit.empty()) type += ", " + param.unit;
     if (!param.choices.empty()) {
       type += is_text(param.type) ? ": " : " or ";
-      for (size_t i = 0; i < param.choices.size(); ++i)
-        type += (i == 0 ? "`" : ", `") + param.choices[i] + "`";
+      for (size_t i = 0; i < param.choices.size(); ++i) type += (i == 0 ? "`" : ", `") + param.choices[i] + "`";
     }
     for (size_t i = 0; i < param.connection_types.size(); ++i)
-      type += (i == 0 ? " (" : ", ") + param.connection_types[i] +
-              (i + 1 == param.connection_types.size() ? ")" : "");
+      type += (i == 0 ? " (" : ", ") + param.connection_types[i] + (i + 1 == param.connection_types.size() ? ")" : "");
     std::string otherwise = "–";
     if (param.required)
       otherwise = "required";
     else if (param.default_value && !param.default_value->is_null())
-      otherwise = "`" +
-                  (param.default_value->is_string() ? param.default_value->as_string()
-                                                    : to_json(*param.default_value)) +
-                  "`";
+      otherwise =
+          "`" + (param.default_value->is_string() ? param.default_value->as_string() : to_json(*param.default_value)) +
+          "`";
     text += "| `" + param.name + "` | " + markdown_cell(type) + " | " + markdown_cell(otherwise) + " | " +
             markdown_cell(param.help) + " |\n";
   }

@@ -30,14 +30,12 @@ constexpr std::array<TypeRow, 13> type_rows{{
 }};
 
 const TypeRow& row_of(ParamType type) {
-  return *std::find_if(type_rows.begin(), type_rows.end(),
-                       [&](const TypeRow& row) { return row.type == type; });
+  return *std::find_if(type_rows.begin(), type_rows.end(), [&](const TypeRow& row) { return row.type == type; });
 }
 
 Error malformed(std::string message) { return Error{ErrorKind::invalid, std::move(message)}; }
 
-Result<void> refuse_unknown_keys(const Value& map, const std::vector<std::string>& known,
-                                 const std::string& where) {
+Result<void> refuse_unknown_keys(const Value& map, const std::vector<std::string>& known, const std::string& where) {
   for (const auto& [key, value] : map.as_map()) {
     if (std::find(known.begin(), known.end(), key) == known.end())
       return malformed(where + ": unknown key `" + key + "`" + did_you_mean(key, known));
@@ -49,8 +47,7 @@ Result<std::string> text_at(const Value& map, std::string_view key, const std::s
   const Value* value = map.find(key);
   if (value == nullptr) return std::string();
   if (!value->is_string())
-    return malformed(where + ": `" + std::string(key) + "` must be a string, not " +
-                     std::string(value->type_name()));
+    return malformed(where + ": `" + std::string(key) + "` must be a string, not " + std::string(value->type_name()));
   return value->as_string();
 }
 
@@ -87,13 +84,12 @@ Result<ParamSpec> parse_param(const Value& value, const std::string& where_list)
   ParamSpec param;
   TRY_ASSIGN(param.name, text_at(value, "name", where_list));
   if (!is_parameter_name(param.name))
-    return malformed(where_list + ": `" + param.name +
-                     "` is no parameter name (lower-case letters, digits, '_')");
+    return malformed(where_list + ": `" + param.name + "` is no parameter name (lower-case letters, digits, '_')");
   const std::string where = where_list + ": parameter `" + param.name + "`";
   if (is_reserved_task_key(param.name))
     return malformed(where + " bears a name that a DAG file uses for the task itself");
-  TRY(refuse_unknown_keys(
-      value, {"name", "type", "unit", "default", "required", "choices", "connection_types", "help"}, where));
+  TRY(refuse_unknown_keys(value, {"name", "type", "unit", "default", "required", "choices", "connection_types", "help"},
+                          where));
   TRY_ASSIGN(const std::string type, text_at(value, "type", where));
   const std::optional<ParamType> parsed = parse_param_type(type);
   if (!parsed) {
@@ -214,8 +210,8 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
   if (!is_parameter_name(spec.name))
     return malformed("operator `" + spec.name + "`: a name has lower-case letters, digits and '_'");
   const std::string where = "operator `" + spec.name + "`";
-  TRY(refuse_unknown_keys(
-      value, {"name", "kind", "summary", "params", "connections", "outputs", "object", "help"}, where));
+  TRY(refuse_unknown_keys(value, {"name", "kind", "summary", "params", "connections", "outputs", "object", "help"},
+                          where));
   if (value.find("kind") != nullptr) {
     TRY_ASSIGN(spec.kind, text_at(value, "kind", where));
   }
@@ -234,8 +230,7 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
   if (!params.is_list()) return malformed(where + ": `params` must be a list");
   for (const Value& item : params.as_list()) {
     TRY_ASSIGN(ParamSpec param, parse_param(item, where));
-    if (spec.find(param.name) != nullptr)
-      return malformed(where + ": parameter `" + param.name + "` stands twice");
+    if (spec.find(param.name) != nullptr) return malformed(where + ": parameter `" + param.name + "` stands twice");
     spec.params.push_back(std::move(param));
   }
   // A default that its own type refuses would fail every task that relies on it.
@@ -243,8 +238,7 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
     if (!param.default_value || param.default_value->is_null()) continue;
     OperatorSpec alone;
     alone.params = {param};
-    for (const ParamProblem& problem :
-         check_parameters(alone, Value(Value::Map{{param.name, *param.default_value}})))
+    for (const ParamProblem& problem : check_parameters(alone, Value(Value::Map{{param.name, *param.default_value}})))
       return malformed(where + ": default of `" + param.name + "`: " + problem.message);
   }
   return spec;

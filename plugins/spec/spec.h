@@ -62,9 +62,8 @@ class OperatorCatalog {
   std::vector<OperatorSpec> specs_;
 };
 
-Result<OperatorSpec> parse_operator_spec(
-    const Value& value);                   // refuses unknown keys and reserved parameter names
-Value to_value(const OperatorSpec& spec);  // as parse_operator_spec reads it
+Result<OperatorSpec> parse_operator_spec(const Value& value);  // refuses unknown keys and reserved parameter names
+Value to_value(const OperatorSpec& spec);                      // as parse_operator_spec reads it
 // Names that a DAG file uses for the task itself (operator, after, retries, pool, …): no parameter may bear
 // one.
 bool is_reserved_task_key(std::string_view key);

@@ -94,8 +94,8 @@ TEST_CASE("an error names the file, and its kind tells what is missing") {
   const TemporaryFolder folder;
   const auto missing = read_file(folder.path() / "missing");
   REQUIRE_FALSE(missing.has_value());
-  CHECK(missing.error() == Error{ErrorKind::not_found, "open " + (folder.path() / "missing").string() +
-                                                           ": No such file or directory"});
+  CHECK(missing.error() ==
+        Error{ErrorKind::not_found, "open " + (folder.path() / "missing").string() + ": No such file or directory"});
   CHECK(io_error("open", "/x/y", ENOSPC) == Error{ErrorKind::io, "open /x/y: No space left on device"});
   CHECK(io_error("open", "/x/y", EACCES).kind == ErrorKind::denied);
 }
@@ -103,8 +103,7 @@ TEST_CASE("an error names the file, and its kind tells what is missing") {
 TEST_CASE("a full disk is an error of the write") {
   auto file = open_file("/dev/full", O_WRONLY);
   REQUIRE(file.has_value());
-  CHECK(write_all(file->get(), "x", "/dev/full").error().message ==
-        "write /dev/full: No space left on device");
+  CHECK(write_all(file->get(), "x", "/dev/full").error().message == "write /dev/full: No space left on device");
 }
 
 TEST_CASE("folders are made with their parents, and again") {

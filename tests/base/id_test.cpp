@@ -31,14 +31,12 @@ TEST_CASE("the row number is found again in the UUID that was made from it") {
 }
 
 TEST_CASE("later ids of one row sort later") {
-  CHECK(make_uuid7(TimePoint(std::chrono::seconds(1)), 0, 9) <
-        make_uuid7(TimePoint(std::chrono::seconds(2)), 0, 1));
+  CHECK(make_uuid7(TimePoint(std::chrono::seconds(1)), 0, 9) < make_uuid7(TimePoint(std::chrono::seconds(2)), 0, 1));
 }
 
 TEST_CASE("what is no UUIDv7 has no row number") {
-  for (const char* other :
-       {"", "7", "017f22e2-79b0-4cc3-98c4-dc0c0c07398f", "017f22e2-79b0-7cc3-d8c4-dc0c0c07398f",
-        "017f22e279b0-7cc3-98c4-dc0c0c07398f-", "017f22e2-79b0-7cc3-98c4-dc0c0c07398g"}) {
+  for (const char* other : {"", "7", "017f22e2-79b0-4cc3-98c4-dc0c0c07398f", "017f22e2-79b0-7cc3-d8c4-dc0c0c07398f",
+                            "017f22e279b0-7cc3-98c4-dc0c0c07398f-", "017f22e2-79b0-7cc3-98c4-dc0c0c07398g"}) {
     INFO(other);
     CHECK(low_of_uuid7(other) == -1);
   }

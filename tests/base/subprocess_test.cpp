@@ -63,16 +63,15 @@ TEST_CASE("a child sees the environment and the folder it was given, and no othe
   SpawnRequest request = shell("pwd -P; echo \"$GREETING/$HOME\"");
   request.environment.push_back("GREETING=hello world");
   request.working_directory = folder.path();
-  CHECK(output_of(request).standard_output ==
-        std::filesystem::canonical(folder.path()).string() + "\nhello world/\n");
+  CHECK(output_of(request).standard_output == std::filesystem::canonical(folder.path()).string() + "\nhello world/\n");
 }
 
 TEST_CASE("a child inherits descriptors 0 to 2 and nothing else") {
   const int leaked = fcntl(STDERR_FILENO, F_DUPFD, 50);  // without close-on-exec, as a careless library would
   REQUIRE(leaked >= 50);
   // ls itself opens the folder, as 3.
-  CHECK(output_of({.argv = {"ls", "/proc/self/fd"}, .environment = {}, .working_directory = {}})
-            .standard_output == "0\n1\n2\n3\n");
+  CHECK(output_of({.argv = {"ls", "/proc/self/fd"}, .environment = {}, .working_directory = {}}).standard_output ==
+        "0\n1\n2\n3\n");
   close(leaked);
 }
 
@@ -143,8 +142,7 @@ TEST_CASE("a command that takes too long is killed with all that it started") {
   // their pids after the end otherwise; we adopt them to see them die.
   REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
   const TemporaryFolder folder;
-  SpawnRequest request =
-      shell("sleep 600 & echo $! > a; set -m; sleep 600 & echo $! > b.new; mv b.new b; wait");
+  SpawnRequest request = shell("sleep 600 & echo $! > a; set -m; sleep 600 & echo $! > b.new; mv b.new b; wait");
   request.working_directory = folder.path();
   const auto output = run_command(request, 1s);
   REQUIRE_FALSE(output.has_value());
@@ -206,9 +204,7 @@ TEST_CASE("a program whose name has spaces and parentheses is identified") {
   CHECK(wait_child(*pid).value().signal == SIGKILL);
 }
 
-TEST_CASE("only a child of ours can be waited for") {
-  CHECK(wait_child(1).error().kind == ErrorKind::not_found);
-}
+TEST_CASE("only a child of ours can be waited for") { CHECK(wait_child(1).error().kind == ErrorKind::not_found); }
 
 TEST_CASE("our own environment can be handed on") {
   setenv("UDON_SUBPROCESS_TEST", "a=b", 1);

@@ -72,9 +72,7 @@ TEST_CASE("percent encoding keeps the unreserved characters of RFC 3986") {
 }
 
 TEST_CASE("base64 follows the test vectors of RFC 4648") {
-  const auto bytes = [](std::string_view text) {
-    return std::vector<unsigned char>(text.begin(), text.end());
-  };
+  const auto bytes = [](std::string_view text) { return std::vector<unsigned char>(text.begin(), text.end()); };
   const std::pair<const char*, const char*> vectors[] = {{"", ""},
                                                          {"f", "Zg=="},
                                                          {"fo", "Zm8="},

@@ -91,8 +91,7 @@ TEST_CASE("a key that an object has twice is an error") {
 }
 
 TEST_CASE("a syntax error says where and what was expected") {
-  CHECK(error_of("") ==
-        "JSON at byte 0 (line 1, column 1): unexpected end of input; expected '[', '{', or a literal");
+  CHECK(error_of("") == "JSON at byte 0 (line 1, column 1): unexpected end of input; expected '[', '{', or a literal");
   CHECK(error_of("[1,\n2") == "JSON at byte 5 (line 2, column 2): unexpected end of input; expected ']'");
   error_of("{} x");
   error_of("{'a':1}");

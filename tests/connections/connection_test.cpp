@@ -26,8 +26,8 @@ std::string problem(std::string_view uri) {
 }  // namespace
 
 TEST_CASE("a URI with every part is taken apart and decoded") {
-  const Connection c = parsed(
-      "mysql://us%20er:p%40ss%2F%3A%3F@db.example.com:3306/mar%20ket?charset=utf8mb4&ssl_ca=%2Fetc%2Fca.pem");
+  const Connection c =
+      parsed("mysql://us%20er:p%40ss%2F%3A%3F@db.example.com:3306/mar%20ket?charset=utf8mb4&ssl_ca=%2Fetc%2Fca.pem");
   CHECK(c.id == "c");
   CHECK(c.type == "mysql");
   CHECK(c.login == "us er");
@@ -99,11 +99,8 @@ TEST_CASE("a wrong URI is refused with a hint and without its text") {
 TEST_CASE("what to_uri writes reads back to the same connection") {
   const Connection plain{
       .id = "c", .type = "mysql", .host = "h", .port = 3306, .login = "u", .password = "p", .schema = "d"};
-  Connection strange{.id = "c",
-                     .type = "google_cloud_platform",
-                     .host = "::1",
-                     .login = "한글@:/?#[]%",
-                     .password = "암호+ &=%@:/?#"};
+  Connection strange{
+      .id = "c", .type = "google_cloud_platform", .host = "::1", .login = "한글@:/?#[]%", .password = "암호+ &=%@:/?#"};
   strange.schema = "스키마/하나?";
   strange.extra = Value::Map{{"a b", "c+d&e=f%"}, {"빈", ""}};
   Connection nested = plain;
@@ -127,9 +124,8 @@ TEST_CASE("what is shown of a connection holds neither login nor password nor op
 }
 
 TEST_CASE("keys of options that hold secrets are known") {
-  for (const char* key :
-       {"password", "aws_secret_access_key", "aws_session_token", "token", "key", "private_key", "API_KEY",
-        "passphrase", "keyfile_dict", "ssl_key", "client_secret", "Authorization"}) {
+  for (const char* key : {"password", "aws_secret_access_key", "aws_session_token", "token", "key", "private_key",
+                          "API_KEY", "passphrase", "keyfile_dict", "ssl_key", "client_secret", "Authorization"}) {
     INFO(key);
     CHECK(udon::is_secret_key(key));
   }

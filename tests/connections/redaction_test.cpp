@@ -114,8 +114,7 @@ TEST_CASE("each long line of a key that has several lines is masked") {
 }
 
 TEST_CASE("the secrets of a connection are its password and the options that are named like secrets") {
-  udon::Connection c{
-      .id = "c", .type = "aws", .host = "somehost", .login = "somelogin", .password = "somepassword"};
+  udon::Connection c{.id = "c", .type = "aws", .host = "somehost", .login = "somelogin", .password = "somepassword"};
   c.extra = udon::Value::Map{{"region", "ap-northeast-2"},
                              {"aws_session_token", "sometoken"},
                              {"deep", udon::Value::Map{{"private_key", "somekey"}, {"other", "thing"}}},

@@ -15,16 +15,14 @@ TEST_CASE("canonical bytes hash as written down, whoever computes them") {
   CHECK(hash_bool(true) == hash_bytes("\x01", 1));
   CHECK(hash_bool(false) == hash_bytes("\x00", 1));
   CHECK(hash_double(1.5) == hash_bytes("\x00\x00\x00\x00\x00\x00\xf8\x3f", 8));
-  CHECK(hash_decimal(-1) ==
-        hash_bytes("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16));
+  CHECK(hash_decimal(-1) == hash_bytes("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16));
 }
 
 TEST_CASE("both zeros are one value, and so is every NaN") {
   CHECK(hash_double(-0.0) == hash_double(0.0));
   CHECK(hash_double(std::nan("1")) == hash_double(-std::numeric_limits<double>::quiet_NaN()));
   CHECK(hash_double(std::nan("")) == hash_bytes("\x00\x00\x00\x00\x00\x00\xf8\x7f", 8));
-  CHECK(hash_double(std::numeric_limits<double>::infinity()) !=
-        hash_double(-std::numeric_limits<double>::infinity()));
+  CHECK(hash_double(std::numeric_limits<double>::infinity()) != hash_double(-std::numeric_limits<double>::infinity()));
 }
 
 TEST_CASE("values that could be mistaken for one another hash apart") {

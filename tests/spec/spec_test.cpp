@@ -10,8 +10,7 @@ namespace udon {
 namespace {
 
 OperatorSpec spec_of(const std::string& params) {
-  const Result<Value> value =
-      parse_json(R"({"name": "copy", "summary": "Copies.", "params": )" + params + "}");
+  const Result<Value> value = parse_json(R"({"name": "copy", "summary": "Copies.", "params": )" + params + "}");
   REQUIRE(value);
   Result<OperatorSpec> spec = parse_operator_spec(*value);
   if (!spec) FAIL(spec.error().message);
@@ -65,9 +64,8 @@ TEST_CASE("each built-in operator describes itself and its help page holds its p
     const size_t from = spec.help.find(begin), to = spec.help.find(end);
     REQUIRE(from != std::string::npos);
     REQUIRE(to != std::string::npos);
-    test::check_golden(
-        "plugins/" + name + "/README.md",
-        spec.help.substr(0, from + begin.size()) + parameters_as_markdown(spec) + spec.help.substr(to));
+    test::check_golden("plugins/" + name + "/README.md",
+                       spec.help.substr(0, from + begin.size()) + parameters_as_markdown(spec) + spec.help.substr(to));
   }
 }
 
@@ -120,17 +118,15 @@ TEST_CASE("parameters of the right types pass, templates stand for any type") {
       "memory": "1MB", "columns": "*", "env": {"A": 1}, "value": [1], "query": "select 1", "source": "replica",
       "target": "s3://a/b", "run": "true"})")
             .empty());
-  CHECK(
-      problems(spec,
-               R"({"count": "{{ item.n }}", "columns": "{{ item.columns }}", "flag": "{% if a %}1{% endif %}",
+  CHECK(problems(spec,
+                 R"({"count": "{{ item.n }}", "columns": "{{ item.columns }}", "flag": "{% if a %}1{% endif %}",
       "lag": "{{ lag }}", "source": "{{ item.connection }}"})")
-          .empty());
+            .empty());
 }
 
 TEST_CASE("parameters of wrong types are named with what was expected") {
   const OperatorSpec spec = spec_of(every_type);
-  CHECK(problems(spec, "{}") ==
-        "source: operator `copy` needs the parameter `source`: the id of a connection\n");
+  CHECK(problems(spec, "{}") == "source: operator `copy` needs the parameter `source`: the id of a connection\n");
   CHECK(problems(spec, R"({"source": "replica", "colunms": []})") ==
         "colunms: operator `copy` has no parameter `colunms`; did you mean `columns`?\n");
   CHECK(problems(spec, R"({"source": "replica", "retires": 3})") ==
@@ -140,18 +136,14 @@ TEST_CASE("parameters of wrong types are named with what was expected") {
         "name: expected a text, got an integer; quote it to make it a text\n");
   CHECK(problems(spec, R"({"source": "r", "level": "hihg"})") ==
         "level: `hihg`: expected one of `low`, `high`; did you mean `high`?\n");
-  CHECK(problems(spec, R"({"source": "r", "count": "three"})") ==
-        "count: expected an integer (rows), got a text\n");
-  CHECK(problems(spec, R"({"source": "r", "count": null})") ==
-        "count: has no value; expected an integer (rows)\n");
+  CHECK(problems(spec, R"({"source": "r", "count": "three"})") == "count: expected an integer (rows), got a text\n");
+  CHECK(problems(spec, R"({"source": "r", "count": null})") == "count: has no value; expected an integer (rows)\n");
   CHECK(problems(spec, R"({"source": "r", "lag": 30})") ==
         "lag: expected a duration such as 30s, 5m or 1h30m, got an integer; write its unit: `30s`\n");
   CHECK(problems(spec, R"({"source": "r", "memory": -1})") ==
         "memory: expected a size such as 512KiB, 256MB or 1GB, got an integer\n");
-  CHECK(problems(spec, R"({"source": "r", "columns": "all"})") ==
-        "columns: expected a list or `*`, got a text\n");
-  CHECK(problems(spec, R"({"source": "r", "run": " "})") ==
-        "run: is empty; expected a command for bash, as a text\n");
+  CHECK(problems(spec, R"({"source": "r", "columns": "all"})") == "columns: expected a list or `*`, got a text\n");
+  CHECK(problems(spec, R"({"source": "r", "run": " "})") == "run: is empty; expected a command for bash, as a text\n");
 }
 
 TEST_CASE("completed parameters have their defaults and plain units") {
@@ -159,13 +151,11 @@ TEST_CASE("completed parameters have their defaults and plain units") {
   const Result<Value> completed =
       complete_parameters(spec, *parse_json(R"({"source": "r", "memory": "2KiB", "columns": "*"})"));
   REQUIRE(completed);
-  CHECK(
-      to_json(*completed) ==
-      R"({"name":null,"level":"low","count":1,"ratio":0.5,"flag":false,"lag":30000000,"memory":2048,"columns":"*",)"
-      R"("env":{},"value":null,"query":null,"source":"r","target":null,"run":null})");
+  CHECK(to_json(*completed) ==
+        R"({"name":null,"level":"low","count":1,"ratio":0.5,"flag":false,"lag":30000000,"memory":2048,"columns":"*",)"
+        R"("env":{},"value":null,"query":null,"source":"r","target":null,"run":null})");
   // A text that looks like a template after rendering is not rendered again, and not excused from its type.
-  const Result<Value> wrong =
-      complete_parameters(spec, *parse_json(R"({"source": "r", "count": "{{ n }}"})"));
+  const Result<Value> wrong = complete_parameters(spec, *parse_json(R"({"source": "r", "count": "{{ n }}"})"));
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().message == "parameter `count`: expected an integer (rows), got a text");
 }

@@ -23,8 +23,7 @@ std::string Services::run(const std::string& name, const std::string& verb, cons
   if (!folder_.empty()) request.environment.push_back("UDON_SERVICES_DIR=" + folder_.string());
   auto output = run_command(request, std::chrono::minutes(4));
   if (!output) throw std::runtime_error(output.error().message);
-  if (!output->status.succeeded())
-    throw std::runtime_error(name + " " + verb + ": " + output->standard_error);
+  if (!output->status.succeeded()) throw std::runtime_error(name + " " + verb + ": " + output->standard_error);
   return output->standard_output;
 }
 
