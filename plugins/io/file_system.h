@@ -56,6 +56,8 @@ class FileSystem {
   virtual Result<std::unique_ptr<PendingUpload>> upload(
       const Path& file, const std::string& uri, const PutOptions& options, int64_t part_bytes,
       const std::function<Result<void>(const Value& state)>& persist) = 0;
+  // Aborts what an earlier process began: `state` is what it persisted. Nothing there any more is success.
+  virtual Result<void> abort(const Value& state) = 0;
   virtual Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix) = 0;
   virtual Result<void> remove(const std::string& uri) = 0;  // nothing there is success
 };
