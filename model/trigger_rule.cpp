@@ -53,8 +53,9 @@ std::optional<TriggerRule> parse_trigger_rule(std::string_view text) {
 
 std::span<const TriggerRule> all_trigger_rules() { return all_rules; }
 
-// Where Airflow's rule leaves a task waiting for ever because an upstream map index was removed, this one
-// takes removed instances as not there; where Airflow decides, so do we, the same.
+// Removed instances count as not there, in every rule: an expansion that came out shorter must not decide
+// anything. (Airflow's own rules leave an unmapped task waiting for ever on some of them.) If all are
+// removed, rules that ask for one of something are skipped and the others run.
 TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream) {
   using enum TriggerVerdict;
   if (upstream.total == 0) return run;
@@ -75,7 +76,8 @@ TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream) {
       // A skipped upstream is no done one to this rule: Airflow skips at the first.
       if (upstream.skipped > 0) return skip;
       if (!is_done) return wait;
-      return upstream.success > 0 ? run : TriggerVerdict::upstream_failed;
+      if (upstream.success > 0) return run;
+      return present == 0 ? skip : TriggerVerdict::upstream_failed;
     case TriggerRule::all_done_setup_success:
       if (!is_done) return wait;
       if (upstream.setup_total == 0 || upstream.setup_success > 0) return run;
@@ -86,7 +88,7 @@ TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream) {
     case TriggerRule::one_success:
       if (upstream.success > 0) return run;
       if (!is_done) return wait;
-      return upstream.skipped == upstream.total ? skip : TriggerVerdict::upstream_failed;
+      return upstream.skipped == present ? skip : TriggerVerdict::upstream_failed;
     case TriggerRule::one_failed:
       if (failures > 0) return run;
       return is_done ? skip : wait;
