@@ -88,9 +88,12 @@ class SpawnActions {
 
 class SpawnAttributes {
  public:
-  SpawnAttributes() {
+  explicit SpawnAttributes(SpawnGroup group) {
     ENSURE(posix_spawnattr_init(&attributes_) == 0, "only a lack of memory fails here");
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    const int group_flag = group == SpawnGroup::own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+    posix_spawnattr_setflags(&attributes_,
+                             static_cast<short>(group_flag | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
+    posix_spawnattr_setpgroup(&attributes_, 0);
     sigset_t signals;
     sigfillset(&signals);
     posix_spawnattr_setsigdefault(&attributes_, &signals);
@@ -105,16 +108,6 @@ class SpawnAttributes {
  private:
   posix_spawnattr_t attributes_;
 };
-
-Result<void> check_strings(const SpawnRequest& request) {
-  if (request.argv.empty() || request.argv[0].empty()) return Error{ErrorKind::invalid, "start: no program is named"};
-  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
-  if (std::ranges::any_of(request.argv, has_nul) || std::ranges::any_of(request.environment, has_nul)) {
-    return Error{ErrorKind::invalid,
-                 "start " + request.argv[0] + ": an argument or variable has a zero byte and would be cut there"};
-  }
-  return {};
-}
 
 // posix_spawn's own interface is not const although it changes nothing.
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -233,15 +226,25 @@ bool is_alive(const ProcessIdentity& identity) {
   return now && *now == identity;
 }
 
+Result<void> check_spawn_request(const SpawnRequest& request) {
+  if (request.argv.empty() || request.argv[0].empty()) return Error{ErrorKind::invalid, "start: no program is named"};
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
+  if (std::ranges::any_of(request.argv, has_nul) || std::ranges::any_of(request.environment, has_nul)) {
+    return Error{ErrorKind::invalid,
+                 "start " + request.argv[0] + ": an argument or variable has a zero byte and would be cut there"};
+  }
+  return {};
+}
+
 Result<pid_t> spawn(const SpawnRequest& request) {
-  TRY(check_strings(request));
+  TRY(check_spawn_request(request));
   SpawnActions actions;
   TRY(actions.redirect(request.stdin_fd, 0));
   TRY(actions.redirect(request.stdout_fd, 1));
   TRY(actions.redirect(request.stderr_fd, 2));
   if (!request.working_directory.empty()) actions.change_directory(request.working_directory);
   actions.close_from(3);
-  const SpawnAttributes attributes;
+  const SpawnAttributes attributes(request.group);
   const auto argv = pointers(request.argv);
   const auto environment = pointers(request.environment);
   pid_t pid = 0;

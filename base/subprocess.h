@@ -26,6 +26,11 @@ std::string current_boot_id();
 Result<ProcessIdentity> identity_of(pid_t pid);  // not_found if there is none, or it is a zombie
 bool is_alive(const ProcessIdentity& identity);  // zombies are dead
 
+enum class SpawnGroup {
+  own_session,  // survives our terminal and our session
+  own_group,    // stays in our session, so that whoever ends the session ends it too; a group for signals all the same
+};
+
 struct SpawnRequest {
   std::vector<std::string> argv;         // argv[0] is a path, or a name looked up in PATH
   std::vector<std::string> environment;  // "KEY=value", the whole of it
@@ -33,8 +38,11 @@ struct SpawnRequest {
   int stdin_fd = -1;                     // -1: /dev/null
   int stdout_fd = -1;
   int stderr_fd = -1;
+  SpawnGroup group = SpawnGroup::own_session;
 };
 Result<pid_t> spawn(const SpawnRequest& request);
+// What spawn refuses before it starts anything: no program, or a text that a zero byte would cut.
+Result<void> check_spawn_request(const SpawnRequest& request);
 
 struct ExitStatus {
   int exit_code = 0;  // meaningful if signal == 0
