@@ -42,6 +42,7 @@ struct TableRequest {
   Value where_parameters = Value::map();
   std::string timezone;  // of columns without zone; empty: they stay without
   Policies policies;
+  std::string consistency = "snapshot";  // "none": tables whose engine has no snapshots are taken as they are
   CertifyLevel certify = CertifyLevel::wire;
   int64_t batch_bytes = 8 << 20;       // a batch ends at about this size …
   int64_t batch_rows = 65'536;         // … or this many rows

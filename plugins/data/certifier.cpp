@@ -1,0 +1,148 @@
+#include "plugins/data/certifier.h"
+
+#include <arrow/io/file.h>
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <parquet/arrow/reader.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "base/ensure.h"
+#include "base/text.h"
+#include "plugins/data/array_hash.h"
+#include "plugins/data/arrow_result.h"
+#include "plugins/data/canonical.h"
+
+namespace udon::data {
+namespace {
+
+constexpr int64_t read_back_batch_rows = 64 * 1024;
+
+}  // namespace
+
+Certifier::Certifier(CertifyLevel level, size_t columns) : level_(level), columns_(columns) {}
+
+void Certifier::add(const arrow::RecordBatch& batch, const std::vector<std::vector<uint64_t>>& hashes) {
+  const auto length = static_cast<uint64_t>(batch.num_rows());
+  ENSURE(static_cast<size_t>(batch.num_columns()) == columns_.size(), "a batch has the columns that were announced");
+  rows_ += length;
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    const auto nulls = static_cast<uint64_t>(batch.column(static_cast<int>(c))->null_count());
+    columns_[c].nulls += nulls;
+    columns_[c].count += length - nulls;
+  }
+  if (level_ == CertifyLevel::rows) return;
+
+  ENSURE(hashes.size() == columns_.size(), "each column comes with its hashes");
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    ENSURE(hashes[c].size() == length, "each value comes with its hash");
+    uint64_t sum = 0;
+    uint64_t nulls = 0;
+    for (const uint64_t hash : hashes[c]) {
+      sum += hash;
+      nulls += hash == null_hash;
+    }
+    // NULLs are not part of a column's sum. A value whose hash happens to be null_hash is left out on both sides alike.
+    columns_[c].sum += sum - nulls * null_hash;
+  }
+  row_scratch_.resize(columns_.size());
+  for (uint64_t r = 0; r < length; ++r) {
+    for (size_t c = 0; c < columns_.size(); ++c) row_scratch_[c] = hashes[c][r];
+    row_sum_ += hash_bytes(row_scratch_.data(), row_scratch_.size() * sizeof(uint64_t));
+  }
+}
+
+Result<void> Certifier::add_hashing(const arrow::RecordBatch& batch) {
+  std::vector<std::vector<uint64_t>> hashes;
+  if (level_ != CertifyLevel::rows) {
+    hashes.reserve(static_cast<size_t>(batch.num_columns()));
+    for (const auto& column : batch.columns()) {
+      TRY_ASSIGN(auto column_hashes, hash_array(*column));
+      hashes.push_back(std::move(column_hashes));
+    }
+  }
+  add(batch, hashes);
+  return {};
+}
+
+void Certifier::fill(Certificate& certificate) const {
+  certificate.level = level_;
+  certificate.rows = rows_;
+  if (level_ != CertifyLevel::rows) certificate.row_sum = row_sum_;
+  ENSURE(certificate.columns.size() == columns_.size(), "the certificate lists the columns that were counted");
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    certificate.columns[c].count = columns_[c].count;
+    certificate.columns[c].nulls = columns_[c].nulls;
+    if (level_ != CertifyLevel::rows) certificate.columns[c].sum = columns_[c].sum;
+  }
+}
+
+std::string Certifier::difference(const Certifier& sent, const Certifier& read_back,
+                                  const std::vector<std::string>& column_names) {
+  if (sent.rows_ != read_back.rows_)
+    return fmt::format("{} rows were read from the source, the file holds {}", sent.rows_, read_back.rows_);
+  std::vector<std::string> wrong;
+  for (size_t c = 0; c < sent.columns_.size() && c < read_back.columns_.size(); ++c) {
+    const Column& a = sent.columns_[c];
+    const Column& b = read_back.columns_[c];
+    if (a.nulls != b.nulls)
+      wrong.push_back(
+          fmt::format("column `{}`: {} NULLs in the source, {} in the file", column_names[c], a.nulls, b.nulls));
+    else if (a.sum != b.sum)
+      wrong.push_back(fmt::format("column `{}`: the checksum of its values differs", column_names[c]));
+  }
+  if (!wrong.empty()) return join(wrong, "; ");
+  if (sent.row_sum_ != read_back.row_sum_) return "all values are there, but some have moved to another row";
+  return {};
+}
+
+Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
+                            const std::vector<std::string>& column_names) {
+  TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file.string()), "read back"));
+  parquet::arrow::FileReaderBuilder builder;
+  TRY(from_arrow(builder.Open(input), "read back"));
+  parquet::ArrowReaderProperties properties;
+  properties.set_batch_size(read_back_batch_rows);
+  properties.set_use_threads(false);
+  builder.properties(properties);
+  TRY_ASSIGN(const std::unique_ptr<parquet::arrow::FileReader> reader, from_arrow(builder.Build(), "read back"));
+  Certifier read_back(level, column_names.size());
+  TRY_ASSIGN(const auto batches, from_arrow(reader->GetRecordBatchReader(), "read back"));
+  while (true) {
+    std::shared_ptr<arrow::RecordBatch> batch;
+    TRY(from_arrow(batches->ReadNext(&batch), "read back"));
+    if (!batch) break;
+    if (static_cast<size_t>(batch->num_columns()) != column_names.size())
+      return Error{ErrorKind::data, fmt::format("{} columns were written, the file holds {}", column_names.size(),
+                                                batch->num_columns())};
+    TRY(read_back.add_hashing(*batch));
+  }
+  const std::string difference = Certifier::difference(sent, read_back, column_names);
+  if (!difference.empty())
+    return Error{ErrorKind::data, "what was written is not what was read from the source: " + difference +
+                                      ". Nothing was published; this is a fault of ours or of this machine"};
+  return {};
+}
+
+Result<std::string> sha256_of_file(const Path& file) {
+  TRY_ASSIGN(const FileDescriptor fd, open_file(file, O_RDONLY));
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  ENSURE(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "SHA-256 is always there");
+  std::vector<unsigned char> buffer(1 << 20);
+  while (true) {
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_error("read", file, errno);
+    if (n == 0) break;
+    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(n));
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  EVP_DigestFinal_ex(context.get(), digest, &length);
+  return to_hex({digest, length});
+}
+
+}  // namespace udon::data

@@ -1,0 +1,55 @@
+#pragma once
+// Counts and sums over what passes by, and the comparison of two such counts. An order-free sum per column, and one
+// over whole rows so that a value that slipped into its neighbour's row is seen too.
+#include <arrow/api.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "model/certificate.h"
+#include "plugins/data/reader.h"
+
+namespace udon::data {
+
+class Certifier {
+ public:
+  Certifier(CertifyLevel level, size_t columns);
+
+  // Level rows looks at the batch only; level wire and up takes the hashes, one vector a column.
+  void add(const arrow::RecordBatch& batch, const std::vector<std::vector<uint64_t>>& hashes);
+  // Hashes the batch itself: for what is read back.
+  Result<void> add_hashing(const arrow::RecordBatch& batch);
+
+  uint64_t rows() const { return rows_; }
+  // Fills rows, row_sum and each column's count, nulls and sum.
+  void fill(Certificate& certificate) const;
+
+  // What differs between what was sent and what was read back, naming columns; empty: nothing.
+  static std::string difference(const Certifier& sent, const Certifier& read_back,
+                                const std::vector<std::string>& column_names);
+
+ private:
+  struct Column {
+    uint64_t count = 0;
+    uint64_t nulls = 0;
+    uint64_t sum = 0;
+  };
+  CertifyLevel level_;
+  uint64_t rows_ = 0;
+  uint64_t row_sum_ = 0;
+  std::vector<Column> columns_;
+  std::vector<uint64_t> row_scratch_;
+};
+
+// Reads the file and compares it with what was sent. data: the file holds something else (says what); io: cannot be
+// read.
+Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
+                            const std::vector<std::string>& column_names);
+
+// SHA-256 of a file, lower-case hex.
+Result<std::string> sha256_of_file(const Path& file);
+
+}  // namespace udon::data

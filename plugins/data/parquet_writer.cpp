@@ -1,0 +1,115 @@
+#include "plugins/data/parquet_writer.h"
+
+#include <arrow/io/file.h>
+#include <arrow/util/byte_size.h>
+#include <arrow/util/key_value_metadata.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <parquet/arrow/writer.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "base/text.h"
+#include "plugins/data/arrow_result.h"
+
+namespace udon::data {
+namespace {
+
+Result<parquet::Compression::type> compression_of(const std::string& name) {
+  static const std::map<std::string, parquet::Compression::type> known = {{"snappy", parquet::Compression::SNAPPY},
+                                                                          {"zstd", parquet::Compression::ZSTD},
+                                                                          {"gzip", parquet::Compression::GZIP},
+                                                                          {"lz4", parquet::Compression::LZ4_HADOOP},
+                                                                          {"none", parquet::Compression::UNCOMPRESSED}};
+  if (const auto it = known.find(name); it != known.end()) return it->second;
+  std::vector<std::string> names;
+  for (const auto& [key, unused] : known) names.push_back(key);
+  return Error{ErrorKind::invalid, fmt::format("compression `{}` is not known (it is one of {}){}", name,
+                                               join(names, ", "), did_you_mean(name, names))};
+}
+
+Result<void> check_names(const arrow::Schema& schema) {
+  std::map<std::string, std::string> seen;
+  for (const auto& field : schema.fields()) {
+    const auto [it, is_new] = seen.emplace(lower_ascii(field->name()), field->name());
+    if (!is_new)
+      return Error{ErrorKind::data,
+                   fmt::format("columns `{}` and `{}` differ only in case, which Hive, Trino and Spark fold: rename "
+                               "one, e.g. {{name: {}, as: {}_2}}",
+                               it->second, field->name(), field->name(), field->name())};
+  }
+  return {};
+}
+
+class ArrowParquetWriter final : public ParquetWriter {
+ public:
+  ArrowParquetWriter(Path file, std::shared_ptr<arrow::io::FileOutputStream> out,
+                     std::unique_ptr<parquet::arrow::FileWriter> writer, const ParquetOptions& options)
+      : file_(std::move(file)), out_(std::move(out)), writer_(std::move(writer)), options_(options) {}
+
+  Result<void> write(const arrow::RecordBatch& batch) override {
+    if (batch.num_rows() == 0) return {};
+    const int64_t bytes = arrow::util::TotalBufferSize(batch);
+    if (!in_group_ || group_rows_ + batch.num_rows() > options_.row_group_rows ||
+        (group_rows_ > 0 && group_bytes_ + bytes > options_.row_group_bytes)) {
+      TRY(from_arrow(writer_->NewBufferedRowGroup(), "write " + file_.string()));
+      in_group_ = true;
+      group_rows_ = group_bytes_ = 0;
+    }
+    TRY(from_arrow(writer_->WriteRecordBatch(batch), "write " + file_.string()));
+    group_rows_ += batch.num_rows();
+    group_bytes_ += bytes;
+    return {};
+  }
+
+  Result<int64_t> finish() override {
+    TRY(from_arrow(writer_->Close(), "write " + file_.string()));
+    TRY_ASSIGN(const int64_t bytes, from_arrow(out_->Tell(), "write " + file_.string()));
+    if (::fsync(out_->file_descriptor()) != 0) return io_error("fsync", file_, errno);
+    TRY(from_arrow(out_->Close(), "close " + file_.string()));
+    return bytes;
+  }
+
+ private:
+  Path file_;
+  std::shared_ptr<arrow::io::FileOutputStream> out_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+  ParquetOptions options_;
+  bool in_group_ = false;
+  int64_t group_rows_ = 0;
+  int64_t group_bytes_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ParquetWriter>> ParquetWriter::create(const Path& file, std::shared_ptr<arrow::Schema> schema,
+                                                             const ParquetOptions& options) {
+  TRY(check_names(*schema));
+  TRY_ASSIGN(const parquet::Compression::type compression, compression_of(options.compression));
+  TRY_ASSIGN(const std::shared_ptr<arrow::io::FileOutputStream> out,
+             from_arrow(arrow::io::FileOutputStream::Open(file.string()), "create " + file.string()));
+  parquet::WriterProperties::Builder properties;
+  properties.version(parquet::ParquetVersion::PARQUET_2_6)
+      ->data_page_version(parquet::ParquetDataPageVersion::V1)
+      ->compression(compression)
+      ->max_row_group_length(options.row_group_rows)
+      ->enable_statistics()
+      ->enable_write_page_index()
+      ->created_by("udon");
+  parquet::ArrowWriterProperties::Builder arrow_properties;
+  arrow_properties.coerce_timestamps(arrow::TimeUnit::MICRO)->disallow_truncated_timestamps();
+  arrow_properties.set_use_threads(false);
+  TRY_ASSIGN(std::unique_ptr<parquet::arrow::FileWriter> writer,
+             from_arrow(parquet::arrow::FileWriter::Open(*schema, arrow::default_memory_pool(), out, properties.build(),
+                                                         arrow_properties.build()),
+                        "create " + file.string()));
+  if (!options.metadata.empty()) {
+    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
+    for (const auto& [key, value] : options.metadata) metadata->Append(key, value);
+    TRY(from_arrow(writer->AddKeyValueMetadata(metadata), "create " + file.string()));
+  }
+  return std::unique_ptr<ParquetWriter>(std::make_unique<ArrowParquetWriter>(file, out, std::move(writer), options));
+}
+
+}  // namespace udon::data

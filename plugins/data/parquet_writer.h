@@ -1,0 +1,34 @@
+#pragma once
+// Record batches into one Parquet file, in the form that Spark 3.5, Trino, Hive, DuckDB and pyarrow read alike:
+// format 2.6, data pages v1, microseconds, Snappy, dictionaries while they pay, statistics and page index.
+#include <arrow/api.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace udon::data {
+
+struct ParquetOptions {
+  std::string compression = "snappy";  // snappy, zstd, gzip, lz4, none
+  int64_t row_group_rows = 1'000'000;
+  int64_t row_group_bytes = 96 << 20;  // of the batches before encoding; keeps the writer within its budget
+  std::vector<std::pair<std::string, std::string>> metadata;  // key-value metadata of the file
+};
+
+class ParquetWriter {
+ public:
+  // Columns' names must differ also when case is folded (Hive, Trino, Spark fold it): data, naming the two.
+  static Result<std::unique_ptr<ParquetWriter>> create(const Path& file, std::shared_ptr<arrow::Schema> schema,
+                                                       const ParquetOptions& options);
+  virtual ~ParquetWriter() = default;
+  virtual Result<void> write(const arrow::RecordBatch& batch) = 0;
+  // Footer and fsync. A file without rows has its schema and no row group.
+  virtual Result<int64_t> finish() = 0;  // bytes of the file
+};
+
+}  // namespace udon::data

@@ -1,0 +1,46 @@
+#pragma once
+// Makes a staged, verified file the result: readers see the old one or the new one, never a mixture.
+//
+// S3. The unit of visibility is one object, `<to>/part-00000.parquet`, a fixed key, replaced by one
+// CompleteMultipartUpload; certificate id, checksum and try travel as its metadata. `_manifest.json` and `_SUCCESS`
+// follow and are derived: a manifest whose ETag is not the object's is of an older result. A crash in between costs
+// nothing but these two: the next try writes all three.
+// Local folder. Written to the hidden sibling `.<name>.<try id>`, fsynced, then renamed into place: RENAME_NOREPLACE if
+// there is none, RENAME_EXCHANGE if there is one.
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "model/certificate.h"
+#include "plugins/io/file_system.h"
+
+namespace udon::data {
+
+struct PublishRequest {
+  Path staged;              // the file
+  std::string to;           // "s3://bucket/prefix/" or a local folder
+  Certificate certificate;  // files[0] without uri and etag
+  std::string try_id;       // "<installation>-<fence>"
+  Path pending_folder;      // where unfinished uploads are written down, so that the next try can abort them
+  int64_t part_bytes = 16 << 20;
+  std::string storage_class;
+  // Called before each step with its name; the fault loops of the tests kill the process here.
+  std::function<void(std::string_view step)> on_step;
+};
+
+struct Published {
+  Certificate certificate;  // with uri and etag
+  std::string manifest;     // uri
+};
+
+// conflict: a later try has published there, or somebody else did meanwhile. invalid: the local folder holds something
+// that is no result of an export. Otherwise the file system's errors.
+Result<Published> publish(FileSystem& file_system, const PublishRequest& request);
+
+// The manifest's JSON: {"version": 1, "files": [{"name", "uri", "rows", "bytes", "sha256", "etag"}], "certificate":
+// {…}}; docs/manifest.schema.json.
+std::string manifest_json(const Certificate& certificate);
+
+}  // namespace udon::data
