@@ -1,6 +1,6 @@
 #pragma once
-// Reading what the store holds. Safe from any thread (implementations keep a connection per thread or a lock); never
-// sees half a commit.
+// Reading what the store holds. Safe from any thread (implementations keep a connection per thread or a
+// lock); never sees half a commit.
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +31,9 @@ class StoreReader {
   virtual Result<std::vector<TaskInstance>> instances_of(RunNumber run) = 0;  // by number
   virtual Result<std::optional<InstanceRow>> instance(const TaskInstanceKey& key) = 0;
   virtual Result<std::optional<InstanceRow>> instance_by_number(InstanceNumber number) = 0;
+  // Whose current try it is, while that try may still act (queued, running, deferred, restarting); an index,
+  // not a scan.
+  virtual Result<std::optional<InstanceRow>> instance_of_fence(Fence fence) = 0;
   virtual Result<Page<InstanceRow>> instances(const InstanceFilter& filter, const PageRequest& page) = 0;
   virtual Result<std::vector<TryRecord>> tries_of(InstanceNumber instance) = 0;
 
@@ -39,7 +42,7 @@ class StoreReader {
   // The values of `key` over all map indices of a task in a run, ascending; those without are left out.
   virtual Result<std::vector<std::pair<int, Value>>> xcoms_of_task(RunNumber run, const std::string& task_id,
                                                                    const std::string& key) = 0;
-  // Newest first, of one run or task instance if named.
+  // Newest first, of one run or task (all its map indices) if named; empty names do not filter.
   virtual Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id,
                                            const std::string& task_id, const PageRequest& page) = 0;
 };

@@ -30,7 +30,8 @@ struct DagRecord {
   bool operator==(const DagRecord&) const = default;
 };
 
-// A version of a DAG's content, kept as long as a run needs it: the serialized Dag, so that runs survive a file's end.
+// A version of a DAG's content, kept as long as a run needs it: the serialized Dag, so that runs survive a
+// file's end.
 struct DagVersionRecord {
   std::string dag_id;
   std::string version;
@@ -91,7 +92,9 @@ struct PageRequest {
   int64_t offset = 0;
 };
 
-// Filters of lists; empty vectors and absent optionals do not filter.
+// Filters of lists; empty vectors and absent optionals do not filter. Rows that are equal in the order asked
+// for follow by number, in the same direction; absent values are smaller than all others. An unknown order is
+// an error (invalid).
 struct RunFilter {
   std::vector<std::string> dag_ids;
   std::optional<std::string> run_id;
@@ -110,11 +113,11 @@ struct InstanceFilter {
   std::string order_by = "number";  // number, task_id, map_index, start_date, end_date, state; '-' descends
 };
 struct DagFilter {
-  std::optional<std::string> dag_id_like;  // part of it
+  std::optional<std::string> dag_id_like;  // part of it; ASCII letters in any case
   std::vector<std::string> tags;           // any of them
   std::optional<bool> is_paused;
   bool include_stale = false;
-  std::string order_by = "dag_id";
+  std::string order_by = "dag_id";  // dag_id, next_run_after, last_parsed_at; '-' descends
 };
 
 // A task instance with the names that people know it by.

@@ -15,7 +15,9 @@ namespace udon {
 // A scheduler's term. Each acquire_epoch gives a larger one; commits of an older one are refused.
 using Epoch = int64_t;
 
-// A row as it is to be, guarded by what it is believed to be. The store checks the move table, state and fence.
+// A row as it is to be, guarded by what it is believed to be. The store checks the move table, state and fence. Its
+// run, task id and map index never change. With the same state and nothing in `through` it is no move: the fence must
+// stay, and there is an event row only if there is a text. A new fence is larger than all of earlier commits.
 struct ChangeInstance {
   TaskState expected_state = TaskState::none;
   Fence expected_fence = 0;
@@ -27,13 +29,16 @@ struct ChangeInstance {
   std::string user;  // commands only
   std::string event_text;
 };
+// State none (or removed), of a run of this or an earlier commit.
 struct InsertInstances {
   std::vector<TaskInstance> rows;
-};  // state none (or removed), of a run of this or an earlier commit
+};
+// State queued. conflict if the number, (dag id, run id) or (dag id, logical date) is taken.
 struct InsertRun {
   DagRun row;
   std::string user;
 };
+// Its dag id and run id never change. With the same state it is no move, and has an event row only with a text.
 struct ChangeRun {
   RunState expected_state = RunState::queued;
   DagRun row;
@@ -41,25 +46,31 @@ struct ChangeRun {
   std::string user;
   std::string event_text;
 };
+// Finished runs only, with all that hangs on them, their history too; one event tells of the deletion.
 struct DeleteRunRows {
   RunNumber run = 0;
   std::string user;
-};  // finished runs only, with all that hangs on them
+};
+// Inserts or replaces (instance, try_number).
 struct PutTry {
   TryRecord row;
-};  // inserts or replaces (instance, try_number)
+};
 struct PutXCom {
   XComRecord row;
 };
+// Of a task instance that is cleared.
 struct DeleteXComs {
   InstanceNumber instance = 0;
-};  // of a task instance that is cleared
+};
+// Inserts or replaces.
 struct PutDag {
   DagRecord row;
-};  // inserts or replaces
+};
+// The number is given by the store; an existing version is kept.
 struct PutDagVersion {
   DagVersionRecord row;
-};  // number is given by the store; an existing version is kept
+};
+// The row's number and time are given by the store.
 struct AppendEvent {
   EventRecord row;
 };

@@ -1,0 +1,299 @@
+#include "store/faulty_store.h"
+
+#include <mutex>
+
+namespace udon {
+
+namespace {
+
+// Decides for each call whether it fails. Calls come from several threads.
+class Gate {
+ public:
+  using When = FaultyStore::When;
+
+  void fail_commit(int64_t nth, When when, Error error) {
+    const std::lock_guard lock(mutex_);
+    commit_ = Plan{commits_ + nth, when, std::move(error)};
+    has_failed_ = false;
+  }
+  void fail_all(Error error) {
+    const std::lock_guard lock(mutex_);
+    always_ = std::move(error);
+    has_failed_ = false;
+  }
+  void fail_call(int64_t nth, Error error) {
+    const std::lock_guard lock(mutex_);
+    call_ = Plan{calls_ + nth, When::before_effect, std::move(error)};
+    has_failed_ = false;
+  }
+  void heal() {
+    const std::lock_guard lock(mutex_);
+    commit_.reset(), call_.reset(), always_.reset();
+    has_failed_ = false;
+  }
+
+  Result<void> pass() {
+    const std::lock_guard lock(mutex_);
+    ++calls_;
+    if (call_ && call_->at == calls_) return fail(call_->error);
+    return {};
+  }
+
+  template <class T, class F>
+  Result<T> commit(F effect) {
+    TRY(pass());
+    std::optional<Plan> plan;
+    {
+      const std::lock_guard lock(mutex_);
+      ++commits_;
+      if (always_) return fail(*always_);
+      if (commit_ && commit_->at == commits_) plan = commit_;
+      if (plan && plan->when == When::before_effect) return fail(plan->error);
+    }
+    Result<T> done = effect();
+    if (!plan || !done) return done;
+    const std::lock_guard lock(mutex_);
+    return fail(plan->error);
+  }
+
+  int64_t commits() const {
+    const std::lock_guard lock(mutex_);
+    return commits_;
+  }
+  int64_t calls() const {
+    const std::lock_guard lock(mutex_);
+    return calls_;
+  }
+  bool has_failed() const {
+    const std::lock_guard lock(mutex_);
+    return has_failed_;
+  }
+
+ private:
+  struct Plan {
+    int64_t at = 0;
+    When when = When::before_effect;
+    Error error;
+  };
+
+  Error fail(const Error& error) {
+    has_failed_ = true;
+    return error;
+  }
+
+  mutable std::mutex mutex_;
+  std::optional<Plan> commit_, call_;
+  std::optional<Error> always_;
+  int64_t commits_ = 0;
+  int64_t calls_ = 0;
+  bool has_failed_ = false;
+};
+
+class FaultyReader final : public StoreReader {
+ public:
+  FaultyReader(StoreReader& behind, Gate& gate) : behind_(behind), gate_(gate) {}
+
+  Result<std::optional<DagRecord>> dag(const std::string& dag_id) override {
+    TRY(gate_.pass());
+    return behind_.dag(dag_id);
+  }
+  Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.dags(filter, page);
+  }
+  Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id, const std::string& version) override {
+    TRY(gate_.pass());
+    return behind_.dag_version(dag_id, version);
+  }
+  Result<std::vector<DagVersionRecord>> dag_versions(const std::string& dag_id) override {
+    TRY(gate_.pass());
+    return behind_.dag_versions(dag_id);
+  }
+  Result<std::optional<DagRun>> run(const std::string& dag_id, const std::string& run_id) override {
+    TRY(gate_.pass());
+    return behind_.run(dag_id, run_id);
+  }
+  Result<std::optional<DagRun>> run_by_number(RunNumber number) override {
+    TRY(gate_.pass());
+    return behind_.run_by_number(number);
+  }
+  Result<Page<DagRun>> runs(const RunFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.runs(filter, page);
+  }
+  Result<std::vector<DagRun>> active_runs() override {
+    TRY(gate_.pass());
+    return behind_.active_runs();
+  }
+  Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {
+    TRY(gate_.pass());
+    return behind_.instances_of(run);
+  }
+  Result<std::optional<InstanceRow>> instance(const TaskInstanceKey& key) override {
+    TRY(gate_.pass());
+    return behind_.instance(key);
+  }
+  Result<std::optional<InstanceRow>> instance_by_number(InstanceNumber number) override {
+    TRY(gate_.pass());
+    return behind_.instance_by_number(number);
+  }
+  Result<std::optional<InstanceRow>> instance_of_fence(Fence fence) override {
+    TRY(gate_.pass());
+    return behind_.instance_of_fence(fence);
+  }
+  Result<Page<InstanceRow>> instances(const InstanceFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.instances(filter, page);
+  }
+  Result<std::vector<TryRecord>> tries_of(InstanceNumber instance) override {
+    TRY(gate_.pass());
+    return behind_.tries_of(instance);
+  }
+  Result<std::optional<XComRecord>> xcom(InstanceNumber instance, const std::string& key) override {
+    TRY(gate_.pass());
+    return behind_.xcom(instance, key);
+  }
+  Result<std::vector<XComRecord>> xcoms_of(InstanceNumber instance) override {
+    TRY(gate_.pass());
+    return behind_.xcoms_of(instance);
+  }
+  Result<std::vector<std::pair<int, Value>>> xcoms_of_task(RunNumber run, const std::string& task_id,
+                                                           const std::string& key) override {
+    TRY(gate_.pass());
+    return behind_.xcoms_of_task(run, task_id, key);
+  }
+  Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
+                                   const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.events(dag_id, run_id, task_id, page);
+  }
+
+ private:
+  StoreReader& behind_;
+  Gate& gate_;
+};
+
+class FaultySettings final : public StoreSettings {
+ public:
+  FaultySettings(StoreSettings& behind, Gate& gate) : behind_(behind), gate_(gate) {}
+
+  Result<std::optional<Connection>> connection(const std::string& id) override {
+    TRY(gate_.pass());
+    return behind_.connection(id);
+  }
+  Result<Page<Connection>> connections(const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.connections(page);
+  }
+  Result<void> put_connection(const Connection& connection, Existing existing) override {
+    TRY(gate_.pass());
+    return behind_.put_connection(connection, existing);
+  }
+  Result<void> delete_connection(const std::string& id) override {
+    TRY(gate_.pass());
+    return behind_.delete_connection(id);
+  }
+  Result<std::optional<VariableRecord>> variable(const std::string& key) override {
+    TRY(gate_.pass());
+    return behind_.variable(key);
+  }
+  Result<Page<VariableRecord>> variables(const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.variables(page);
+  }
+  Result<void> put_variable(const VariableRecord& variable, Existing existing) override {
+    TRY(gate_.pass());
+    return behind_.put_variable(variable, existing);
+  }
+  Result<void> delete_variable(const std::string& key) override {
+    TRY(gate_.pass());
+    return behind_.delete_variable(key);
+  }
+  Result<std::vector<Pool>> pools() override {
+    TRY(gate_.pass());
+    return behind_.pools();
+  }
+  Result<void> put_pool(const Pool& pool, Existing existing) override {
+    TRY(gate_.pass());
+    return behind_.put_pool(pool, existing);
+  }
+  Result<void> delete_pool(const std::string& name) override {
+    TRY(gate_.pass());
+    return behind_.delete_pool(name);
+  }
+  Result<std::optional<UserRecord>> user(const std::string& name) override {
+    TRY(gate_.pass());
+    return behind_.user(name);
+  }
+  Result<std::vector<UserRecord>> users() override {
+    TRY(gate_.pass());
+    return behind_.users();
+  }
+  Result<void> put_user(const UserRecord& user, Existing existing) override {
+    TRY(gate_.pass());
+    return behind_.put_user(user, existing);
+  }
+  Result<void> delete_user(const std::string& name) override {
+    TRY(gate_.pass());
+    return behind_.delete_user(name);
+  }
+  Result<std::string> setting_or_set(const std::string& key, const std::string& value) override {
+    TRY(gate_.pass());
+    return behind_.setting_or_set(key, value);
+  }
+
+ private:
+  StoreSettings& behind_;
+  Gate& gate_;
+};
+
+class FaultyWriter final : public StoreWriter {
+ public:
+  FaultyWriter(StoreWriter& behind, Gate& gate) : behind_(behind), gate_(gate) {}
+
+  Result<Epoch> acquire_epoch(TimePoint at) override {
+    return gate_.commit<Epoch>([&] { return behind_.acquire_epoch(at); });
+  }
+  Result<Counters> counters() override {
+    TRY(gate_.pass());
+    return behind_.counters();
+  }
+  Result<void> commit(const Batch& batch) override {
+    return gate_.commit<void>([&] { return behind_.commit(batch); });
+  }
+
+ private:
+  StoreWriter& behind_;
+  Gate& gate_;
+};
+
+}  // namespace
+
+struct FaultyStore::Impl {
+  explicit Impl(Store& behind)
+      : reader(behind.reader(), gate), settings(behind.settings(), gate), writer(behind.writer(), gate) {}
+
+  Gate gate;
+  FaultyReader reader;
+  FaultySettings settings;
+  FaultyWriter writer;
+};
+
+FaultyStore::FaultyStore(Store& behind) : impl_(std::make_unique<Impl>(behind)) {}
+FaultyStore::~FaultyStore() = default;
+
+void FaultyStore::fail_commit(int64_t nth, When when, Error error) {
+  impl_->gate.fail_commit(nth, when, std::move(error));
+}
+void FaultyStore::fail_all_commits(Error error) { impl_->gate.fail_all(std::move(error)); }
+void FaultyStore::fail_call(int64_t nth, Error error) { impl_->gate.fail_call(nth, std::move(error)); }
+void FaultyStore::heal() { impl_->gate.heal(); }
+int64_t FaultyStore::commits() const { return impl_->gate.commits(); }
+int64_t FaultyStore::calls() const { return impl_->gate.calls(); }
+bool FaultyStore::has_failed() const { return impl_->gate.has_failed(); }
+
+StoreReader& FaultyStore::reader() { return impl_->reader; }
+StoreSettings& FaultyStore::settings() { return impl_->settings; }
+StoreWriter& FaultyStore::writer() { return impl_->writer; }
+
+}  // namespace udon

@@ -1,0 +1,97 @@
+#pragma once
+// What MemoryStore keeps, shared by its reader, settings and writer; for their files only. Everything here is
+// touched under `mutex`, which is never held over anything but memory.
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "store/reader.h"
+#include "store/settings.h"
+#include "store/writer.h"
+
+namespace udon::memory {
+
+struct RunEntry {
+  DagRun row;
+  std::vector<InstanceNumber> instances;  // in order of insertion
+  std::map<std::pair<std::string, int>, InstanceNumber, std::less<>> by_name;
+};
+
+struct InstanceEntry {
+  TaskInstance row;
+  std::map<int, TryRecord> tries;
+  std::map<std::string, XComRecord> xcoms;
+};
+
+// A row of the history. Moves are most of them: their words are those of to_string, which live for ever, and
+// names are looked up when somebody reads, so that a long simulation's history stays small.
+struct EventEntry {
+  int64_t number = 0;
+  TimePoint at{};
+  RunNumber run = 0;  // 0: names are in `full`
+  InstanceNumber instance = 0;
+  int try_number = 0;
+  std::string_view event, from, to, cause;
+  std::shared_ptr<const EventRecord> full;  // of AppendEvent, and of moves that carry a user or a text
+};
+
+struct State {
+  mutable std::mutex mutex;
+
+  Epoch epoch = 0;
+  Counters counters;
+  int64_t last_event = 0;
+
+  std::map<RunNumber, RunEntry> runs;
+  std::set<RunNumber> active;
+  std::map<std::pair<std::string, std::string>, RunNumber> runs_by_id;  // (dag id, run id)
+  std::map<std::pair<std::string, TimePoint>, RunNumber> runs_by_date;  // (dag id, logical date)
+  std::unordered_map<InstanceNumber, InstanceEntry> instances;
+  std::map<Fence, InstanceNumber> live;  // current tries that may still act
+  std::map<std::string, DagRecord> dags;
+  std::map<std::string, std::map<int, DagVersionRecord>> versions;
+  std::vector<EventEntry> events;  // by number
+
+  std::map<std::string, Connection> connections;
+  std::map<std::string, VariableRecord> variables;
+  std::map<std::string, Pool> pools = {{default_pool, Pool{.name = default_pool}}};
+  std::map<std::string, UserRecord> users;
+  std::map<std::string, std::string> values;
+
+  const RunEntry* find_run(RunNumber number) const {
+    const auto found = runs.find(number);
+    return found == runs.end() ? nullptr : &found->second;
+  }
+  const RunEntry* find_run(const std::string& dag_id, const std::string& run_id) const {
+    const auto found = runs_by_id.find({dag_id, run_id});
+    return found == runs_by_id.end() ? nullptr : find_run(found->second);
+  }
+  const InstanceEntry* find_instance(InstanceNumber number) const {
+    const auto found = instances.find(number);
+    return found == instances.end() ? nullptr : &found->second;
+  }
+};
+
+std::unique_ptr<StoreReader> make_reader(const State& state);
+std::unique_ptr<StoreSettings> make_settings(State& state);
+std::unique_ptr<StoreWriter> make_writer(State& state);
+
+// The rows of a page out of all that fit.
+template <class T>
+Page<T> cut_page(std::vector<T> rows, const PageRequest& request) {
+  Page<T> page;
+  page.total = static_cast<int64_t>(rows.size());
+  const int64_t begin = std::min(request.offset, page.total);
+  const int64_t end = begin + std::min<int64_t>(request.limit, page.total - begin);
+  page.rows.assign(std::make_move_iterator(rows.begin() + begin), std::make_move_iterator(rows.begin() + end));
+  return page;
+}
+
+}  // namespace udon::memory
