@@ -1,10 +1,13 @@
 #pragma once
 // The folder of one try: $UDON_HOME/spool/<try id>/ with
 //   request.json  what is to be done (0600: holds the try's token), written before the process starts
-//   process.json  identity of the runner (boot id, pid, start time), written by the runner as its first act
+//   process.json  identity of the runner (boot id, pid, start time) and the control group of what it starts, written by
+//                 the runner as its first act, and never twice: a second runner of the same try finds it and gives up
 //   result.json   how it ended, written by rename as its last act
 //   tree.json     descendants that the runner saw while it lived, so that a later scheduler can end them too
 // It outlives the scheduler: whoever finds it can tell what became of the try. Removed once the end is committed.
+// Folders are 0700. No secret but the try's token is in it, and that opens only what the try's DAG file names, while it
+// lives.
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +19,12 @@
 #include "model/wire.h"
 
 namespace udon {
+
+struct RunnerProcess {
+  ProcessIdentity identity;
+  Path cgroup;  // empty: what it starts is in no group of its own
+  bool operator==(const RunnerProcess&) const = default;
+};
 
 class Spool {
  public:
@@ -29,8 +38,10 @@ class Spool {
 
   Result<void> write_request(const TryRequest& request) const;
   Result<TryRequest> read_request(const TryId& id) const;
-  Result<void> write_process(const TryId& id, const ProcessIdentity& identity) const;
-  Result<std::optional<ProcessIdentity>> read_process(const TryId& id) const;
+  // conflict: another runner was first; whoever gets it must not run the try.
+  Result<void> write_process(const TryId& id, const RunnerProcess& process) const;
+  // Nothing: not written yet.
+  Result<std::optional<RunnerProcess>> read_process(const TryId& id) const;
   Result<void> write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const;
   Result<std::vector<ProcessIdentity>> read_tree(const TryId& id) const;
   Result<void> write_result(const TryId& id, const TryEnded& ended) const;

@@ -1,0 +1,161 @@
+#include "spool/spool.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/limits.h"
+#include "model/fields.h"
+
+namespace udon {
+namespace {
+
+constexpr int folder_mode = 0700;
+constexpr int file_mode = 0600;
+// A request holds the parameters and the context of one task instance; both come from DAG files and confs.
+constexpr int64_t request_bytes_max = 4 * limits::dag_file_bytes_max;
+
+Value to_value(const ProcessIdentity& identity) {
+  return Value(Value::Map{{"boot_id", identity.boot_id},
+                          {"pid", int64_t{identity.pid}},
+                          {"start_time", static_cast<int64_t>(identity.start_time)}});
+}
+
+Result<ProcessIdentity> parse_identity(const Value& value) {
+  FieldReader fields(value, "identity of a process");
+  ProcessIdentity identity;
+  identity.boot_id = fields.text("boot_id");
+  const int64_t pid = fields.integer("pid");
+  // 0 and below mean groups of processes to the kernel: one misread file must not end everything.
+  if (pid < 1 || pid > std::numeric_limits<pid_t>::max()) fields.fail("pid", "is no number of a process");
+  identity.pid = static_cast<pid_t>(pid);
+  identity.start_time = static_cast<uint64_t>(fields.integer_at_least("start_time", 0));
+  TRY(fields.status());
+  return identity;
+}
+
+bool is_not_found(const Error& error) { return error.kind == ErrorKind::not_found; }
+
+Result<Value> read_json(const Path& path, int64_t bytes_max) {
+  TRY_ASSIGN(const std::string content, read_file(path, bytes_max));
+  auto value = parse_json(content);
+  if (!value) return value.error().within("read " + path.string());
+  return value;
+}
+
+Result<void> write_json(const Path& path, const Value& value) {
+  // A power loss ends the try's process too; and what is lost then is found out by its absence.
+  return write_file_atomically(path, to_json(value), Durability::survives_kill, file_mode);
+}
+
+}  // namespace
+
+Spool::Spool(Path home) : home_(std::move(home)) {}
+
+Path Spool::folder(const TryId& id) const { return home_ / "spool" / to_string(id); }
+Path Spool::log_file(const TryRequest& request) const { return home_ / request.log_file; }
+Path Spool::staging(const TryId& id) const { return home_ / "staging" / to_string(id); }
+Path Spool::socket() const { return home_ / "run" / "udon.sock"; }
+
+Result<void> Spool::write_request(const TryRequest& request) const {
+  const Path path = folder(request.try_id);
+  TRY(make_directories(path, folder_mode));
+  return write_json(path / "request.json", to_value(request));
+}
+
+Result<TryRequest> Spool::read_request(const TryId& id) const {
+  const Path path = folder(id) / "request.json";
+  TRY_ASSIGN(const Value value, read_json(path, request_bytes_max));
+  auto request = parse_try_request(value);
+  if (!request) return request.error().within("read " + path.string());
+  return request;
+}
+
+Result<void> Spool::write_process(const TryId& id, const RunnerProcess& process) const {
+  Value value = to_value(process.identity);
+  if (!process.cgroup.empty()) value.set("cgroup", process.cgroup.string());
+  const Path path = folder(id) / "process.json";
+  // Not by rename: being the first is what counts here. A reader that meets half of it takes it for not yet written.
+  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, file_mode));
+  return write_all(file.get(), to_json(value), path);
+}
+
+Result<std::optional<RunnerProcess>> Spool::read_process(const TryId& id) const {
+  const auto content = read_file(folder(id) / "process.json");
+  if (!content) {
+    if (is_not_found(content.error())) return std::nullopt;
+    return content.error();
+  }
+  const auto value = parse_json(*content);
+  if (!value) return std::nullopt;
+  const auto identity = parse_identity(*value);
+  if (!identity) return std::nullopt;
+  return RunnerProcess{.identity = *identity, .cgroup = value->text("cgroup")};
+}
+
+Result<void> Spool::write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const {
+  Value list = Value::list();
+  for (const ProcessIdentity& identity : descendants) list.push_back(to_value(identity));
+  return write_json(folder(id) / "tree.json", list);
+}
+
+Result<std::vector<ProcessIdentity>> Spool::read_tree(const TryId& id) const {
+  std::vector<ProcessIdentity> descendants;
+  const auto value = read_json(folder(id) / "tree.json", limits::result_bytes_max);
+  if (!value) {
+    // Damaged by a power loss: then none of them runs any more.
+    if (is_not_found(value.error()) || value.error().kind == ErrorKind::invalid) return descendants;
+    return value.error();
+  }
+  if (!value->is_list()) return descendants;
+  for (const Value& item : value->as_list()) {
+    if (auto identity = parse_identity(item)) descendants.push_back(std::move(*identity));
+  }
+  return descendants;
+}
+
+Result<void> Spool::write_result(const TryId& id, const TryEnded& ended) const {
+  const std::string content = to_json(to_value(ended));
+  if (static_cast<int64_t>(content.size()) > limits::result_bytes_max) {
+    return Error{ErrorKind::data, "the result of the try has " + std::to_string(content.size()) +
+                                      " bytes as JSON; at most " + std::to_string(limits::result_bytes_max) +
+                                      " are kept. Large data goes to a file, its path to the XCom"};
+  }
+  return write_file_atomically(folder(id) / "result.json", content, Durability::survives_kill, file_mode);
+}
+
+Result<std::optional<TryEnded>> Spool::read_result(const TryId& id) const {
+  const auto content = read_file(folder(id) / "result.json", limits::result_bytes_max);
+  if (!content) {
+    if (is_not_found(content.error()) || content.error().kind == ErrorKind::data) return std::nullopt;
+    return content.error();
+  }
+  const auto value = parse_json(*content);
+  if (!value) return std::nullopt;
+  auto ended = parse_try_ended(*value);
+  if (!ended) return std::nullopt;
+  return std::move(*ended);
+}
+
+Result<std::vector<TryId>> Spool::tries() const {
+  std::vector<TryId> ids;
+  std::error_code error;
+  const Path root = home_ / "spool";
+  std::filesystem::directory_iterator entry(root, error);
+  if (error == std::errc::no_such_file_or_directory) return ids;
+  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
+    if (const auto id = parse_try_id(entry->path().filename().string())) ids.push_back(*id);
+  }
+  if (error) return io_error("list", root, error.value());
+  std::ranges::sort(ids);
+  return ids;
+}
+
+Result<void> Spool::remove(const TryId& id) const {
+  TRY(remove_tree(staging(id)));
+  return remove_tree(folder(id));
+}
+
+}  // namespace udon
