@@ -29,9 +29,8 @@ std::string Metrics::prometheus_text() const {
   // The format wants all samples of one name in one group, under one HELP and TYPE.
   std::vector<const Entry*> sorted;
   for (const Entry& entry : entries_) sorted.push_back(&entry);
-  std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) {
-    return std::tie(a->name, a->labels) < std::tie(b->name, b->labels);
-  });
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Entry* a, const Entry* b) { return std::tie(a->name, a->labels) < std::tie(b->name, b->labels); });
   std::string text;
   const std::string* last_name = nullptr;
   for (const Entry* entry : sorted) {

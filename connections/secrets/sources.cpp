@@ -67,11 +67,11 @@ Result<std::string> VariableSource::find(const std::string& key) const {
   if (std::optional<std::string> from_environment = environment_.variable(key)) return *std::move(from_environment);
   TRY_ASSIGN(std::optional<std::string> from_store, stored_(key));
   if (from_store) return *std::move(from_store);
-  return Error{ErrorKind::not_found, "there is no variable `" + key + "`: neither " + std::string(variable_prefix) +
-                                         environment_name(key) +
-                                         " in the server's environment nor one in the store; set it with `udon variables "
-                                         "set " +
-                                         key + " VALUE`"};
+  return Error{ErrorKind::not_found,
+               "there is no variable `" + key + "`: neither " + std::string(variable_prefix) + environment_name(key) +
+                   " in the server's environment nor one in the store; set it with `udon variables "
+                   "set " +
+                   key + " VALUE`"};
 }
 
 bool is_secret_environment_name(std::string_view name) {

@@ -12,13 +12,13 @@
 
 namespace udon {
 
-// UDON_CONN_<ID>=<uri> and UDON_VAR_<KEY>=<value> out of an environment, kept in memory. As in Airflow the name stands in
-// upper case there and is looked up as upper case: UDON_CONN_LAKE is the connection `lake`.
+// UDON_CONN_<ID>=<uri> and UDON_VAR_<KEY>=<value> out of an environment, kept in memory. As in Airflow the name stands
+// in upper case there and is looked up as upper case: UDON_CONN_LAKE is the connection `lake`.
 class EnvironmentSecrets {
  public:
   EnvironmentSecrets() = default;
-  // `environment`: "KEY=value" each. A URI that cannot be read is an error when it is asked for, not before: it must not
-  // keep the server from starting.
+  // `environment`: "KEY=value" each. A URI that cannot be read is an error when it is asked for, not before: it must
+  // not keep the server from starting.
   explicit EnvironmentSecrets(const std::vector<std::string>& environment);
 
   Result<std::optional<Connection>> connection(const std::string& id) const;

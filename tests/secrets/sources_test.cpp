@@ -5,15 +5,19 @@
 using namespace udon;
 
 namespace {
-const std::vector<std::string> environment{"PATH=/bin", "UDON_CONN_LAKE=aws://key:s3cret%2F@/?region=ap-northeast-2",
-                                           "UDON_CONN_BROKEN=not a uri with p4ssword", "UDON_VAR_GREETING=안녕=하세요",
-                                           "UDON_CONN_=mysql://x", "NO_EQUALS_SIGN"};
+const std::vector<std::string> environment{"PATH=/bin",
+                                           "UDON_CONN_LAKE=aws://key:s3cret%2F@/?region=ap-northeast-2",
+                                           "UDON_CONN_BROKEN=not a uri with p4ssword",
+                                           "UDON_VAR_GREETING=안녕=하세요",
+                                           "UDON_CONN_=mysql://x",
+                                           "NO_EQUALS_SIGN"};
 ConnectionSource connections() {
-  return ConnectionSource(EnvironmentSecrets(environment), [](const std::string& id) -> Result<std::optional<Connection>> {
-    if (id == "down") return Error{ErrorKind::unavailable, "store: disk full"};
-    if (id != "lake" && id != "stored") return std::optional<Connection>();
-    return std::optional<Connection>(Connection{.id = id, .type = "mysql", .host = "from-the-store"});
-  });
+  return ConnectionSource(
+      EnvironmentSecrets(environment), [](const std::string& id) -> Result<std::optional<Connection>> {
+        if (id == "down") return Error{ErrorKind::unavailable, "store: disk full"};
+        if (id != "lake" && id != "stored") return std::optional<Connection>();
+        return std::optional<Connection>(Connection{.id = id, .type = "mysql", .host = "from-the-store"});
+      });
 }
 }  // namespace
 
@@ -50,9 +54,10 @@ TEST_CASE("a store that fails is not a connection that is missing") {
 }
 
 TEST_CASE("variables come from the environment, then from the store") {
-  const VariableSource variables(EnvironmentSecrets(environment), [](const std::string& key) -> Result<std::optional<std::string>> {
-    return key == "greeting" || key == "stored" ? std::optional<std::string>("store") : std::nullopt;
-  });
+  const VariableSource variables(
+      EnvironmentSecrets(environment), [](const std::string& key) -> Result<std::optional<std::string>> {
+        return key == "greeting" || key == "stored" ? std::optional<std::string>("store") : std::nullopt;
+      });
   CHECK(variables.find("greeting").value() == "안녕=하세요");
   CHECK(variables.find("stored").value() == "store");
   const Result<std::string> missing = variables.find("nowhere");
@@ -63,5 +68,6 @@ TEST_CASE("variables come from the environment, then from the store") {
 TEST_CASE("names that hold the installation's secrets are known, so that children are started without them") {
   for (const char* name : {"UDON_CONN_LAKE", "UDON_VAR_X", "UDON_TOKEN", "UDON__CORE__SECRET_KEY"})
     CHECK(is_secret_environment_name(name));
-  for (const char* name : {"PATH", "UDON_HOME", "UDON__CORE__PARALLELISM", "UDON_TRY_ID"}) CHECK(!is_secret_environment_name(name));
+  for (const char* name : {"PATH", "UDON_HOME", "UDON__CORE__PARALLELISM", "UDON_TRY_ID"})
+    CHECK(!is_secret_environment_name(name));
 }
