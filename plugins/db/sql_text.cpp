@@ -1,0 +1,218 @@
+#include "plugins/db/sql_text.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace udon {
+namespace {
+
+bool is_name_start(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+}
+bool is_name_char(char c) { return is_name_start(c) || (c >= '0' && c <= '9') || c == '$'; }
+
+// Reads SQL piece by piece; what it does not need to understand it copies.
+class Scanner {
+ public:
+  Scanner(std::string_view sql, SqlDialect dialect) : sql_(sql), dialect_(dialect) {}
+
+  bool at_end() const { return at_ >= sql_.size(); }
+  size_t position() const { return at_; }
+  std::string_view since(size_t start) const { return sql_.substr(start, at_ - start); }
+  char peek(size_t ahead = 0) const { return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0'; }
+  void advance(size_t by = 1) { at_ = std::min(at_ + by, sql_.size()); }
+
+  // Past a literal, a quoted name or a comment that starts here. False: none does. An open end is an error.
+  Result<bool> skip_opaque() {
+    const char c = peek();
+    if (c == '\'' || c == '"' || (c == '`' && dialect_ == SqlDialect::mysql)) {
+      TRY(skip_quoted(c));
+      return true;
+    }
+    if (c == '-' && peek(1) == '-') return skip_line();
+    if (c == '#' && dialect_ == SqlDialect::mysql) return skip_line();
+    if (c == '/' && peek(1) == '*') {
+      const size_t end = sql_.find("*/", at_ + 2);
+      if (end == std::string_view::npos) return open_end("a comment");
+      at_ = end + 2;
+      return true;
+    }
+    if (c == '$' && dialect_ == SqlDialect::postgresql) return skip_dollar_quoted();
+    return false;
+  }
+
+  // The name at this place, unquoted; empty if there is none. Moves past it.
+  std::string take_name() {
+    const char c = peek();
+    if (c == quote()) {
+      const size_t start = at_;
+      if (!skip_quoted(c)) return {};
+      std::string name;
+      const std::string_view inner = sql_.substr(start + 1, at_ - start - 2);
+      for (size_t i = 0; i < inner.size(); ++i) {
+        name += inner[i];
+        if (inner[i] == c) ++i;
+      }
+      return name;
+    }
+    if (!is_name_start(c)) return {};
+    const size_t start = at_;
+    while (is_name_char(peek())) advance();
+    return std::string(since(start));
+  }
+  char quote() const { return dialect_ == SqlDialect::mysql ? '`' : '"'; }
+
+ private:
+  Error open_end(std::string_view what) const {
+    return Error{ErrorKind::invalid, std::string(what) + " that starts at byte " + std::to_string(at_) + " has no end"};
+  }
+  Result<void> skip_quoted(char mark) {
+    // E'…' of PostgreSQL and every literal of MySQL may hold backslash escapes. Taking them as such where they are none
+    // could at worst make us see an open end.
+    const bool escapes = mark != '`' && (dialect_ == SqlDialect::mysql ||
+                                         (at_ > 0 && mark == '\'' && (sql_[at_ - 1] == 'E' || sql_[at_ - 1] == 'e')));
+    for (size_t i = at_ + 1; i < sql_.size(); ++i) {
+      if (sql_[i] == '\\' && escapes) {
+        ++i;
+      } else if (sql_[i] == mark) {
+        if (i + 1 < sql_.size() && sql_[i + 1] == mark) {
+          ++i;
+        } else {
+          at_ = i + 1;
+          return {};
+        }
+      }
+    }
+    return open_end(mark == '\'' ? "a literal" : "a quoted name");
+  }
+  bool skip_line() {
+    while (!at_end() && peek() != '\n') advance();
+    return true;
+  }
+  Result<bool> skip_dollar_quoted() {
+    size_t end = at_ + 1;
+    while (end < sql_.size() && is_name_char(sql_[end]) && sql_[end] != '$') ++end;
+    if (end >= sql_.size() || sql_[end] != '$') return false;
+    const std::string_view tag = sql_.substr(at_, end + 1 - at_);
+    const size_t close = sql_.find(tag, end + 1);
+    if (close == std::string_view::npos) return open_end("a literal");
+    at_ = close + tag.size();
+    return true;
+  }
+
+  std::string_view sql_;
+  SqlDialect dialect_;
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+std::string quote_identifier(std::string_view name, SqlDialect dialect) {
+  const char mark = dialect == SqlDialect::mysql ? '`' : '"';
+  std::string quoted(1, mark);
+  for (const char c : name) {
+    if (c == mark) quoted += mark;
+    quoted += c;
+  }
+  return quoted + mark;
+}
+
+std::string quote_literal(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'') quoted += '\'';
+    quoted += c;
+  }
+  return quoted + '\'';
+}
+
+Result<TableName> parse_table_name(std::string_view text, SqlDialect dialect) {
+  const char mark = dialect == SqlDialect::mysql ? '`' : '"';
+  std::vector<std::string> parts(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '.') {
+      parts.emplace_back();
+    } else if (text[i] == mark && parts.back().empty()) {
+      bool closed = false;
+      for (++i; i < text.size() && !closed; ++i) {
+        if (text[i] != mark) {
+          parts.back() += text[i];
+        } else if (i + 1 < text.size() && text[i + 1] == mark) {
+          parts.back() += text[i++];
+        } else {
+          closed = true;
+        }
+      }
+      --i;
+      if (!closed || (i + 1 < text.size() && text[i + 1] != '.'))
+        return Error{ErrorKind::invalid, "table `" + std::string(text) + "`: its quotes do not match"};
+    } else {
+      parts.back() += text[i];
+    }
+  }
+  const bool has_empty = std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.empty(); });
+  if (has_empty || parts.size() > 2)
+    return Error{ErrorKind::invalid, "table `" + std::string(text) + "`: expected TABLE or SCHEMA.TABLE" +
+                                         (parts.size() > 2 ? "; a name with a dot in it is written in quotes" : "")};
+  if (parts.size() == 1) return TableName{"", parts[0]};
+  return TableName{parts[0], parts[1]};
+}
+
+Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, SqlDialect dialect) {
+  BoundSql bound;
+  std::vector<std::string> used;  // in the order of their first place
+  std::vector<std::string> names;
+  if (parameters.is_map())
+    for (const auto& [name, value] : parameters.as_map()) names.push_back(name);
+
+  Scanner scanner(sql, dialect);
+  while (!scanner.at_end()) {
+    const size_t start = scanner.position();
+    const char c = scanner.peek();
+    if (c == scanner.quote() || is_name_start(c)) {
+      // A name, or the prefix of a literal (E'…', _utf8'…'), which then follows as one.
+      std::string word = scanner.take_name();
+      if (scanner.position() == start) return Error{ErrorKind::invalid, "a quoted name has no end"};
+      bound.words.push_back(std::move(word));
+      bound.sql += scanner.since(start);
+      continue;
+    }
+    TRY_ASSIGN(const bool skipped, scanner.skip_opaque());
+    if (skipped) {
+      bound.sql += scanner.since(start);
+      continue;
+    }
+    const bool is_parameter = c == ':' && is_name_start(scanner.peek(1));
+    if (!is_parameter) {
+      // "::" and ":=" are one piece each; a bare "?" would be taken for a placeholder.
+      if (c == '?' && dialect == SqlDialect::mysql)
+        return Error{ErrorKind::invalid, "`?` stands for nothing here; write a named parameter, as in `:from`"};
+      scanner.advance(c == ':' && (scanner.peek(1) == ':' || scanner.peek(1) == '=') ? 2 : 1);
+      bound.sql += scanner.since(start);
+      continue;
+    }
+    scanner.advance();
+    const std::string name = scanner.take_name();
+    const Value* value = parameters.find(name);
+    if (!value) return Error{ErrorKind::invalid, "no value for parameter `:" + name + "`" + did_you_mean(name, names)};
+    auto place = std::find(used.begin(), used.end(), name);
+    const bool is_new = place == used.end();
+    if (is_new) place = used.insert(used.end(), name);
+    if (dialect == SqlDialect::mysql) {
+      bound.sql += '?';
+      bound.values.push_back(*value);
+    } else {
+      bound.sql += '$' + std::to_string(place - used.begin() + 1);
+      if (is_new) bound.values.push_back(*value);
+    }
+  }
+  for (const std::string& name : names) {
+    if (std::find(used.begin(), used.end(), name) == used.end())
+      return Error{ErrorKind::invalid,
+                   "parameter `" + name + "` has a value but no place `:" + name + "`" + did_you_mean(name, used)};
+  }
+  return bound;
+}
+
+}  // namespace udon

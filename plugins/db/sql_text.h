@@ -1,0 +1,41 @@
+#pragma once
+// SQL as text, for every database: identifiers quoted, `:name` parameters turned into the server's placeholders. Values
+// are always bound, never spliced.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/value.h"
+
+namespace udon {
+
+enum class SqlDialect { mysql, postgresql };
+
+// `name` or "name"; quotes inside are doubled. Any script, any character.
+std::string quote_identifier(std::string_view name, SqlDialect dialect);
+// 'text' for statements that take no parameters (SET, CHANGE …). Backslashes count as themselves: for sessions without
+// escapes in literals (MySQL: sql_mode NO_BACKSLASH_ESCAPES; PostgreSQL: standard_conforming_strings).
+std::string quote_literal(std::string_view text);
+
+// "orders", "shop.orders", "`weird.schema`.`or``ders`" (or with double quotes). One part: the table; two: schema,
+// table.
+struct TableName {
+  std::string schema;  // empty: the connection's
+  std::string table;
+  bool operator==(const TableName&) const = default;
+};
+Result<TableName> parse_table_name(std::string_view text, SqlDialect dialect);
+
+// "a >= :from and b < :to" → "a >= ? and b < ?" (PostgreSQL: $1, $2) and the values in that order, one for each place
+// (MySQL) or each name (PostgreSQL). Colons in literals, quoted names and comments, casts (::) and assignments (:=)
+// stay. invalid: a name without a value (with the nearest name), a value without a place.
+struct BoundSql {
+  std::string sql;
+  std::vector<Value> values;
+  std::vector<std::string>
+      words;  // identifiers that the text mentions, unquoted, as written: to tell which columns it touches
+};
+Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, SqlDialect dialect);
+
+}  // namespace udon

@@ -1,0 +1,79 @@
+#include "plugins/db/sql_text.h"
+
+#include <catch2/catch.hpp>
+
+using namespace udon;
+
+namespace {
+Value values(std::initializer_list<Value::Member> members) { return Value(Value::Map(members)); }
+std::string problem(std::string_view sql, const Value& parameters, SqlDialect dialect = SqlDialect::mysql) {
+  auto bound = bind_parameters(sql, parameters, dialect);
+  return bound ? "none: " + bound->sql : bound.error().message;
+}
+}  // namespace
+
+TEST_CASE("an identifier is quoted whatever it holds") {
+  CHECK(quote_identifier("order", SqlDialect::mysql) == "`order`");
+  CHECK(quote_identifier("a`b", SqlDialect::mysql) == "`a``b`");
+  CHECK(quote_identifier("주문 번호", SqlDialect::mysql) == "`주문 번호`");
+  CHECK(quote_identifier("a\"b", SqlDialect::postgresql) == "\"a\"\"b\"");
+  CHECK(quote_literal("O'Hara \\") == "'O''Hara \\'");
+}
+
+TEST_CASE("a table's name is read with or without its schema, and with quotes") {
+  auto read = [](std::string_view text, SqlDialect dialect = SqlDialect::mysql) {
+    return parse_table_name(text, dialect).value();
+  };
+  CHECK(read("orders") == TableName{"", "orders"});
+  CHECK(read("shop.주문") == TableName{"shop", "주문"});
+  CHECK(read("`my.db`.`a``b`") == TableName{"my.db", "a`b"});
+  CHECK(read("\"My Schema\".\"T\"", SqlDialect::postgresql) == TableName{"My Schema", "T"});
+  for (const char* bad : {"", ".", "a.", ".b", "a.b.c", "`a", "`a`b", "``"}) {
+    INFO(bad);
+    auto name = parse_table_name(bad, SqlDialect::mysql);
+    REQUIRE(!name);
+    CHECK(name.error().kind == ErrorKind::invalid);
+  }
+}
+
+TEST_CASE("named parameters become the server's placeholders, in order") {
+  auto bound = bind_parameters("created_at >= :from and created_at < :to or x = :from",
+                               values({{"from", "2026-01-01"}, {"to", 3}}), SqlDialect::mysql);
+  REQUIRE(bound);
+  CHECK(bound->sql == "created_at >= ? and created_at < ? or x = ?");
+  CHECK(bound->values == std::vector<Value>{"2026-01-01", 3, "2026-01-01"});
+  CHECK(bound->words == std::vector<std::string>{"created_at", "and", "created_at", "or", "x"});
+
+  auto numbered = bind_parameters("a::text >= :from and b < :to and c > :from", values({{"from", 1}, {"to", 2}}),
+                                  SqlDialect::postgresql);
+  REQUIRE(numbered);
+  CHECK(numbered->sql == "a::text >= $1 and b < $2 and c > $1");
+  CHECK(numbered->values == std::vector<Value>{1, 2});
+}
+
+TEST_CASE("a colon inside a literal, a quoted name or a comment is no parameter") {
+  const Value one = values({{"x", 1}});
+  CHECK(problem("a = ':y' and `b:y` = :x -- :z\n# :w\n/* :v */", one) ==
+        "none: a = ':y' and `b:y` = ? -- :z\n# :w\n/* :v */");
+  CHECK(problem("a = 'it''s :y \\' :z' and b = :x", one) == "none: a = 'it''s :y \\' :z' and b = ?");
+  CHECK(problem("a = $t$ :y $t$ and \"c:d\" = :x", one, SqlDialect::postgresql) ==
+        "none: a = $t$ :y $t$ and \"c:d\" = $1");
+  CHECK(problem("a = E'\\' :y' and b = :x", one, SqlDialect::postgresql) == "none: a = E'\\' :y' and b = $1");
+  CHECK(problem("(@a := :x) > 12:30", one) == "none: (@a := ?) > 12:30");
+  CHECK(problem("가격 > :x", one) == "none: 가격 > ?");
+}
+
+TEST_CASE("a parameter without a value, a value without a place and an open literal are named") {
+  CHECK(problem("a >= :form", values({{"from", 1}})) == "no value for parameter `:form`; did you mean `from`?");
+  CHECK(problem("a >= 1", values({{"from", 1}})) == "parameter `from` has a value but no place `:from`");
+  CHECK(problem("a = 'x", Value::map()) == "a literal that starts at byte 4 has no end");
+  CHECK(problem("`a = 1", Value::map()) == "a quoted name has no end");
+  CHECK(problem("a = 1 /* x", Value::map()) == "a comment that starts at byte 6 has no end");
+  CHECK(problem("a = ?", Value::map()).find(":from") != std::string::npos);
+}
+
+TEST_CASE("words are unquoted names, so that a caller can tell which columns a condition touches") {
+  auto bound = bind_parameters("t.`order``s` > 1 and \"text\" = 'created_at'", Value::map(), SqlDialect::mysql);
+  REQUIRE(bound);
+  CHECK(bound->words == std::vector<std::string>{"t", "order`s", "and"});
+}
