@@ -148,6 +148,7 @@ Value to_value(const TryRequest& request) {
       {"pool", request.pool},
       {"token", request.token},
       {"log_file", request.log_file},
+      {"dags_folder", request.dags_folder},
   });
 }
 
@@ -176,6 +177,7 @@ Result<TryRequest> parse_try_request(const Value& value) {
   request.pool = fields.text("pool");
   request.token = fields.text("token");
   request.log_file = fields.text("log_file");
+  request.dags_folder = fields.text("dags_folder");
   TRY(fields.status());
   TRY_ASSIGN(request.key, parse_task_instance_key(key));
   return request;

@@ -45,7 +45,8 @@ struct TryRequest {
   // For everything that the try asks of us; known to the server's memory and to request.json (mode 0600)
   // only.
   std::string token;
-  std::string log_file;  // relative to $UDON_HOME; made of ids only
+  std::string log_file;     // relative to $UDON_HOME; made of ids only
+  std::string dags_folder;  // absolute; relative paths in parameters start there
   bool operator==(const TryRequest&) const = default;
 };
 

@@ -1,9 +1,11 @@
 #pragma once
 // All that an operator's author reads, with task_context.h and plugin.h.
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "base/subprocess.h"
 #include "base/value.h"
 #include "plugins/api/task_context.h"
 
@@ -14,6 +16,9 @@ struct Outcome {
   bool skipped = false;  // the task instance becomes skipped
   Value return_value;    // XCom "return_value"; at most limits::xcom_bytes_max as JSON
   std::string message;   // one line for people; may be empty
+  // Of a command that the try stands for: if it is set and no success, the try has failed for that cause, and `message`
+  // is added to what the runner says of it.
+  std::optional<ExitStatus> exit;
 };
 
 // Work that a process of its own does. Made anew for each try; run is called once.

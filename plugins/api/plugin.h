@@ -7,6 +7,11 @@
 
 #include "plugins/api/operator.h"
 
+// Of the Arrow that this build links; set by CMake for plugins that use it.
+#ifndef UDON_ARROW_VERSION
+#define UDON_ARROW_VERSION ""
+#endif
+
 namespace udon {
 
 inline constexpr int plugin_api_version = 1;
@@ -24,7 +29,7 @@ struct Plugin {
   int api_version = plugin_api_version;
   const char* compiler = __VERSION__;
   int cxx_abi = __GXX_ABI_VERSION;
-  const char* arrow_version = "";  // empty: does not use Arrow
+  const char* arrow_version = UDON_ARROW_VERSION;  // empty: does not use Arrow
   const PluginOperator* operators = nullptr;
   int operator_count = 0;
 };

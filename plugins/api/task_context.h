@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/subprocess.h"
 #include "base/value.h"
 #include "connections/connection.h"
 
@@ -46,6 +47,20 @@ class TaskContext {
   virtual void log(std::string_view text) = 0;
   // Where a child's output goes so that it ends in the task's log, masked: write to it as a file.
   virtual int log_descriptor() = 0;
+  // What a child printed to its descriptor 1 or 2 (`stream`), cut anywhere: whole lines go to the task's log, masked.
+  virtual void log_output(int stream, std::string_view bytes) {
+    static_cast<void>(stream);
+    log(bytes);
+  }
+  // The text with the secrets of what was opened masked: for what is kept or shown elsewhere than in the log.
+  virtual std::string redact(std::string_view text) { return std::string(text); }
+
+  // Starts a child of this try, to be waited for by the caller (pidfd, wait_child). Its environment is `request`'s and
+  // what marks it as this try's; it ends with the try. unsupported in the prober, where nothing may outlive a poke.
+  virtual Result<pid_t> start_process(SpawnRequest request) {
+    static_cast<void>(request);
+    return Error{ErrorKind::unsupported, "no process can be started here"};
+  }
 
   // Asked to stop: killed by a person, timed out, or the machine goes down.
   virtual std::stop_token stop_token() const = 0;

@@ -93,6 +93,7 @@ class Maker {
     made.pool = text();
     made.token = text();
     made.log_file = text();
+    made.dags_folder = text();
     return made;
   }
   TryEnded ended() {
