@@ -1,0 +1,29 @@
+#pragma once
+// One column of a CSV file: text to a value of its stated type, exactly, or not at all.
+#include <arrow/api.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace udon::data {
+
+class CsvColumn {
+ public:
+  virtual ~CsvColumn() = default;
+  // Empty: taken. Otherwise what was expected, e.g. "a whole number from -128 to 127". `hash` is set to that of the
+  // canonical bytes, made from the parsed value and not from the builder.
+  virtual std::string append(std::string_view text, uint64_t& hash) = 0;
+  virtual void append_null() = 0;
+  virtual int64_t value_bytes() const { return 0; }  // of variable-length values since the last finish
+  virtual Result<std::shared_ptr<arrow::Array>> finish() = 0;
+};
+
+// unsupported: a type that CSV text has no form for.
+Result<std::unique_ptr<CsvColumn>> make_csv_column(const std::shared_ptr<arrow::DataType>& type);
+
+}  // namespace udon::data

@@ -1,0 +1,58 @@
+#pragma once
+// CSV as RFC 4180 has it, and as files are: any one-byte delimiter, quotes doubled inside quotes, newlines inside
+// quotes, LF, CRLF or CR, a byte order mark at the start, no newline at the end. Whether a field was quoted is told,
+// because
+// "" and nothing are not the same.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace udon::data {
+
+struct CsvField {
+  std::string_view text;  // unquoted; valid until the next call of next()
+  bool quoted = false;
+};
+
+class CsvTokenizer {
+ public:
+  // record_bytes_max: a longer record is an error (a quote that is never closed reads to the end of the file).
+  static Result<CsvTokenizer> open(const Path& file, char delimiter, int64_t record_bytes_max);
+
+  // The next record's fields; empty: the end. An empty line is a record of one empty, unquoted field.
+  // data: text behind a closing quote, an unclosed quote; names the line.
+  Result<std::span<const CsvField>> next();
+  int64_t line() const { return record_line_; }  // on which the record returned last begins, from 1
+
+ private:
+  CsvTokenizer(FileDescriptor fd, Path file, char delimiter, int64_t record_bytes_max);
+  Result<bool> fill();          // more bytes behind the record being read; false: end of file
+  Result<bool> parse_record();  // false: the buffer ends in mid-record
+  Error at_line(std::string_view text) const;
+
+  FileDescriptor fd_;
+  Path file_;
+  char delimiter_;
+  int64_t record_bytes_max_;
+  std::string buffer_;
+  size_t begin_ = 0;  // of the record being read
+  size_t next_ = 0;   // behind the record returned last
+  bool at_end_ = false;
+  bool started_ = false;
+  int64_t line_ = 1;
+  int64_t record_line_ = 1;
+  struct Piece {
+    size_t begin, length;
+    bool quoted, doubled;  // doubled: holds "" that stand for one quote
+  };
+  std::vector<Piece> pieces_;
+  std::vector<CsvField> fields_;
+  std::string unescaped_;
+};
+
+}  // namespace udon::data

@@ -1,0 +1,35 @@
+// publish_victim STAGED TO TRY_ID STEP PENDING: publishes the staged file to a local folder and kills itself before the
+// step with this number (0 is the first); prints the steps' number if it lives to the end.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "plugins/data/certifier.h"
+#include "plugins/data/publisher.h"
+#include "tests/data/no_file_system.h"
+
+int main(int argc, char** argv) {
+  if (argc != 6) return 2;
+  udon::data::PublishRequest request;
+  request.staged = argv[1];
+  request.to = argv[2];
+  request.try_id = argv[3];
+  request.pending_folder = argv[5];
+  request.certificate.id = argv[3];
+  const auto sha256 = udon::data::sha256_of_file(request.staged);
+  if (!sha256) return 3;
+  request.certificate.files.push_back(
+      {.rows = 1, .bytes = std::filesystem::file_size(request.staged), .sha256 = *sha256});
+  int step = 0;
+  request.on_step = [&step, last = std::atoi(argv[4])](std::string_view) {
+    if (step++ == last) std::raise(SIGKILL);
+  };
+  udon::test::NoFileSystem none;
+  const auto published = udon::data::publish(none, request);
+  if (!published) {
+    std::fprintf(stderr, "%s\n", published.error().message.c_str());
+    return 1;
+  }
+  std::printf("%d\n", step);
+  return 0;
+}

@@ -1,0 +1,191 @@
+#include "plugins/data/table_copy.h"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+#include "base/subprocess.h"
+#include "tests/base/temporary_folder.h"
+#include "tests/data/arrays.h"
+#include "tests/data/fake_reader.h"
+
+namespace udon::data {
+namespace {
+
+using test::FakeReader;
+
+ColumnInfo column(const std::string& name, std::shared_ptr<arrow::DataType> type) {
+  return {.request = {.source_name = name, .name = name, .mask = "", .type = ""},
+          .source_type = "test",
+          .type = std::move(type)};
+}
+
+struct Fixture {
+  TemporaryFolder folder;
+  FakeClock clock{*parse_time("2026-01-31T00:00:00Z")};
+  FakeReader reader;
+  CopyRequest request;
+
+  Fixture() {
+    reader.columns = {column("id", arrow::int64()), column("이름", arrow::utf8())};
+    request.file = folder.path() / "part-00000.parquet";
+    request.clock = &clock;
+    request.source = "test";
+  }
+  void add(const std::vector<std::optional<int64_t>>& ids, const std::vector<std::optional<std::string>>& names) {
+    reader.add(arrow::RecordBatch::Make(
+        arrow::schema({arrow::field("id", arrow::int64()), arrow::field("이름", arrow::utf8())}),
+        static_cast<int64_t>(ids.size()), arrow::ArrayVector{test::ints(ids), test::texts(names)}));
+  }
+};
+
+// What pyarrow and DuckDB read, as text: tools that are not ours.
+std::string read_by_others(const Path& file) {
+  const char* source = std::getenv("UDON_SOURCE");
+  REQUIRE(source != nullptr);
+  SpawnRequest python;
+  python.argv = {Path(source) / ".deps/venv/bin/python", "-c",
+                 "import sys, duckdb, pyarrow.parquet as pq\n"
+                 "rows = pq.read_table(sys.argv[1]).to_pylist()\n"
+                 "again = duckdb.sql(f\"select * from read_parquet('{sys.argv[1]}')\").fetchall()\n"
+                 "assert [tuple(r.values()) for r in rows] == again, (rows, again)\n"
+                 "print(rows)",
+                 file};
+  python.environment = current_environment();
+  const auto output = run_command(python, std::chrono::seconds(60));
+  REQUIRE(output);
+  INFO(output->standard_error);
+  REQUIRE(output->status.succeeded());
+  return output->standard_output;
+}
+
+TEST_CASE("what was read is in the file, and pyarrow and DuckDB agree") {
+  Fixture f;
+  f.add({1, 2}, {"우동", std::nullopt});
+  f.add({3}, {""});
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  CHECK(read_by_others(f.request.file) ==
+        "[{'id': 1, '이름': '우동'}, {'id': 2, '이름': None}, {'id': 3, '이름': ''}]\n");
+  const Certificate& certificate = copied->certificate;
+  CHECK(certificate.rows == 3);
+  CHECK(certificate.columns.at(1).nulls == 1);
+  CHECK(certificate.columns.at(1).sum);
+  CHECK(certificate.row_sum);
+  CHECK(certificate.mechanism == "made by a test");
+  CHECK(certificate.made_at == "2026-01-31T00:00:00Z");
+  CHECK(certificate.files.at(0).bytes == std::filesystem::file_size(f.request.file));
+}
+
+TEST_CASE("an empty table is a file with its columns and no rows") {
+  Fixture f;
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  CHECK(copied->certificate.rows == 0);
+  CHECK(read_by_others(f.request.file) == "[]\n");
+}
+
+TEST_CASE("a value that differs from what came over the wire stops the export before anything is published") {
+  Fixture f;
+  f.add({1, 2}, {"a", "b"});
+  f.reader.batches.front()->hashes[0][1] ^= 1;
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().kind == ErrorKind::data);
+  CHECK(copied.error().message.find("column `id`") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(f.request.file));
+}
+
+TEST_CASE("rows whose hashes were swapped against each other are caught by the sum over rows") {
+  Fixture f;
+  f.add({1, 2}, {"a", "b"});
+  std::swap(f.reader.batches.front()->hashes[0][0], f.reader.batches.front()->hashes[0][1]);
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().message.find("moved to another row") != std::string::npos);
+}
+
+TEST_CASE("a connection that drops in mid-export leaves no file") {
+  Fixture f;
+  f.add({1}, {"a"});
+  f.reader.batches.emplace_back(Error{ErrorKind::unavailable, "connection lost after 1 row"});
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error() == Error{ErrorKind::unavailable, "connection lost after 1 row"});
+  CHECK_FALSE(std::filesystem::exists(f.request.file));
+}
+
+TEST_CASE("a stop request ends the copy as cancelled") {
+  Fixture f;
+  f.add({1}, {"a"});
+  std::stop_source stop;
+  stop.request_stop();
+  const auto copied = copy_table(f.reader, f.request, stop.get_token());
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().kind == ErrorKind::cancelled);
+}
+
+TEST_CASE("a masked column holds hashes of its values, and the certificate says so") {
+  Fixture f;
+  const auto key = MaskKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "lake_mask");
+  REQUIRE(key);
+  f.reader.columns[0].request.mask = "hmac_sha256";
+  f.reader.columns[0].request.name = "user";
+  f.request.mask_key = &*key;
+  f.add({-5, std::nullopt}, {"a", "b"});
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  const std::string text = read_by_others(f.request.file);
+  CHECK(text.find("'user': None") != std::string::npos);
+  CHECK(text.find("-5") == std::string::npos);
+  CHECK(copied->certificate.columns.at(0).after_transform);
+  CHECK(copied->certificate.columns.at(0).type == "string");
+  CHECK(copied->certificate.mask_key_fingerprint == key->fingerprint());
+}
+
+TEST_CASE("a mask without a key is an error that says where the key comes from") {
+  Fixture f;
+  f.reader.columns[0].request.mask = "hmac_sha256";
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().message.find("mask_key") != std::string::npos);
+}
+
+TEST_CASE("columns that differ only in case are refused before anything is read") {
+  Fixture f;
+  f.reader.columns[1].request.name = "ID";
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().message.find("differ only in case") != std::string::npos);
+}
+
+TEST_CASE("a disk that cannot be written to is an io error naming the file") {
+  Fixture f;
+  f.request.file = f.folder.path() / "missing/part.parquet";
+  f.add({1}, {"a"});
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().kind == ErrorKind::io);
+  CHECK(copied.error().message.find("missing/part.parquet") != std::string::npos);
+}
+
+TEST_CASE("row groups end at the rows and bytes that the budget allows") {
+  Fixture f;
+  f.request.memory_bytes = 32 << 20;  // 12 MiB of batches a row group
+  const std::string long_text(1 << 20, 'u');
+  for (int i = 0; i < 30; ++i) f.add({i}, {long_text});
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  CHECK(copied->certificate.rows == 30);
+  SpawnRequest python;
+  python.argv = {Path(std::getenv("UDON_SOURCE")) / ".deps/venv/bin/python", "-c",
+                 "import sys, pyarrow.parquet as pq\nprint(pq.ParquetFile(sys.argv[1]).num_row_groups)",
+                 f.request.file};
+  python.environment = current_environment();
+  const auto groups = run_command(python, std::chrono::seconds(60));
+  REQUIRE(groups);
+  CHECK(std::stoi(groups->standard_output) >= 3);
+}
+
+}  // namespace
+}  // namespace udon::data
