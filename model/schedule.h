@@ -1,6 +1,6 @@
 #pragma once
-// When dag runs are due. Values and arithmetic on the civil calendar of a zone; a target of its own
-// (udon_schedule), because only the control plane needs the time-zone library.
+// When dag runs are due. Values, and arithmetic on the civil calendar of a zone: a target of its own (udon_schedule),
+// as only the control plane asks the calendar.
 #include <optional>
 #include <string>
 #include <variant>
@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/timezone.h"
 
 namespace udon {
 
@@ -18,7 +19,9 @@ struct DataInterval {
   bool operator==(const DataInterval&) const = default;
 };
 
-// What to do with a cron time that daylight saving skips or repeats on the zone's wall clock.
+// What to do with a cron time that daylight saving skips or repeats on the zone's wall clock. run_after: once, as the
+// clock jumps over it. Of no effect on a cron that names every hour ("*/10 * * * *"): it goes by elapsed time, missing
+// nothing and running in both of two equal hours.
 struct DstPolicy {
   enum class Skipped { run_after, skip };
   enum class Repeated { first, last, both };
@@ -27,7 +30,7 @@ struct DstPolicy {
   bool operator==(const DstPolicy&) const = default;
 };
 
-// A parsed cron expression: five fields, names, ranges, steps, lists, L, #, and @hourly… (croniter's meaning:
+// A parsed cron expression: five fields, names, ranges, steps, lists, L, #, L5, ? and @hourly… (croniter's meaning:
 // day of month or day of week when both are restricted).
 struct CronExpression {
   std::string text;                               // as written
@@ -42,8 +45,9 @@ struct CronExpression {
   bool any_weekday = true;                        // day of week is *
   bool operator==(const CronExpression&) const = default;
 };
-Result<CronExpression> parse_cron(
-    std::string_view text);  // @hourly, @daily, @weekly, @monthly, @quarterly, @yearly too
+// @hourly, @daily, @midnight, @weekly, @monthly, @quarterly, @yearly, @annually too. The error quotes the text, the
+// field and what it may be.
+Result<CronExpression> parse_cron(std::string_view text);
 
 struct NoSchedule {
   bool operator==(const NoSchedule&) const = default;
@@ -90,21 +94,21 @@ struct DueRun {
   bool operator==(const DueRun&) const = default;
 };
 
-// The next run after the one with logical date `last` (none: the first). Without catchup, what is already
-// past by more than one period at `now` is passed over, as Airflow does: only the latest due one remains.
-// Nothing: no more.
+// The next run after the one with logical date `last` (none: the first), due or still ahead. As in Airflow, the first
+// is at the first time at or after start_date; end_date is the last that a run may begin at. Without catchup, of what
+// is past at `now` only the latest is left. Without start_date, the first is the latest that is past, with catchup too.
+// Ticks of an EverySchedule count from start_date, else from 1970. A continuous one is always due, and its interval
+// goes back to `last`. Nothing: no more (also: no such time, no such zone).
 std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now);
 // The interval of a manual run that is started at `at`: the last complete one for schedules with intervals,
 // else [at, at].
 DataInterval interval_of_manual_run(const Schedule& schedule, TimePoint at);
 
-bool is_known_timezone(const std::string& name);
-std::vector<std::string> known_timezones();
-// Wall-clock text of an instant in a zone: "2026-01-31T09:00:00+09:00".
+// Wall-clock text of an instant in a zone: "2026-01-31T09:00:00+09:00"; UTC if there is no such zone.
 std::string format_local_time(TimePoint time, const std::string& timezone);
 
-// Next/previous instant strictly after/before `at` whose wall clock in the zone matches. Nothing within 8
-// years: no such.
+// Next/previous instant strictly after/before `at` whose wall clock in the zone matches. Nothing within 50 years (as
+// croniter: the fifth Friday of February comes every 28, or 40): no such.
 std::optional<TimePoint> next_match(const CronExpression& cron, const std::string& timezone, DstPolicy dst,
                                     TimePoint at);
 std::optional<TimePoint> previous_match(const CronExpression& cron, const std::string& timezone, DstPolicy dst,

@@ -133,8 +133,7 @@ TEST_CASE("priorities of random DAGs are those of a plain walk") {
     for (int to = 1; to < count; ++to) {
       for (uint64_t k = random.below(4); k > 0; --k) {
         const auto from = static_cast<int>(random.below(static_cast<uint64_t>(to)));
-        if (std::find(edges.begin(), edges.end(), std::pair(from, to)) == edges.end())
-          edges.emplace_back(from, to);
+        if (std::find(edges.begin(), edges.end(), std::pair(from, to)) == edges.end()) edges.emplace_back(from, to);
       }
     }
     Dag dag = make_dag(count, edges);
@@ -144,8 +143,7 @@ TEST_CASE("priorities of random DAGs are those of a plain walk") {
     }
     std::vector<int64_t> expected;
     for (size_t i = 0; i < dag.tasks.size(); ++i) {
-      const auto next =
-          dag.tasks[i].weight_rule == WeightRule::downstream ? &Task::downstream : &Task::upstream;
+      const auto next = dag.tasks[i].weight_rule == WeightRule::downstream ? &Task::downstream : &Task::upstream;
       std::set<size_t> seen{i};
       std::vector<size_t> open{i};
       int64_t sum = 0;

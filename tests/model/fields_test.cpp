@@ -16,8 +16,7 @@ std::string message_of(const FieldReader& fields) {
 }  // namespace
 
 TEST_CASE("a reader of fields gives what is there and complains of nothing") {
-  const Value value =
-      *parse_json(R"({"t": "글", "i": -3, "b": true, "at": "2026-01-31T00:00:00.5Z", "d_us": 1500,
+  const Value value = *parse_json(R"({"t": "글", "i": -3, "b": true, "at": "2026-01-31T00:00:00.5Z", "d_us": 1500,
       "m": {"x": 1}, "l": ["a", "b"], "n": null, "state": "up_for_retry"})");
   FieldReader fields(value, "form");
   CHECK(fields.text("t") == "글");
@@ -51,13 +50,10 @@ TEST_CASE("what is missing or wrong is named with its key and what was expected"
   CHECK(complaint([](FieldReader& f) { f.text("t"); }) == "form: `t` has to be a string, found integer");
   CHECK(complaint([](FieldReader& f) { f.text("n"); }) == "form: `n` has to be a string, found null");
   CHECK(complaint([](FieldReader& f) { f.texts("l"); }) == "form: `l` has to hold strings, found integer");
-  CHECK(complaint([](FieldReader& f) { f.small_integer("big"); }) ==
-        "form: `big` is out of range: 3000000000");
-  CHECK(complaint([](FieldReader& f) { f.integer_at_least("t", 2); }) ==
-        "form: `t` has to be at least 2, found 1");
+  CHECK(complaint([](FieldReader& f) { f.small_integer("big"); }) == "form: `big` is out of range: 3000000000");
+  CHECK(complaint([](FieldReader& f) { f.integer_at_least("t", 2); }) == "form: `t` has to be at least 2, found 1");
   CHECK(complaint([](FieldReader& f) { f.any("absent"); }) == "form: `absent` is missing");
-  CHECK(complaint([](FieldReader& f) { f.optional_time("t"); }) ==
-        "form: `t` has to be a string, found integer");
+  CHECK(complaint([](FieldReader& f) { f.optional_time("t"); }) == "form: `t` has to be a string, found integer");
   CHECK(complaint([](FieldReader& f) { f.word("word", parse_task_state); }) ==
         "form: `word` is `Success`, which is none of its words");
   CHECK(complaint([](FieldReader& f) { f.time("when"); }).starts_with("form: `when` is no time: "));

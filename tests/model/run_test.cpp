@@ -17,8 +17,7 @@ TEST_CASE("a run id is its type and its time as Airflow writes them") {
 }
 
 TEST_CASE("each run type and end cause is read back from its word") {
-  for (const RunType type :
-       {RunType::manual, RunType::scheduled, RunType::backfill, RunType::asset_triggered}) {
+  for (const RunType type : {RunType::manual, RunType::scheduled, RunType::backfill, RunType::asset_triggered}) {
     CHECK(parse_run_type(to_string(type)) == type);
   }
   CHECK(parse_run_type("dataset_triggered") == std::nullopt);
@@ -37,9 +36,8 @@ TEST_CASE("a try id is read back from its text, also where the installation's na
 }
 
 TEST_CASE("what could name another folder, or the same try twice, is no try id") {
-  for (const char* text :
-       {"", "-", "-1", "x", "x-", "x-0", "x-07", "x-+7", "x- 7", "x-7 ", "x-7a", "x--", "../x-1", "a/b-1",
-        ".-1", "x.y-1", "홈-1", "x-9223372036854775808", "x-99999999999999999999"}) {
+  for (const char* text : {"", "-", "-1", "x", "x-", "x-0", "x-07", "x-+7", "x- 7", "x-7 ", "x-7a", "x--", "../x-1",
+                           "a/b-1", ".-1", "x.y-1", "홈-1", "x-9223372036854775808", "x-99999999999999999999"}) {
     INFO(text);
     CHECK(parse_try_id(text) == std::nullopt);
   }

@@ -7,15 +7,13 @@ using namespace udon;
 
 namespace {
 
-constexpr MoveCause all_causes[] = {MoveCause::plan, MoveCause::report, MoveCause::command,
-                                    MoveCause::reconcile};
+constexpr MoveCause all_causes[] = {MoveCause::plan, MoveCause::report, MoveCause::command, MoveCause::reconcile};
 
 std::set<TaskState> reachable_from(TaskState start) {
   std::set<TaskState> seen{start};
   for (bool grew = true; grew;) {
     grew = false;
-    for (const TaskMoveRule& move : task_moves())
-      grew |= seen.contains(move.from) && seen.insert(move.to).second;
+    for (const TaskMoveRule& move : task_moves()) grew |= seen.contains(move.from) && seen.insert(move.to).second;
   }
   return seen;
 }
@@ -61,8 +59,7 @@ TEST_CASE("the move table has each pair once, never a state to itself, never a m
   }
 }
 
-TEST_CASE(
-    "every state can be reached from none, and every state can come to success, failed and none again") {
+TEST_CASE("every state can be reached from none, and every state can come to success, failed and none again") {
   CHECK(reachable_from(TaskState::none).size() == all_task_states().size());
   for (const TaskState state : all_task_states()) {
     INFO(to_string(state));
@@ -87,8 +84,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE(
-    "reports and reconciliation move live task instances only: there is no other try they could speak of") {
+TEST_CASE("reports and reconciliation move live task instances only: there is no other try they could speak of") {
   for (const TaskMoveRule& move : task_moves()) {
     INFO(describe(move));
     for (const MoveCause cause : {MoveCause::report, MoveCause::reconcile}) {
@@ -135,23 +131,20 @@ TEST_CASE("a person may mark whatever is there, and clear whatever has begun") {
   }
   // And nothing else makes a task instance restart.
   for (const TaskMoveRule& move : task_moves()) {
-    if (move.to == TaskState::restarting)
-      CHECK(move.causes == 1U << static_cast<unsigned>(MoveCause::command));
+    if (move.to == TaskState::restarting) CHECK(move.causes == 1U << static_cast<unsigned>(MoveCause::command));
   }
 }
 
 TEST_CASE("a person can neither start a try nor end the wait for a retry out of turn") {
   for (const TaskState from : all_task_states()) {
-    for (const TaskState to :
-         {TaskState::scheduled, TaskState::queued, TaskState::running, TaskState::deferred,
-          TaskState::up_for_retry, TaskState::upstream_failed, TaskState::removed}) {
+    for (const TaskState to : {TaskState::scheduled, TaskState::queued, TaskState::running, TaskState::deferred,
+                               TaskState::up_for_retry, TaskState::upstream_failed, TaskState::removed}) {
       CHECK_FALSE(is_allowed(from, to, MoveCause::command));
     }
   }
 }
 
-TEST_CASE(
-    "the way of an ordinary task, a retried one, a sensor and a cleared one is in the table, step by step") {
+TEST_CASE("the way of an ordinary task, a retried one, a sensor and a cleared one is in the table, step by step") {
   struct Step {
     TaskState from, to;
     MoveCause cause;

@@ -25,29 +25,22 @@ UpstreamCounts counts_of(const std::string& letters) {
 
 char letter_of(TriggerVerdict verdict) {
   switch (verdict) {
-    case TriggerVerdict::wait:
-      return '.';
-    case TriggerVerdict::run:
-      return 'r';
-    case TriggerVerdict::skip:
-      return 's';
-    case TriggerVerdict::upstream_failed:
-      return 'u';
+    case TriggerVerdict::wait: return '.';
+    case TriggerVerdict::run: return 'r';
+    case TriggerVerdict::skip: return 's';
+    case TriggerVerdict::upstream_failed: return 'u';
   }
   return '?';
 }
 
-char verdict(TriggerRule rule, const std::string& letters) {
-  return letter_of(evaluate(rule, counts_of(letters)));
-}
+char verdict(TriggerRule rule, const std::string& letters) { return letter_of(evaluate(rule, counts_of(letters))); }
 
 // Every choice of `length` states, order not counting.
 std::vector<std::string> choices(size_t length, const std::string& letters) {
   if (length == 0) return {""};
   std::vector<std::string> result;
   for (size_t i = 0; i < letters.size(); ++i) {
-    for (const std::string& rest : choices(length - 1, letters.substr(i)))
-      result.push_back(letters[i] + rest);
+    for (const std::string& rest : choices(length - 1, letters.substr(i))) result.push_back(letters[i] + rest);
   }
   return result;
 }
@@ -105,8 +98,7 @@ always                       r  r  r  r  r  r   r   r   r   r   r   r   r   r   
 }
 
 TEST_CASE("a task without upstream runs, whatever its rule") {
-  for (const TriggerRule rule : all_trigger_rules())
-    CHECK(evaluate(rule, UpstreamCounts{}) == TriggerVerdict::run);
+  for (const TriggerRule rule : all_trigger_rules()) CHECK(evaluate(rule, UpstreamCounts{}) == TriggerVerdict::run);
 }
 
 TEST_CASE("once all upstream are finished no rule waits any more") {

@@ -29,23 +29,17 @@ class Maker {
   Duration duration() { return Duration(static_cast<int64_t>(random_.below(100'000'000'000))); }
   Value value(int depth = 3) {
     switch (random_.below(depth > 0 ? 7 : 5)) {
-      case 0:
-        return {};
-      case 1:
-        return coin();
-      case 2:
-        return integer();
-      case 3:
-        return 0.5 * small();
-      case 4:
-        return text();
+      case 0: return {};
+      case 1: return coin();
+      case 2: return integer();
+      case 3: return 0.5 * small();
+      case 4: return text();
       case 5: {
         Value list = Value::list();
         for (uint64_t i = random_.below(4); i > 0; --i) list.push_back(value(depth - 1));
         return list;
       }
-      default:
-        return map(depth - 1);
+      default: return map(depth - 1);
     }
   }
   Value map(int depth = 3) {
@@ -110,17 +104,10 @@ class Maker {
   Report report() {
     Report made{try_id(), TryUnknown{}};
     switch (random_.below(4)) {
-      case 0:
-        made.what = TryStarted{time(), text(), small()};
-        break;
-      case 1:
-        made.what = ended();
-        break;
-      case 2:
-        made.what = StillWaiting{time(), text()};
-        break;
-      default:
-        break;
+      case 0: made.what = TryStarted{time(), text(), small()}; break;
+      case 1: made.what = ended(); break;
+      case 2: made.what = StillWaiting{time(), text()}; break;
+      default: break;
     }
     return made;
   }
@@ -141,8 +128,7 @@ class Maker {
     for (uint64_t i = random_.below(3); i > 0; --i) {
       made.files.push_back({text(), random_.below(1000), random_.next() >> 1, text(), text()});
     }
-    for (uint64_t i = random_.below(3); i > 0; --i)
-      made.policies.push_back({text(), text(), random_.below(1000)});
+    for (uint64_t i = random_.below(3); i > 0; --i) made.policies.push_back({text(), text(), random_.below(1000)});
     made.made_at = text();
     return made;
   }
@@ -243,8 +229,7 @@ TEST_CASE("what is wrong deep in a form is named too") {
   column.set("sum", "5");
   column.set("count", -1);
   value.set("columns", Value::List{column});
-  CHECK(parse_certificate(value).error().message ==
-        "certificate of a column: `count` has to be at least 0, found -1");
+  CHECK(parse_certificate(value).error().message == "certificate of a column: `count` has to be at least 0, found -1");
 }
 
 TEST_CASE("what is no form at all is refused with a reason") {
@@ -297,8 +282,7 @@ TEST_CASE("times are RFC 3339 and durations integer microseconds") {
 TEST_CASE("a log's path is made of numbers only") { CHECK(log_file_of(12, 345, 2) == "logs/12/345-2.log"); }
 
 TEST_CASE("a reason is shown with its kind, text, holders and when it ends") {
-  Reason reason{
-      ReasonKind::pool_full, "pool `lake` is full", {"a/b/c", "a/b/d"}, *parse_time("2026-01-31T00:00:00Z")};
+  Reason reason{ReasonKind::pool_full, "pool `lake` is full", {"a/b/c", "a/b/d"}, *parse_time("2026-01-31T00:00:00Z")};
   CHECK(
       to_json(to_value(reason)) ==
       R"({"kind":"pool_full","text":"pool `lake` is full","holders":["a/b/c","a/b/d"],"until":"2026-01-31T00:00:00Z"})");
