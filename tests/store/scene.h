@@ -23,7 +23,7 @@ class World {
 };
 // "memory", "sqlite"
 std::unique_ptr<World> make_world(const std::string& kind);
-#define EVERY_KIND_OF_STORE GENERATE(as<std::string>{}, "memory")
+#define EVERY_KIND_OF_STORE GENERATE(as<std::string>{}, "memory", "sqlite")
 
 inline const TimePoint t0 = *parse_time("2026-01-31T00:00:00Z");
 

@@ -1,5 +1,5 @@
 #include "store/memory_store.h"
-#include "tests/store/scene.h"
+#include "tests/store/sqlite_world.h"
 
 namespace udon::test {
 
@@ -17,6 +17,7 @@ class MemoryWorld final : public World {
 
 std::unique_ptr<World> make_world(const std::string& kind) {
   if (kind == "memory") return std::make_unique<MemoryWorld>();
+  if (kind == "sqlite") return std::make_unique<SqliteWorld>();
   FAIL("no store of kind " + kind);
   return nullptr;
 }

@@ -1,0 +1,61 @@
+#pragma once
+// Rows of the database as values, and back. The lists of columns stand beside the functions that read them.
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "store/sqlite/database.h"
+#include "store/types.h"
+
+namespace udon::sqlite {
+
+// Of dag_run as r.
+inline constexpr std::string_view run_columns =
+    "r.number, r.dag_id, r.run_id, r.type, r.state, r.logical_date, r.interval_begin, r.interval_end, r.run_after, "
+    "r.queued_at, r.start_date, r.end_date, r.conf, r.triggered_by, r.triggering_user, r.dag_version, r.note";
+Result<DagRun> read_run(const Query& row);
+
+// Of task_instance as t.
+inline constexpr std::string_view instance_columns =
+    "t.number, t.run, t.task_id, t.map_index, t.state, t.try_number, t.max_tries, t.fence, t.scheduled_at, "
+    "t.queued_at, t.start_date, t.end_date, t.next_try_at, t.note";
+Result<TaskInstance> read_instance(const Query& row);
+
+// instance_columns, then these of dag_run as r.
+inline constexpr std::string_view name_columns = "r.dag_id, r.run_id, r.logical_date, r.run_after, r.dag_version";
+Result<InstanceRow> read_named_instance(const Query& row);
+
+inline constexpr std::string_view dag_columns =
+    "dag_id, file, version, description, schedule_text, timezone, tags, is_paused, is_stale, last_parsed_at, "
+    "last_scheduled_logical_date, next_run_after";
+Result<DagRecord> read_dag(const Query& row);
+
+inline constexpr std::string_view try_columns =
+    "instance, try_number, fence, state, queued_at, start_date, end_date, hostname, pid, log_file, note";
+Result<TryRecord> read_try(const Query& row);
+
+inline constexpr std::string_view xcom_columns = "instance, key, value, at";
+Result<XComRecord> read_xcom(const Query& row);
+
+Result<Value> read_json(const Query& row, int column);
+
+// One row at most; nothing if there is none.
+template <class T>
+Result<std::optional<T>> read_one(Query& query, Result<T> (*read)(const Query&)) {
+  TRY_ASSIGN(const bool has_row, query.next());
+  if (!has_row) return std::optional<T>();
+  TRY_ASSIGN(T row, read(query));
+  return std::optional<T>(std::move(row));
+}
+template <class T>
+Result<std::vector<T>> read_all(Query& query, Result<T> (*read)(const Query&)) {
+  std::vector<T> rows;
+  for (;;) {
+    TRY_ASSIGN(const bool has_row, query.next());
+    if (!has_row) return rows;
+    TRY_ASSIGN(T row, read(query));
+    rows.push_back(std::move(row));
+  }
+}
+
+}  // namespace udon::sqlite

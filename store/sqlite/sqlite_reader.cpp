@@ -1,0 +1,429 @@
+#include <algorithm>
+#include <variant>
+
+#include "base/text.h"
+#include "store/rules.h"
+#include "store/sqlite/parts.h"
+#include "store/sqlite/rows.h"
+
+namespace udon::sqlite {
+
+namespace {
+
+using Bound = std::variant<int64_t, std::string>;
+
+// The conditions of a list, joined by AND, and the values of their question marks.
+class Where {
+ public:
+  void add(std::string condition) {
+    sql_ += sql_.empty() ? " WHERE " : " AND ";
+    sql_ += condition;
+  }
+  void add(std::string condition, Bound value) {
+    add(std::move(condition));
+    values_.push_back(std::move(value));
+  }
+  // Among the values; one alone as an equation, so that an index gives the order too. None: no condition.
+  template <class T, class F>
+  void add_among(const std::string& column, const std::vector<T>& wanted, F as_text) {
+    if (wanted.empty()) return;
+    std::string marks = "?";
+    for (size_t i = 1; i < wanted.size(); ++i) marks += ", ?";
+    add(column + (wanted.size() == 1 ? " = ?" : " IN (" + marks + ")"));
+    for (const T& value : wanted) values_.emplace_back(std::string(as_text(value)));
+  }
+  void add_among(const std::string& column, const std::vector<std::string>& wanted) {
+    add_among(column, wanted, [](const std::string& text) { return text; });
+  }
+  void add_range(const std::string& column, const std::optional<TimePoint>& gte, const std::optional<TimePoint>& lte) {
+    if (gte) add(column + " >= ?", int64_t{gte->time_since_epoch().count()});
+    if (lte) add(column + " <= ?", int64_t{lte->time_since_epoch().count()});
+  }
+
+  bool is_empty() const { return sql_.empty(); }
+  const std::string& sql() const { return sql_; }
+  void bind_to(Query& query) const {
+    for (const Bound& value : values_) std::visit([&](const auto& v) { query.add(v); }, value);
+  }
+
+ private:
+  std::string sql_;
+  std::vector<Bound> values_;
+};
+
+// " ORDER BY t.state DESC, t.number DESC"
+std::string order_by(const Order& order, const std::string& table, const std::string& tie) {
+  const std::string direction = order.descending ? " DESC" : "";
+  std::string sql = " ORDER BY " + table + std::string(order.column) + direction;
+  if (order.column != tie) sql += ", " + table + tie + direction;
+  return sql;
+}
+
+// How many rows there are in all. A page that is not full is the last one and tells by itself.
+template <class T, class Count>
+Result<void> fill_total(Page<T>& page, const PageRequest& request, Count count) {
+  const auto rows = static_cast<int64_t>(page.rows.size());
+  if (rows < request.limit && (rows > 0 || request.offset == 0)) {
+    page.total = request.offset + rows;
+    return {};
+  }
+  TRY_ASSIGN(page.total, count());
+  return {};
+}
+
+Result<int64_t> count_of(Database& database, const std::string& sql, const Where& where) {
+  Query query = database.query(sql);
+  where.bind_to(query);
+  TRY_ASSIGN(const bool has_row, query.next());
+  return has_row ? query.integer(0) : 0;
+}
+
+// The states that the partial index task_instance_by_state knows; its condition must be repeated word by word for
+// SQLite to use it.
+constexpr const char* indexed_states =
+    "t.state IN ('scheduled', 'queued', 'running', 'failed', 'upstream_failed', 'up_for_retry', 'up_for_reschedule', "
+    "'deferred', 'restarting')";
+bool is_indexed(TaskState state) {
+  switch (state) {
+    case TaskState::scheduled:
+    case TaskState::queued:
+    case TaskState::running:
+    case TaskState::failed:
+    case TaskState::upstream_failed:
+    case TaskState::up_for_retry:
+    case TaskState::up_for_reschedule:
+    case TaskState::deferred:
+    case TaskState::restarting: return true;
+    case TaskState::none:
+    case TaskState::success:
+    case TaskState::skipped:
+    case TaskState::removed: return false;
+  }
+  return false;
+}
+
+Where where_of(const RunFilter& filter) {
+  Where where;
+  where.add_among("r.dag_id", filter.dag_ids);
+  if (filter.run_id) where.add("r.run_id = ?", *filter.run_id);
+  where.add_among("r.state", filter.states, [](RunState state) { return to_string(state); });
+  // The partial indexes, for lists over all DAGs.
+  const auto all_are = [&](auto fits) { return !filter.states.empty() && std::ranges::all_of(filter.states, fits); };
+  if (all_are([](RunState state) { return !is_finished(state); })) where.add("r.state IN ('queued', 'running')");
+  if (all_are([](RunState state) { return state == RunState::failed; })) where.add("r.state = 'failed'");
+  where.add_among("r.type", filter.types, [](RunType type) { return to_string(type); });
+  where.add_range("r.logical_date", filter.logical_date_gte, filter.logical_date_lte);
+  where.add_range("r.run_after", filter.run_after_gte, filter.run_after_lte);
+  where.add_range("r.start_date", filter.start_date_gte, filter.start_date_lte);
+  where.add_range("r.end_date", filter.end_date_gte, filter.end_date_lte);
+  return where;
+}
+
+Where where_of(const DagFilter& filter) {
+  Where where;
+  if (!filter.include_stale) where.add("is_stale = 0");
+  if (filter.is_paused) where.add("is_paused = ?", int64_t{*filter.is_paused});
+  if (filter.dag_id_like) where.add("instr(lower(dag_id), ?) > 0", lower_ascii(*filter.dag_id_like));
+  if (!filter.tags.empty()) {
+    Value tags = Value::list();
+    for (const std::string& tag : filter.tags) tags.push_back(tag);
+    where.add("EXISTS (SELECT 1 FROM json_each(dag.tags) AS have JOIN json_each(?) AS want ON have.value = want.value)",
+              to_json(tags));
+  }
+  return where;
+}
+
+const std::string named_instance = "SELECT " + std::string(instance_columns) + ", " + std::string(name_columns) +
+                                   " FROM task_instance t CROSS JOIN dag_run r ON r.number = t.run";
+
+EventRecord read_event(const Query& row) {
+  EventRecord event;
+  event.number = row.integer(0);
+  event.at = row.time(1);
+  event.event = row.text(2);
+  event.dag_id = row.text(3);
+  event.run_id = row.text(4);
+  event.task_id = row.text(5);
+  event.map_index = row.is_null(6) ? -1 : static_cast<int>(row.integer(6));
+  event.try_number = static_cast<int>(row.integer(7));
+  event.from = row.text(8);
+  event.to = row.text(9);
+  event.cause = row.text(10);
+  event.user = row.text(11);
+  event.text = row.text(12);
+  return event;
+}
+
+class Reader final : public StoreReader {
+ public:
+  explicit Reader(ReaderPool& readers) : readers_(readers) {}
+
+  Result<std::optional<DagRecord>> dag(const std::string& dag_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(dag_columns) + " FROM dag WHERE dag_id = ?");
+    return read_one(query.bind(dag_id), read_dag);
+  }
+
+  Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& request) override {
+    TRY(check_page(request));
+    TRY_ASSIGN(const Order order, parse_order(filter.order_by, dag_orders));
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
+    const Where where = where_of(filter);
+    Page<DagRecord> page;
+    {
+      Query query = db->query("SELECT " + std::string(dag_columns) + " FROM dag" + where.sql() +
+                              order_by(order, "", "dag_id") + " LIMIT ? OFFSET ?");
+      where.bind_to(query);
+      TRY_ASSIGN(page.rows, read_all(query.bind(request.limit, request.offset), read_dag));
+    }
+    TRY(fill_total(page, request, [&] { return count_of(*db, "SELECT count(*) FROM dag" + where.sql(), where); }));
+    return page;
+  }
+
+  Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id, const std::string& version) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query(
+        "SELECT dag_id, version, number, created_at, serialized, source FROM dag_version "
+        "WHERE dag_id = ? AND version = ?");
+    TRY_ASSIGN(const bool has_row, query.bind(dag_id, version).next());
+    if (!has_row) return std::optional<DagVersionRecord>();
+    DagVersionRecord row = read_version(query);
+    TRY_ASSIGN(row.serialized, read_json(query, 4));
+    row.source = query.text(5);
+    return std::optional(std::move(row));
+  }
+
+  Result<std::vector<DagVersionRecord>> dag_versions(const std::string& dag_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query =
+        db->query("SELECT dag_id, version, number, created_at FROM dag_version WHERE dag_id = ? ORDER BY number");
+    query.bind(dag_id);
+    std::vector<DagVersionRecord> rows;
+    for (;;) {
+      TRY_ASSIGN(const bool has_row, query.next());
+      if (!has_row) return rows;
+      rows.push_back(read_version(query));
+    }
+  }
+
+  Result<std::optional<DagRun>> run(const std::string& dag_id, const std::string& run_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query =
+        db->query("SELECT " + std::string(run_columns) + " FROM dag_run r WHERE r.dag_id = ? AND r.run_id = ?");
+    return read_one(query.bind(dag_id, run_id), read_run);
+  }
+
+  Result<std::optional<DagRun>> run_by_number(RunNumber number) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(run_columns) + " FROM dag_run r WHERE r.number = ?");
+    return read_one(query.bind(number), read_run);
+  }
+
+  Result<Page<DagRun>> runs(const RunFilter& filter, const PageRequest& request) override {
+    TRY(check_page(request));
+    TRY_ASSIGN(const Order order, parse_order(filter.order_by, run_orders));
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
+    const Where where = where_of(filter);
+    Page<DagRun> page;
+    {
+      Query query = db->query("SELECT " + std::string(run_columns) + " FROM dag_run r" + where.sql() +
+                              order_by(order, "r.", "number") + " LIMIT ? OFFSET ?");
+      where.bind_to(query);
+      TRY_ASSIGN(page.rows, read_all(query.bind(request.limit, request.offset), read_run));
+    }
+    TRY(fill_total(page, request,
+                   [&] { return count_of(*db, "SELECT count(*) FROM dag_run r" + where.sql(), where); }));
+    return page;
+  }
+
+  Result<std::vector<DagRun>> active_runs() override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(run_columns) +
+                            " FROM dag_run r INDEXED BY dag_run_active WHERE r.state IN ('queued', 'running') "
+                            "ORDER BY r.number");
+    return read_all(query, read_run);
+  }
+
+  Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    // Its entries of the index, sorted here: to let SQLite sort whole rows takes twice as long.
+    Query query = db->query("SELECT " + std::string(instance_columns) + " FROM task_instance t WHERE t.run = ?");
+    TRY_ASSIGN(auto rows, read_all(query.bind(run), read_instance));
+    std::ranges::sort(rows, {}, &TaskInstance::number);
+    return rows;
+  }
+
+  Result<std::optional<InstanceRow>> instance(const TaskInstanceKey& key) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(instance_columns) + ", " + std::string(name_columns) +
+                            " FROM dag_run r CROSS JOIN task_instance t ON t.run = r.number "
+                            "WHERE r.dag_id = ? AND r.run_id = ? AND t.task_id = ? AND t.map_index = ?");
+    return read_one(query.bind(key.dag_id, key.run_id, key.task_id, key.map_index), read_named_instance);
+  }
+
+  Result<std::optional<InstanceRow>> instance_by_number(InstanceNumber number) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query(named_instance + " WHERE t.number = ?");
+    return read_one(query.bind(number), read_named_instance);
+  }
+
+  Result<std::optional<InstanceRow>> instance_of_fence(Fence fence) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query =
+        db->query(named_instance + " WHERE t.fence = ? AND t.state IN ('queued', 'running', 'deferred', 'restarting')");
+    return read_one(query.bind(fence), read_named_instance);
+  }
+
+  Result<Page<InstanceRow>> instances(const InstanceFilter& filter, const PageRequest& request) override {
+    TRY(check_page(request));
+    TRY_ASSIGN(const Order order, parse_order(filter.order_by, instance_orders));
+
+    // From the runs to their task instances, or the other way round: by whichever leaves less to look at.
+    const bool has_index = !filter.states.empty() && std::ranges::all_of(filter.states, is_indexed);
+    const bool starts_at_runs = !filter.run_ids.empty() || (!filter.dag_ids.empty() && !has_index);
+    const bool is_about_runs = filter.task_ids.empty() && !filter.map_index && filter.states.empty();
+    std::string from = starts_at_runs ? " FROM dag_run r CROSS JOIN task_instance t ON t.run = r.number"
+                                      : " FROM task_instance t CROSS JOIN dag_run r ON r.number = t.run";
+    if (is_about_runs && !starts_at_runs) from = " FROM task_instance t";
+    Where where;
+    where.add_among("r.dag_id", filter.dag_ids);
+    where.add_among("r.run_id", filter.run_ids);
+    where.add_among("t.task_id", filter.task_ids);
+    if (filter.map_index) where.add("t.map_index = ?", int64_t{*filter.map_index});
+    where.add_among("t.state", filter.states, [](TaskState state) { return to_string(state); });
+    if (has_index && !starts_at_runs) where.add(indexed_states);
+
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
+    Page<InstanceRow> page;
+    {
+      // Numbers are chosen and sorted first, whole rows are read for one page only.
+      const std::string sorted = order_by(order, "t.", "number");
+      Query query = db->query("SELECT " + std::string(instance_columns) + ", " + std::string(name_columns) +
+                              " FROM (SELECT t.number AS number" + from + where.sql() + sorted +
+                              " LIMIT ? OFFSET ?) AS chosen CROSS JOIN task_instance t ON t.number = chosen.number "
+                              "CROSS JOIN dag_run r ON r.number = t.run" +
+                              sorted);
+      where.bind_to(query);
+      TRY_ASSIGN(page.rows, read_all(query.bind(request.limit, request.offset), read_named_instance));
+    }
+    TRY(fill_total(page, request, [&] {
+      const std::string counted =
+          is_about_runs ? "SELECT coalesce(sum(r.instances), 0) FROM dag_run r" : "SELECT count(*)" + from;
+      return count_of(*db, counted + where.sql(), where);
+    }));
+    return page;
+  }
+
+  Result<std::vector<TryRecord>> tries_of(InstanceNumber instance) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query =
+        db->query("SELECT " + std::string(try_columns) + " FROM task_try WHERE instance = ? ORDER BY try_number");
+    return read_all(query.bind(instance), read_try);
+  }
+
+  Result<std::optional<XComRecord>> xcom(InstanceNumber instance, const std::string& key) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(xcom_columns) + " FROM xcom WHERE instance = ? AND key = ?");
+    return read_one(query.bind(instance, key), read_xcom);
+  }
+
+  Result<std::vector<XComRecord>> xcoms_of(InstanceNumber instance) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(xcom_columns) + " FROM xcom WHERE instance = ? ORDER BY key");
+    return read_all(query.bind(instance), read_xcom);
+  }
+
+  Result<std::vector<std::pair<int, Value>>> xcoms_of_task(RunNumber run, const std::string& task_id,
+                                                           const std::string& key) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query(
+        "SELECT t.map_index, x.value FROM task_instance t CROSS JOIN xcom x ON x.instance = t.number AND x.key = ? "
+        "WHERE t.run = ? AND t.task_id = ? ORDER BY t.map_index");
+    query.bind(key, run, task_id);
+    std::vector<std::pair<int, Value>> values;
+    for (;;) {
+      TRY_ASSIGN(const bool has_row, query.next());
+      if (!has_row) return values;
+      TRY_ASSIGN(Value value, read_json(query, 1));
+      values.emplace_back(static_cast<int>(query.integer(0)), std::move(value));
+    }
+  }
+
+  Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
+                                   const PageRequest& request) override {
+    TRY(check_page(request));
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
+
+    // The numbers of the events that fit: those of the runs that bear these names, and those with names of their own.
+    Where of_runs, of_names;
+    const auto name = [&](const std::string& of_run, const std::string& of_event, const std::string& value) {
+      if (value.empty()) return;
+      of_runs.add(of_run + " = ?", value);
+      of_names.add(of_event + " = ?", value);
+    };
+    name("r.dag_id", "e.dag_id", dag_id);
+    name("r.run_id", "e.run_id", run_id);
+    name("coalesce(e.task_id, t.task_id)", "e.task_id", task_id);
+    of_names.add("e.run IS NULL");
+    const std::string chosen =
+        "SELECT e.number AS number FROM dag_run r CROSS JOIN event e ON e.run = r.number" +
+        std::string(task_id.empty() ? "" : " LEFT JOIN task_instance t ON t.number = e.instance") + of_runs.sql() +
+        " UNION ALL SELECT e.number FROM event e" + of_names.sql();
+    const bool is_all = dag_id.empty() && run_id.empty() && task_id.empty();
+    const std::string from = is_all ? "SELECT number FROM event" : chosen;
+    const auto bind = [&](Query& query) {
+      if (is_all) return;
+      of_runs.bind_to(query);
+      of_names.bind_to(query);
+    };
+
+    Page<EventRecord> page;
+    {
+      Query query = db->query(
+          "SELECT e.number, e.at, e.event, coalesce(e.dag_id, r.dag_id), coalesce(e.run_id, r.run_id), "
+          "coalesce(e.task_id, t.task_id), coalesce(e.map_index, t.map_index), e.try_number, e.from_state, e.to_state, "
+          "e.cause, e.user, e.text FROM (" +
+          from +
+          " ORDER BY number DESC LIMIT ? OFFSET ?) AS chosen "
+          "CROSS JOIN event e ON e.number = chosen.number LEFT JOIN dag_run r ON r.number = e.run "
+          "LEFT JOIN task_instance t ON t.number = e.instance ORDER BY e.number DESC");
+      bind(query);
+      query.bind(request.limit, request.offset);
+      for (;;) {
+        TRY_ASSIGN(const bool has_row, query.next());
+        if (!has_row) break;
+        page.rows.push_back(read_event(query));
+      }
+    }
+    TRY(fill_total(page, request, [&]() -> Result<int64_t> {
+      if (is_all) return db->integer("SELECT events FROM counters WHERE one = 1");
+      Query query = db->query("SELECT count(*) FROM (" + from + ")");
+      bind(query);
+      TRY_ASSIGN(const bool has_row, query.next());
+      return has_row ? query.integer(0) : 0;
+    }));
+    return page;
+  }
+
+ private:
+  static DagVersionRecord read_version(const Query& row) {
+    return {.dag_id = row.text(0),
+            .version = row.text(1),
+            .number = static_cast<int>(row.integer(2)),
+            .created_at = row.time(3),
+            .serialized = {},
+            .source = {}};
+  }
+
+  ReaderPool& readers_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreReader> make_reader(ReaderPool& readers) { return std::make_unique<Reader>(readers); }
+
+}  // namespace udon::sqlite
