@@ -1,0 +1,104 @@
+#include "worker/task/door.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/text.h"
+
+namespace udon {
+namespace {
+
+ErrorKind kind_of(int status, const std::string& word) {
+  for (int i = 0; i <= static_cast<int>(ErrorKind::unsupported); ++i) {
+    if (const auto kind = static_cast<ErrorKind>(i); to_string(kind) == word) return kind;
+  }
+  switch (status) {
+    case 401:
+    case 403: return ErrorKind::denied;
+    case 404: return ErrorKind::not_found;
+    case 409: return ErrorKind::conflict;
+    case 429:
+    case 500:
+    case 502:
+    case 503: return ErrorKind::unavailable;
+    case 504: return ErrorKind::timeout;
+    default: return ErrorKind::invalid;
+  }
+}
+
+void pause(std::chrono::milliseconds duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any condition;
+  std::unique_lock lock(mutex);
+  condition.wait_for(lock, stop, duration, [] { return false; });
+}
+
+Error unexpected(const std::string& target) {
+  return {ErrorKind::data, "the server's answer to " + target + " has not the expected form"};
+}
+
+}  // namespace
+
+Result<HttpResponse> Door::ask_patiently(const HttpRequest& request) const {
+  const auto deadline = std::chrono::steady_clock::now() + options_.patience;
+  bool has_told = false;
+  for (std::chrono::milliseconds delay(20);;
+       delay = std::min<std::chrono::milliseconds>(delay * 2, std::chrono::seconds(2))) {
+    auto response = ask_over_socket(options_.socket, request, options_.timeout, stop_);
+    const bool is_down = response ? response->status == 503 : response.error().kind == ErrorKind::unavailable;
+    if (!is_down || std::chrono::steady_clock::now() + delay > deadline) return response;
+    if (!has_told && options_.tell) {
+      options_.tell("waiting for the server: " + (response ? std::string("it is busy") : response.error().message));
+    }
+    has_told = true;
+    pause(delay, stop_);
+    if (stop_.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop while waiting for the server"};
+  }
+}
+
+Result<Value> Door::get(const std::string& target) const {
+  const HttpRequest request{
+      .target = target,
+      .headers = {{"Authorization", "Bearer " + options_.token}, {"X-Udon-Try", options_.try_id}},
+  };
+  TRY_ASSIGN(const HttpResponse response, ask_patiently(request));
+  auto value = parse_json(response.body);
+  if (response.status == 200) {
+    if (!value || !value->is_map()) return unexpected(target);
+    return value;
+  }
+  const Value body = value ? *value : Value();
+  const std::string message =
+      body.text("message", "the server answered " + target + " with status " + std::to_string(response.status));
+  return Error{kind_of(response.status, body.text("kind")), message};
+}
+
+Result<Connection> Door::connection(const std::string& id) const {
+  const std::string target = "/task/v1/connections/" + percent_encode(id);
+  TRY_ASSIGN(const Value value, get(target));
+  const Value* uri = value.find("uri");
+  if (!uri || !uri->is_string()) return unexpected(target);
+  return parse_connection_uri(id, uri->as_string());
+}
+
+Result<std::string> Door::variable(const std::string& key) const {
+  const std::string target = "/task/v1/variables/" + percent_encode(key);
+  TRY_ASSIGN(const Value answer, get(target));
+  const Value* value = answer.find("value");
+  if (!value || !value->is_string()) return unexpected(target);
+  return value->as_string();
+}
+
+Result<std::optional<Value>> Door::xcom(const std::string& task_id, const std::string& key,
+                                        std::optional<int> map_index) const {
+  std::string target = "/task/v1/xcoms?task_id=" + percent_encode(task_id) + "&key=" + percent_encode(key);
+  if (map_index) target += "&map_index=" + std::to_string(*map_index);
+  TRY_ASSIGN(const Value answer, get(target));
+  const Value* found = answer.find("found");
+  if (!found || !found->is_bool()) return unexpected(target);
+  if (!found->as_bool()) return std::nullopt;
+  return answer.get("value");
+}
+
+}  // namespace udon

@@ -1,0 +1,19 @@
+#pragma once
+// Where a process try's operator comes from: bash and empty are part of udon-task, the others are in plugins/NAME.so.
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "plugins/api/operator.h"
+#include "plugins/spec/spec.h"
+
+namespace udon {
+
+struct FoundOperator {
+  OperatorSpec spec;
+  std::unique_ptr<Operator> code;
+  bool is_built_in = false;
+};
+Result<FoundOperator> find_operator(const std::string& name, const Path& plugins);
+
+}  // namespace udon

@@ -1,0 +1,198 @@
+#include "worker/task/task_log.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/text.h"
+#include "base/unicode.h"
+
+namespace udon {
+namespace {
+
+constexpr size_t buffer_bytes = 64 << 10;
+
+// Of a fixed width, so that lines stay aligned and sort as text.
+std::string stamp(TimePoint time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
+}
+
+// Readers get valid UTF-8 without zero bytes, whatever a program printed.
+void append_clean(std::string& out, std::string_view text) {
+  if (text.find('\0') == text.npos && is_valid_utf8(text)) {
+    out += text;
+    return;
+  }
+  while (!text.empty()) {
+    const CodePoint point = decode_utf8(text);
+    const auto bytes = static_cast<size_t>(point.bytes);
+    if (point.is_valid && point.value != 0) {
+      out += text.substr(0, bytes);
+    } else {
+      out += "\xEF\xBF\xBD";
+    }
+    text.remove_prefix(bytes);
+  }
+}
+
+// Without the half of a character at its end.
+std::string_view cut_utf8(std::string_view text, size_t size) {
+  text = text.substr(0, size);
+  for (size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;
+    const size_t expected = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    if (expected > back) text.remove_suffix(back);
+    break;
+  }
+  return text;
+}
+
+}  // namespace
+
+TaskLog::TaskLog(FileDescriptor file, Path path, int64_t size, const Clock& clock, Limits limits)
+    : file_(std::move(file)), path_(std::move(path)), clock_(clock), limits_(limits), size_(size) {}
+
+Result<std::unique_ptr<TaskLog>> TaskLog::open(const Path& path, const Clock& clock, Limits limits) {
+  constexpr int flags = O_WRONLY | O_CREAT | O_APPEND;
+  auto file = open_file(path, flags);
+  if (!file && file.error().kind == ErrorKind::not_found) {
+    // Only the first try of a run finds no folder.
+    TRY(make_directories(path.parent_path()));
+    file = open_file(path, flags);
+  }
+  if (!file) return file.error();
+  struct stat status {};
+  if (fstat(file->get(), &status) != 0) return io_error("stat", path, errno);
+  return std::unique_ptr<TaskLog>(new TaskLog(std::move(*file), path, status.st_size, clock, limits));
+}
+
+void TaskLog::add_secret(std::string_view secret) {
+  const std::lock_guard lock(mutex_);
+  redactor_.add(secret);
+  for (Stream& stream : streams_) stream.redactor.add(secret);
+}
+
+void TaskLog::add_secrets_of(const Connection& connection) {
+  const std::lock_guard lock(mutex_);
+  redactor_.add_secrets_of(connection);
+  for (Stream& stream : streams_) stream.redactor.add_secrets_of(connection);
+}
+
+std::string TaskLog::redact(std::string_view text) const {
+  const std::lock_guard lock(mutex_);
+  return redactor_.redact(text);
+}
+
+void TaskLog::line(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  for (const std::string& line : split(redactor_.redact(text), '\n')) {
+    emit(line, static_cast<int64_t>(line.size()), Source::others);
+  }
+  write_out();
+}
+
+void TaskLog::runner_line(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  for (const std::string& line : split(redactor_.redact(text), '\n')) {
+    emit(line, static_cast<int64_t>(line.size()), Source::runner);
+  }
+  write_out();
+}
+
+void TaskLog::output(int stream, std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  Stream& source = streams_[static_cast<size_t>(std::clamp(stream, 0, stream_count - 1))];
+  if (size_ >= limits_.log_bytes) {
+    // Cheaply: a program that floods its log must not pay for masking what is thrown away.
+    drop(std::ranges::count(bytes, '\n'), static_cast<int64_t>(bytes.size()));
+    return;
+  }
+  append(source, source.redactor.feed(bytes));
+  write_out();
+}
+
+void TaskLog::append(Stream& stream, std::string_view text) {
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const std::string_view part = text.substr(0, end);
+    stream.line_bytes += static_cast<int64_t>(part.size());
+    const size_t room =
+        static_cast<size_t>(limits_.line_bytes) - std::min(stream.line.size(), static_cast<size_t>(limits_.line_bytes));
+    stream.line += part.substr(0, room);
+    if (end == text.npos) return;
+    end_line(stream);
+    text.remove_prefix(end + 1);
+  }
+}
+
+void TaskLog::end_line(Stream& stream) {
+  emit(stream.line, stream.line_bytes, Source::others);
+  stream.line.clear();
+  stream.line_bytes = 0;
+}
+
+void TaskLog::emit(std::string_view line, int64_t line_bytes, Source source) {
+  if (source == Source::others && size_ >= limits_.log_bytes) return drop(1, line_bytes + 1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const size_t before = buffer_.size();
+  buffer_ += stamp(clock_.now());
+  if (line_bytes > limits_.line_bytes) {
+    append_clean(buffer_, cut_utf8(line, static_cast<size_t>(limits_.line_bytes)));
+    buffer_ += " … [cut: the line has " + std::to_string(line_bytes) + " bytes]";
+  } else {
+    append_clean(buffer_, line);
+  }
+  buffer_ += '\n';
+  const int64_t size_before = size_;
+  size_ += static_cast<int64_t>(buffer_.size() - before);
+  if (source == Source::others && size_before < limits_.log_bytes && size_ >= limits_.log_bytes) {
+    buffer_ += stamp(clock_.now()) + "udon: the log has reached its limit of " + std::to_string(limits_.log_bytes) +
+               " bytes: what follows is dropped and counted\n";
+  }
+  if (buffer_.size() >= buffer_bytes) write_out();
+}
+
+void TaskLog::drop(int64_t lines, int64_t bytes) {
+  dropped_lines_ += lines;
+  dropped_bytes_ += bytes;
+}
+
+void TaskLog::write_out() {
+  if (buffer_.empty()) return;
+  const auto written = write_all(file_.get(), buffer_, path_);
+  if (!written) drop(std::ranges::count(buffer_, '\n'), static_cast<int64_t>(buffer_.size()));
+  buffer_.clear();
+}
+
+void TaskLog::flush() {
+  const std::lock_guard lock(mutex_);
+  write_out();
+}
+
+void TaskLog::finish() {
+  const std::lock_guard lock(mutex_);
+  for (Stream& stream : streams_) {
+    append(stream, stream.redactor.flush());
+    if (stream.line_bytes > 0) end_line(stream);
+  }
+  if (dropped_bytes_ > 0) {
+    emit("udon: " + std::to_string(dropped_lines_) + " lines (" + std::to_string(dropped_bytes_) +
+             " bytes) were dropped",
+         0, Source::runner);
+    dropped_lines_ = dropped_bytes_ = 0;
+  }
+  write_out();
+}
+
+}  // namespace udon
