@@ -132,6 +132,8 @@ Result<void> kill_cgroup(const Path& group) {
 }
 
 Result<void> remove_cgroup(const Path& group) {
+  if (rmdir(group.c_str()) == 0 || errno == ENOENT) return {};
+  if (errno != EBUSY) return io_error("remove control group", group, errno);
   // Groups that were made below it by what ran inside.
   std::error_code error;
   for (std::filesystem::directory_iterator entry(group, error), end; !error && entry != end; entry.increment(error)) {

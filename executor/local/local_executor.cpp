@@ -1,0 +1,159 @@
+#include "executor/local/local_executor.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/cgroup.h"
+#include "base/pidfd.h"
+#include "spool/process_tree.h"
+
+namespace udon {
+namespace {
+
+std::string this_hostname() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+}  // namespace
+
+LocalExecutor::LocalExecutor(const Spool& spool, LocalExecutorOptions options, const Clock& clock,
+                             std::function<void()> wake)
+    : spool_(spool),
+      options_(std::move(options)),
+      clock_(clock),
+      cgroup_parent_(options_.cgroups == UseOfCgroups::where_possible ? find_cgroup_parent().value_or(Path()) : Path()),
+      hostname_(this_hostname()),
+      watcher_(spool, clock, options_.kill_grace, hostname_,
+               {.report = [this](Report report) { take_report(std::move(report)); },
+                .forgotten = [this](const TryId& id) { take_forgotten(id); },
+                .wake = std::move(wake)}) {}
+
+LocalExecutor::~LocalExecutor() = default;
+
+// Every queue: an installation that has only this executor must not leave a task waiting for its queue forever.
+bool LocalExecutor::takes(TryKind kind, const std::string&) const { return kind == TryKind::process; }
+
+int LocalExecutor::free_slots() const {
+  const std::lock_guard lock(mutex_);
+  return std::max(0, options_.slots - live_);
+}
+
+Result<TryWatcher::Watch> LocalExecutor::spawn_runner(const TryRequest& request) {
+  TryWatcher::Watch watch{.id = request.try_id};
+  const std::string id = to_string(request.try_id);
+  SpawnRequest runner{.argv = {options_.runner, spool_.home(), id}, .environment = options_.environment};
+  runner.environment.push_back("UDON_HOME=" + spool_.home().string());
+  runner.environment.push_back(std::string(try_id_variable) + "=" + id);
+  // What the runner can't tell in the try's log (that it cannot open it) is for the server's.
+  runner.stderr_fd = STDERR_FILENO;
+  if (!cgroup_parent_.empty()) {
+    const Path group = cgroup_parent_ / ("udon-" + id);
+    if (make_cgroup(group)) {
+      watch.cgroup = group;
+      runner.argv.push_back(group);
+    }
+  }
+  auto pid = spawn(runner);
+  if (!pid) {
+    if (!watch.cgroup.empty()) static_cast<void>(remove_cgroup(watch.cgroup));
+    return pid.error();
+  }
+  watch.pid = *pid;
+  auto process = open_process(*pid);
+  // Out of descriptors: a child that we can't watch must not run. It has barely begun.
+  if (!process) {
+    static_cast<void>(::kill(*pid, SIGKILL));
+    static_cast<void>(wait_child(*pid));
+    return process.error();
+  }
+  watch.process = std::move(*process);
+  return watch;
+}
+
+bool LocalExecutor::take_in(const TryId& id) {
+  std::unique_lock lock(mutex_);
+  forgotten_.wait(lock, [&] {
+    const auto found = known_.find(id);
+    return found == known_.end() || found->second != Known::being_forgotten;
+  });
+  const bool is_new = known_.emplace(id, Known::live).second;
+  if (is_new) ++live_;
+  return is_new;
+}
+
+Result<void> LocalExecutor::start(const TryRequest& request) {
+  if (!take_in(request.try_id)) return {};
+  const auto written = spool_.write_request(request);
+  auto watch = written ? spawn_runner(request) : Result<TryWatcher::Watch>(written.error());
+  if (!watch) {
+    static_cast<void>(spool_.remove(request.try_id));
+    const std::lock_guard lock(mutex_);
+    known_.erase(request.try_id);
+    --live_;
+    return watch.error();
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    reports_.push_back(
+        {.try_id = request.try_id, .what = TryStarted{.at = clock_.now(), .hostname = hostname_, .pid = watch->pid}});
+  }
+  watcher_.give(std::move(*watch));
+  return {};
+}
+
+std::vector<Report> LocalExecutor::poll() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(reports_, {});
+}
+
+void LocalExecutor::take_report(Report report) {
+  const std::lock_guard lock(mutex_);
+  if (!std::holds_alternative<TryStarted>(report.what)) {
+    // Of a try that was never known (a kill of what is not there) only the answer remains.
+    const auto found = known_.find(report.try_id);
+    if (found != known_.end() && found->second == Known::live) {
+      --live_;
+      found->second = Known::ended;
+    }
+  }
+  reports_.push_back(std::move(report));
+}
+
+void LocalExecutor::take_forgotten(const TryId& id) {
+  const std::lock_guard lock(mutex_);
+  known_.erase(id);
+  forgotten_.notify_all();
+}
+
+void LocalExecutor::acknowledge(const TryId& id) {
+  {
+    const std::lock_guard lock(mutex_);
+    // Of an earlier scheduler's try, which nobody adopted, there may still be a folder.
+    const auto [known, is_new] = known_.emplace(id, Known::being_forgotten);
+    if (!is_new && known->second == Known::live) --live_;
+    known->second = Known::being_forgotten;
+  }
+  watcher_.give(TryWatcher::Forget{id});
+}
+
+void LocalExecutor::kill(const TryId& id, EndCause why, const std::string& message) {
+  watcher_.give(TryWatcher::Kill{id, why, message});
+}
+
+void LocalExecutor::adopt(const TryRequest& request) {
+  if (take_in(request.try_id)) watcher_.give(TryWatcher::Adopt{request.try_id});
+}
+
+std::vector<TryId> LocalExecutor::running() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<TryId> ids;
+  for (const auto& [id, state] : known_) {
+    if (state == Known::live) ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace udon
