@@ -118,15 +118,6 @@ std::string quote_identifier(std::string_view name, SqlDialect dialect) {
   return quoted + mark;
 }
 
-std::string quote_literal(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') quoted += '\'';
-    quoted += c;
-  }
-  return quoted + '\'';
-}
-
 Result<TableName> parse_table_name(std::string_view text, SqlDialect dialect) {
   const char mark = dialect == SqlDialect::mysql ? '`' : '"';
   std::vector<std::string> parts(1);

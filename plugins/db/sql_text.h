@@ -14,9 +14,6 @@ enum class SqlDialect { mysql, postgresql };
 
 // `name` or "name"; quotes inside are doubled. Any script, any character.
 std::string quote_identifier(std::string_view name, SqlDialect dialect);
-// 'text' for statements that take no parameters (SET, CHANGE …). Backslashes count as themselves: for sessions without
-// escapes in literals (MySQL: sql_mode NO_BACKSLASH_ESCAPES; PostgreSQL: standard_conforming_strings).
-std::string quote_literal(std::string_view text);
 
 // "orders", "shop.orders", "`weird.schema`.`or``ders`" (or with double quotes). One part: the table; two: schema,
 // table.

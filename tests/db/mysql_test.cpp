@@ -62,6 +62,11 @@ TEST_CASE("a session answers queries as text, NULL apart from empty text") {
   CHECK(text(*table, 0, "이름") == "우동 🍜");
   CHECK(!table->at(0, "no_such_column"));
   CHECK(!table->at(7, "one"));
+  for (const char* hostile : {"", "O'Hara", "a\\", "\\'; --", "우동"}) {
+    auto echo = session->query("select " + session->literal(hostile) + " as x");
+    REQUIRE(echo);
+    CHECK(text(*echo, 0, "x") == hostile);
+  }
   CHECK(session->is_mariadb());
   CHECK(session->server_version().find("MariaDB") != std::string::npos);
   CHECK(!session->is_encrypted());

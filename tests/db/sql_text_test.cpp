@@ -17,7 +17,6 @@ TEST_CASE("an identifier is quoted whatever it holds") {
   CHECK(quote_identifier("a`b", SqlDialect::mysql) == "`a``b`");
   CHECK(quote_identifier("주문 번호", SqlDialect::mysql) == "`주문 번호`");
   CHECK(quote_identifier("a\"b", SqlDialect::postgresql) == "\"a\"\"b\"");
-  CHECK(quote_literal("O'Hara \\") == "'O''Hara \\'");
 }
 
 TEST_CASE("a table's name is read with or without its schema, and with quotes") {

@@ -171,6 +171,15 @@ Result<void> MysqlSession::execute(const std::string& sql) {
   return {};
 }
 
+std::string MysqlSession::literal(std::string_view text) const {
+  std::string quoted(text.size() * 2 + 3, '\'');
+  const unsigned long length =
+      mysql_real_escape_string(impl_->mysql.get(), quoted.data() + 1, text.data(), text.size());
+  quoted.resize(length + 2);
+  quoted.back() = '\'';
+  return quoted;
+}
+
 const std::string& MysqlSession::address() const { return impl_->address; }
 std::string MysqlSession::server_version() const { return mysql_get_server_info(impl_->mysql.get()); }
 bool MysqlSession::is_mariadb() const { return mariadb_connection(impl_->mysql.get()) != 0; }

@@ -54,6 +54,9 @@ class MysqlSession {
   Result<MysqlTable> query(const std::string& sql);
   Result<void> execute(const std::string& sql);
 
+  // 'text' as this session reads it, for statements that take no bound values.
+  std::string literal(std::string_view text) const;
+
   const std::string& address() const;  // "host:port", for messages
   std::string server_version() const;  // "10.11.6-MariaDB"
   bool is_mariadb() const;

@@ -1,0 +1,440 @@
+#include "plugins/data/mysql_decode.h"
+
+#include <arrow/util/utf8.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/unicode.h"
+#include "plugins/data/text_repair.h"
+
+namespace udon::data {
+namespace {
+
+__extension__ typedef unsigned __int128 Uint128;
+
+constexpr int32_t gregorian_start = -141'427;  // 1582-10-15
+constexpr int64_t microseconds_per_day = 86'400'000'000;
+
+// What a policy makes of a value that has a problem.
+enum class Verdict { take, null, refuse };
+
+struct PolicyCounter {
+  std::string policy;  // "zero_dates"
+  std::string choice;  // "null"
+  uint64_t values = 0;
+
+  PolicyCounter(std::string name, std::string chosen) : policy(std::move(name)), choice(std::move(chosen)) {}
+  Verdict judge() {
+    if (choice == "error") return Verdict::refuse;
+    ++values;
+    return choice == "null" ? Verdict::null : Verdict::take;
+  }
+  void report(const std::string& column, std::vector<PolicyUse>& uses) const {
+    if (values > 0) uses.push_back({column, policy + "=" + choice, values});
+  }
+};
+
+// Of fixed width: `read(cell, value)` gives the value or a problem; ValueProblem::none with is_null by policy.
+template <class Builder, class Read>
+class FixedDecoder : public MysqlColumnDecoder {
+ public:
+  FixedDecoder(const std::shared_ptr<arrow::DataType>& type, Read read)
+      : builder_(type, arrow::default_memory_pool()), read_(std::move(read)) {}
+
+  void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
+  ValueProblem append(const MysqlCell& cell, std::optional<int64_t>) override {
+    if (!reserved_) return ValueProblem::no_memory;
+    if (cell.is_null()) {
+      builder_.UnsafeAppendNull();
+      return ValueProblem::none;
+    }
+    typename Read::Value value{};
+    bool is_null = false;
+    const ValueProblem problem = read_(cell, value, is_null);
+    if (problem != ValueProblem::none) return problem;
+    if (is_null)
+      builder_.UnsafeAppendNull();
+    else
+      builder_.UnsafeAppend(value);
+    return ValueProblem::none;
+  }
+  arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
+  std::vector<PolicyUse> policy_uses() const override {
+    if constexpr (requires { read_.uses(); })
+      return read_.uses();
+    else
+      return {};
+  }
+
+ private:
+  Builder builder_;
+  Read read_;
+  bool reserved_ = false;
+};
+
+template <class Wire, class To>
+struct ReadNumber {
+  using Value = To;
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool&) const {
+    if (cell.size != sizeof(Wire)) return ValueProblem::malformed;
+    value = static_cast<To>(read_little_endian<Wire>(cell.data));
+    return ValueProblem::none;
+  }
+};
+
+struct ReadUnsigned64 {
+  using Value = arrow::Decimal128;
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool&) const {
+    if (cell.size != 8) return ValueProblem::malformed;
+    value = arrow::Decimal128(0, read_little_endian<uint64_t>(cell.data));
+    return ValueProblem::none;
+  }
+};
+
+// BIT: big-endian, as many bytes as needed.
+bool read_bits(const MysqlCell& cell, uint64_t& bits) {
+  if (cell.size > 8) return false;
+  bits = 0;
+  for (size_t i = 0; i < cell.size; ++i) bits = bits << 8 | cell.data[i];
+  return true;
+}
+
+struct ReadBoolean {
+  using Value = bool;
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool&) const {
+    uint64_t bits = 0;
+    if (!read_bits(cell, bits) || bits > 1) return ValueProblem::malformed;
+    value = bits == 1;
+    return ValueProblem::none;
+  }
+};
+
+struct ReadBits {
+  using Value = int64_t;
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool&) const {
+    uint64_t bits = 0;
+    if (!read_bits(cell, bits) || bits >> 63 != 0) return ValueProblem::malformed;
+    value = static_cast<int64_t>(bits);
+    return ValueProblem::none;
+  }
+};
+
+struct ReadBits64 {
+  using Value = arrow::Decimal128;
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool&) const {
+    uint64_t bits = 0;
+    if (!read_bits(cell, bits)) return ValueProblem::malformed;
+    value = arrow::Decimal128(0, bits);
+    return ValueProblem::none;
+  }
+};
+
+// "-123.45" with exactly the scale's digits, as the server prints decimals; 18 digits at a time.
+struct ReadDecimal {
+  using Value = arrow::Decimal128;
+  int scale;
+
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool&) const {
+    std::string_view text = cell.text();
+    const bool is_negative = text.starts_with('-');
+    if (is_negative) text.remove_prefix(1);
+    Uint128 unscaled = 0;
+    uint64_t chunk = 0, power = 1;
+    int digits = 0, after_point = -1;
+    for (const char c : text) {
+      if (c == '.' && after_point < 0) {
+        after_point = 0;
+        continue;
+      }
+      if (c < '0' || c > '9' || ++digits > 39) return ValueProblem::malformed;
+      if (after_point >= 0) ++after_point;
+      chunk = chunk * 10 + static_cast<uint64_t>(c - '0');
+      power *= 10;
+      if (power == 1'000'000'000'000'000'000) {
+        unscaled = unscaled * power + chunk;
+        chunk = 0, power = 1;
+      }
+    }
+    if (digits == 0 || std::max(after_point, 0) != scale) return ValueProblem::malformed;
+    unscaled = unscaled * power + chunk;
+    value = arrow::Decimal128(static_cast<int64_t>(unscaled >> 64), static_cast<uint64_t>(unscaled));
+    if (is_negative) value.Negate();
+    return ValueProblem::none;
+  }
+};
+
+// Days and wall clocks share their policies.
+struct DatePolicies {
+  std::string column;
+  PolicyCounter zero, ancient;
+
+  DatePolicies(const MysqlColumnPlan& plan, const TableRequest& request)
+      : column(plan.info.request.name),
+        zero("zero_dates", request.policies.zero_dates),
+        ancient("ancient_dates", request.policies.ancient_dates) {}
+
+  ValueProblem days(const MysqlDateTime& parts, int32_t& days, bool& is_null) {
+    const std::optional<int32_t> found = days_of(parts.year, parts.month, parts.day);
+    if (!found) return by(zero.judge(), ValueProblem::zero_date, is_null);
+    days = *found;
+    if (days >= gregorian_start) return ValueProblem::none;
+    return by(ancient.judge(), ValueProblem::ancient_date, is_null);
+  }
+  static ValueProblem by(Verdict verdict, ValueProblem problem, bool& is_null) {
+    is_null = verdict == Verdict::null;
+    return verdict == Verdict::refuse ? problem : ValueProblem::none;
+  }
+  std::vector<PolicyUse> uses() const {
+    std::vector<PolicyUse> all;
+    zero.report(column, all);
+    ancient.report(column, all);
+    return all;
+  }
+};
+
+struct ReadDate {
+  using Value = int32_t;
+  DatePolicies policies;
+
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool& is_null) {
+    MysqlDateTime parts;
+    if (!read_mysql_datetime(cell, parts)) return ValueProblem::malformed;
+    return policies.days(parts, value, is_null);
+  }
+  std::vector<PolicyUse> uses() const { return policies.uses(); }
+};
+
+struct ReadDateTime {
+  using Value = int64_t;
+  DatePolicies policies;
+  std::optional<WallClock> clock;  // none: as it is
+
+  ValueProblem operator()(const MysqlCell& cell, Value& value, bool& is_null) {
+    MysqlDateTime parts;
+    if (!read_mysql_datetime(cell, parts) || parts.hour > 23 || parts.minute > 59 || parts.second > 59 ||
+        parts.microsecond > 999'999)
+      return ValueProblem::malformed;
+    int32_t days = 0;
+    const ValueProblem problem = policies.days(parts, days, is_null);
+    if (problem != ValueProblem::none || is_null) return problem;
+    value = days * microseconds_per_day + ((parts.hour * 60 + parts.minute) * 60 + parts.second) * int64_t{1'000'000} +
+            parts.microsecond;
+    if (!clock) return ValueProblem::none;
+    switch (clock->to_instant(value, value)) {
+      case TimeZone::Kind::unique: return ValueProblem::none;
+      case TimeZone::Kind::skipped: return ValueProblem::skipped_time;
+      case TimeZone::Kind::repeated: return ValueProblem::repeated_time;
+    }
+    return ValueProblem::malformed;
+  }
+  std::vector<PolicyUse> uses() const { return policies.uses(); }
+};
+
+// Text and bytes as they are.
+template <class Builder>
+class BytesDecoder : public MysqlColumnDecoder {
+ public:
+  BytesDecoder(const MysqlColumnPlan& plan, const TableRequest& request)
+      : builder_(plan.info.type, arrow::default_memory_pool()),
+        bytes_max_(request.value_bytes_max),
+        prefix_(plan.kind == MysqlKind::geometry ? 4 : 0),
+        is_text_(plan.kind == MysqlKind::text),
+        column_(plan.info.request.name),
+        invalid_("invalid_text", request.policies.invalid_text) {}
+
+  void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
+
+  ValueProblem append(const MysqlCell& cell, std::optional<int64_t> question_marks) override {
+    if (!reserved_) return ValueProblem::no_memory;
+    if (cell.is_null()) return append_null();
+    if (cell.size < prefix_) return ValueProblem::malformed;
+    const std::string_view bytes = cell.text().substr(prefix_);
+    if (static_cast<int64_t>(bytes.size()) > bytes_max_) return ValueProblem::too_large;
+    if (!is_text_) return append_bytes(bytes);
+    if (question_marks && std::count(bytes.begin(), bytes.end(), '?') != *question_marks) {
+      switch (invalid_.judge()) {
+        case Verdict::refuse: return ValueProblem::unmapped_text;
+        case Verdict::null: return append_null();
+        case Verdict::take: return append_bytes(bytes);
+      }
+    }
+    if (!arrow::util::ValidateUTF8(cell.data, static_cast<int64_t>(cell.size))) {
+      switch (invalid_.judge()) {
+        case Verdict::refuse: return ValueProblem::invalid_text;
+        case Verdict::null: return append_null();
+        case Verdict::take: return append_bytes(replace_invalid_utf8(bytes));
+      }
+    }
+    return append_bytes(bytes);
+  }
+  arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
+  std::vector<PolicyUse> policy_uses() const override {
+    std::vector<PolicyUse> uses;
+    invalid_.report(column_, uses);
+    return uses;
+  }
+
+ private:
+  ValueProblem append_null() {
+    builder_.UnsafeAppendNull();
+    return ValueProblem::none;
+  }
+  ValueProblem append_bytes(std::string_view bytes) {
+    const int64_t free = builder_.value_data_capacity() - builder_.value_data_length();
+    const auto size = static_cast<int64_t>(bytes.size());
+    // By half as much again, so that a column of long values is not moved for each.
+    if (size > free && !builder_.ReserveData(std::max(size, builder_.value_data_length() / 2)).ok())
+      return ValueProblem::no_memory;
+    builder_.UnsafeAppend(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int32_t>(size));
+    return ValueProblem::none;
+  }
+
+  Builder builder_;
+  int64_t bytes_max_;
+  size_t prefix_;
+  bool is_text_;
+  std::string column_;
+  PolicyCounter invalid_;
+  bool reserved_ = false;
+};
+
+class TimeDecoder : public MysqlColumnDecoder {
+ public:
+  void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
+  ValueProblem append(const MysqlCell& cell, std::optional<int64_t>) override {
+    if (!reserved_) return ValueProblem::no_memory;
+    if (cell.is_null()) return builder_.AppendNull().ok() ? ValueProblem::none : ValueProblem::no_memory;
+    if (!format_mysql_time(cell, text_)) return ValueProblem::malformed;
+    return builder_.Append(text_).ok() ? ValueProblem::none : ValueProblem::no_memory;
+  }
+  arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
+
+ private:
+  arrow::StringBuilder builder_;
+  std::string text_;
+  bool reserved_ = false;
+};
+
+template <class Builder, class Read>
+std::unique_ptr<MysqlColumnDecoder> fixed(const MysqlColumnPlan& plan, Read read) {
+  return std::make_unique<FixedDecoder<Builder, Read>>(plan.info.type, std::move(read));
+}
+
+}  // namespace
+
+std::unique_ptr<MysqlColumnDecoder> make_mysql_decoder(const MysqlColumnPlan& plan, const TableRequest& request,
+                                                       const std::optional<WallClock>& clock) {
+  using enum MysqlKind;
+  switch (plan.kind) {
+    case boolean: return fixed<arrow::BooleanBuilder>(plan, ReadBoolean{});
+    case int8: return fixed<arrow::Int8Builder>(plan, ReadNumber<int8_t, int8_t>{});
+    case int16:
+      if (plan.info.source_type.starts_with("tinyint"))
+        return fixed<arrow::Int16Builder>(plan, ReadNumber<uint8_t, int16_t>{});
+      return fixed<arrow::Int16Builder>(plan, ReadNumber<int16_t, int16_t>{});
+    case int32:
+      if (plan.info.source_type.starts_with("smallint"))
+        return fixed<arrow::Int32Builder>(plan, ReadNumber<uint16_t, int32_t>{});
+      return fixed<arrow::Int32Builder>(plan, ReadNumber<int32_t, int32_t>{});
+    case int64:
+      if (plan.is_unsigned) return fixed<arrow::Int64Builder>(plan, ReadNumber<uint32_t, int64_t>{});
+      return fixed<arrow::Int64Builder>(plan, ReadNumber<int64_t, int64_t>{});
+    case uint64: return fixed<arrow::Decimal128Builder>(plan, ReadUnsigned64{});
+    case bits: return fixed<arrow::Int64Builder>(plan, ReadBits{});
+    case bits64: return fixed<arrow::Decimal128Builder>(plan, ReadBits64{});
+    case decimal: return fixed<arrow::Decimal128Builder>(plan, ReadDecimal{plan.scale});
+    case float32: return fixed<arrow::FloatBuilder>(plan, ReadNumber<float, float>{});
+    case float64: return fixed<arrow::DoubleBuilder>(plan, ReadNumber<double, double>{});
+    case date: return fixed<arrow::Date32Builder>(plan, ReadDate{DatePolicies(plan, request)});
+    case datetime:
+      return fixed<arrow::TimestampBuilder>(
+          plan, ReadDateTime{DatePolicies(plan, request), plan.is_zoned ? clock : std::nullopt});
+    case instant: return fixed<arrow::TimestampBuilder>(plan, ReadDateTime{DatePolicies(plan, request), std::nullopt});
+    case time: return std::make_unique<TimeDecoder>();
+    case digits:
+    case text: return std::make_unique<BytesDecoder<arrow::StringBuilder>>(plan, request);
+    case binary:
+    case geometry: return std::make_unique<BytesDecoder<arrow::BinaryBuilder>>(plan, request);
+  }
+  return nullptr;
+}
+
+std::optional<int32_t> days_of(int year, int month, int day) {
+  static constexpr int days_of_month[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  if (month < 1 || month > 12 || day < 1) return std::nullopt;
+  const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+  if (day > days_of_month[month - 1] + (month == 2 && is_leap ? 1 : 0)) return std::nullopt;
+  // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years from March, eras of 400 years.
+  const int y = year - (month <= 2 ? 1 : 0);
+  const int era = (y >= 0 ? y : y - 399) / 400;
+  const int year_of_era = y - era * 400;
+  const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  const int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+  return era * 146'097 + day_of_era - 719'468;
+}
+
+bool format_mysql_time(const MysqlCell& cell, std::string& text) {
+  if (cell.size != 0 && cell.size != 8 && cell.size != 12) return false;
+  bool is_negative = false;
+  uint32_t days = 0, microsecond = 0;
+  unsigned hour = 0, minute = 0, second = 0;
+  if (cell.size >= 8) {
+    is_negative = cell.data[0] != 0;
+    days = read_little_endian<uint32_t>(cell.data + 1);
+    hour = cell.data[5], minute = cell.data[6], second = cell.data[7];
+  }
+  if (cell.size == 12) microsecond = read_little_endian<uint32_t>(cell.data + 8);
+  if (days > 100 || hour > 23 || minute > 59 || second > 59 || microsecond > 999'999) return false;
+  text.clear();
+  fmt::format_to(std::back_inserter(text), "{}{:02}:{:02}:{:02}.{:06}", is_negative ? "-" : "", days * 24 + hour,
+                 minute, second, microsecond);
+  return true;
+}
+
+std::string describe_mysql_cell(const MysqlColumnPlan& plan, const MysqlCell& cell) {
+  constexpr size_t shown_bytes_max = 60;
+  if (cell.is_null()) return "NULL";
+  using enum MysqlKind;
+  switch (plan.kind) {
+    case date:
+    case datetime:
+    case instant: {
+      MysqlDateTime parts;
+      if (!read_mysql_datetime(cell, parts)) break;
+      std::string text = fmt::format("{:04}-{:02}-{:02}", parts.year, parts.month, parts.day);
+      if (plan.kind != date) text += fmt::format(" {:02}:{:02}:{:02}", parts.hour, parts.minute, parts.second);
+      if (parts.microsecond != 0) text += fmt::format(".{:06}", parts.microsecond);
+      return "'" + text + "'";
+    }
+    case int8:
+    case int16:
+    case int32:
+    case int64:
+    case uint64: {
+      uint64_t bits = 0;
+      std::memcpy(&bits, cell.data, std::min<size_t>(cell.size, sizeof bits));
+      if (plan.is_unsigned || cell.size == 0 || cell.size >= 8)
+        return plan.is_unsigned ? std::to_string(bits) : std::to_string(static_cast<int64_t>(bits));
+      const unsigned unused = 64 - 8 * static_cast<unsigned>(cell.size);
+      return std::to_string(static_cast<int64_t>(bits << unused) >> unused);
+    }
+    case text:
+    case digits:
+    case decimal: {
+      std::string shown = replace_invalid_utf8(cell.text().substr(0, shown_bytes_max));
+      return "'" + shown + (cell.size > shown_bytes_max ? "…'" : "'");
+    }
+    case time: {
+      std::string text;
+      if (format_mysql_time(cell, text)) return "'" + text + "'";
+      break;
+    }
+    default: break;
+  }
+  std::string hex = "0x";
+  for (size_t i = 0; i < std::min(cell.size, shown_bytes_max / 2); ++i) hex += fmt::format("{:02x}", cell.data[i]);
+  return hex + (cell.size > shown_bytes_max / 2 ? "…" : "");
+}
+
+}  // namespace udon::data

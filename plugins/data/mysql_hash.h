@@ -1,0 +1,30 @@
+#pragma once
+// Hashes of wire values over their canonical bytes (canonical.h): what a certificate compares the file with. On purpose
+// it shares nothing with the code that builds the arrays but the cutting of the packet into cells: a mistake there
+// shows as a difference here.
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "plugins/data/mysql_types.h"
+#include "plugins/data/mysql_wire.h"
+#include "plugins/data/wall_clock.h"
+
+namespace udon::data {
+
+class MysqlHasher {
+ public:
+  MysqlHasher(const std::vector<MysqlColumnPlan>& plans, const TableRequest& request, std::optional<WallClock> clock);
+  // Of a value that was found fit to be taken. `question_marks` as for the decoder.
+  uint64_t hash(size_t column, const MysqlCell& cell, std::optional<int64_t> question_marks);
+
+ private:
+  uint64_t hash_temporal(const MysqlColumnPlan& plan, const MysqlCell& cell);
+  uint64_t hash_characters(const MysqlCell& cell, std::optional<int64_t> question_marks) const;
+
+  const std::vector<MysqlColumnPlan>& plans_;
+  std::optional<WallClock> clock_;
+  bool zero_is_null_, ancient_is_null_, invalid_is_null_, invalid_is_replaced_;
+};
+
+}  // namespace udon::data

@@ -1,0 +1,48 @@
+#pragma once
+// A row packet of the binary protocol, cut into the cells of its columns. Nothing is converted here; lengths are
+// checked, because what comes over a network is not ours.
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "plugins/db/mysql/row_stream.h"
+
+namespace udon::data {
+
+struct MysqlCell {
+  const uint8_t* data = nullptr;  // nullptr: NULL
+  size_t size = 0;
+  bool is_null() const { return data == nullptr; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data), size}; }
+};
+
+// A date or wall clock as the wire has it; absent parts are 0.
+struct MysqlDateTime {
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  int64_t microsecond = 0;
+};
+
+class MysqlRowSplitter {
+ public:
+  explicit MysqlRowSplitter(const std::vector<MysqlColumn>& columns);
+  // False: the packet is not a row of these columns. Cells point into it.
+  bool split(std::span<const uint8_t> packet, std::vector<MysqlCell>& cells) const;
+
+ private:
+  std::vector<int8_t> widths_;  // bytes; -1: a length stands before the value; -2: one byte of length does
+};
+
+// Of a temporal cell: 0, 4, 7 or 11 bytes. False: any other length.
+bool read_mysql_datetime(const MysqlCell& cell, MysqlDateTime& value);
+
+template <class T>
+T read_little_endian(const uint8_t* data) {
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+  T value;
+  std::memcpy(&value, data, sizeof value);
+  return value;
+}
+
+}  // namespace udon::data
