@@ -10,10 +10,12 @@ class NoFileSystem final : public FileSystem {
   Result<std::string> read(const std::string&, int64_t) override { return never(); }
   Result<std::string> read_range(const std::string&, int64_t, int64_t) override { return never(); }
   Result<ObjectInfo> write(const std::string&, std::string_view, const PutOptions&) override { return never(); }
+  Result<ObjectInfo> write_file(const Path&, const std::string&, const PutOptions&) override { return never(); }
   Result<std::unique_ptr<PendingUpload>> upload(const Path&, const std::string&, const PutOptions&, int64_t,
                                                 const std::function<Result<void>(const Value&)>&) override {
     return never();
   }
+  Result<ObjectInfo> complete(const Value&) override { return never(); }
   Result<void> abort(const Value&) override { return never(); }
   Result<std::vector<ObjectInfo>> list(const std::string&) override { return never(); }
   Result<void> remove(const std::string&) override { return never(); }

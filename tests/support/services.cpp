@@ -17,7 +17,7 @@ std::string Services::run(const std::string& name, const std::string& verb, cons
   for (const std::string& variable : current_environment()) {
     // A folder of its own has ports of its own.
     bool is_of_shared = variable.starts_with("UDON_SERVICES_DIR=") || variable.starts_with("UDON_MARIADB_") ||
-                        variable.starts_with("UDON_POSTGRES_");
+                        variable.starts_with("UDON_POSTGRES_") || variable.starts_with("UDON_S3_");
     if (folder_.empty() || !is_of_shared) request.environment.push_back(variable);
   }
   if (!folder_.empty()) request.environment.push_back("UDON_SERVICES_DIR=" + folder_.string());
@@ -40,6 +40,14 @@ std::string Services::setting(const std::string& name, const std::string& variab
 
 std::string Services::certificate(const std::string& name) const {
   return setting(name, name == "mariadb" ? "UDON_MARIADB_CA" : "UDON_POSTGRES_CA");
+}
+
+Connection Services::s3(const std::string& bucket) const {
+  run("s3", "bucket", bucket);
+  Connection connection{.id = "store", .type = "aws", .login = "udon", .password = "udonsecret"};
+  connection.extra.set("endpoint_url", setting("s3", "UDON_S3_ENDPOINT"));
+  connection.extra.set("region_name", "us-east-1");
+  return connection;
 }
 
 Connection Services::connection(const std::string& name, const std::string& variable) const {

@@ -22,6 +22,8 @@ class Services {
   Connection mariadb_replica() const { return connection("mariadb", "UDON_MARIADB_REPLICA_URL"); }
   Connection postgres() const { return connection("postgres", "UDON_POSTGRES_URL"); }
   Connection postgres_replica() const { return connection("postgres", "UDON_POSTGRES_REPLICA_URL"); }
+  // An aws connection with the store's keys and endpoint; in it the bucket, made if it is not there.
+  Connection s3(const std::string& bucket) const;
   // The file with the certificate that the server shows.
   std::string certificate(const std::string& name) const;
 

@@ -1,0 +1,24 @@
+#pragma once
+// What a file system needs of the try that uses it.
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+
+#include "base/clock.h"
+#include "connections/secrets/aws_credentials.h"
+
+namespace udon {
+
+// Waits before a repetition; false if the stop came first.
+using Pause = std::function<bool(Duration duration, const std::stop_token& stop)>;
+// On a condition variable, so that a stop ends it at once.
+bool pause_unless_stopped(Duration duration, const std::stop_token& stop);
+
+struct IoContext {
+  const Clock& clock;  // of signatures and of credentials that expire; must outlive the file system
+  std::stop_token stop{};
+  Pause pause = pause_unless_stopped;
+  Environment environment = process_environment();
+};
+
+}  // namespace udon

@@ -1,0 +1,40 @@
+#include "plugins/io/make_file_system.h"
+
+#include "plugins/io/local_file_system.h"
+#include "plugins/io/s3_file_system.h"
+
+namespace udon {
+namespace {
+
+std::string scheme_of(const std::string& uri) {
+  const size_t end = uri.find("://");
+  return end == uri.npos ? "" : uri.substr(0, end);
+}
+
+bool is_s3(const std::string& scheme) { return scheme == "s3" || scheme == "s3a" || scheme == "s3n"; }
+
+}  // namespace
+
+bool needs_connection(const std::string& uri) { return is_s3(scheme_of(uri)); }
+
+Result<std::unique_ptr<FileSystem>> make_file_system(const std::string& uri,
+                                                     const std::optional<Connection>& connection, IoContext context) {
+  const std::string scheme = scheme_of(uri);
+  if (is_s3(scheme)) {
+    TRY(parse_s3_uri(uri));
+    const Connection* given = connection ? &*connection : nullptr;
+    TRY_ASSIGN(S3Settings settings, s3_settings(given, context.environment));
+    auto http = std::make_unique<HttpClient>();
+    TRY_ASSIGN(auto credentials, make_aws_credentials(given, context.environment, *http, context.clock));
+    return std::make_unique<S3FileSystem>(
+        std::make_shared<S3Client>(std::move(settings), std::move(http), std::move(credentials), std::move(context)));
+  }
+  if (scheme == "file" || scheme.empty()) {
+    TRY(parse_local_uri(uri));
+    return std::make_unique<LocalFileSystem>(context.stop);
+  }
+  return Error{ErrorKind::invalid,
+               "`" + uri + "`: expected s3://bucket/key or an absolute path, not `" + scheme + "://`"};
+}
+
+}  // namespace udon

@@ -1,0 +1,97 @@
+#include "plugins/io/s3_xml.h"
+
+#include <algorithm>
+#include <pugixml.hpp>
+#include <sstream>
+
+#include "base/text.h"
+
+namespace udon {
+namespace {
+
+// Entities that a document declares itself are not expanded by pugixml, so an answer cannot blow up.
+Result<pugi::xml_node> parse(pugi::xml_document& document, std::string_view xml, const char* root) {
+  const auto result = document.load_buffer(xml.data(), xml.size(), pugi::parse_default, pugi::encoding_utf8);
+  const pugi::xml_node node = document.first_child();
+  if (!result || std::string_view(node.name()) != root) {
+    return Error{ErrorKind::unavailable, "the store's answer is no <" + std::string(root) + ">"};
+  }
+  return node;
+}
+
+// As forms are encoded: AWS writes a space as '+'.
+Result<std::string> decode_key(std::string_view text) {
+  std::string spaced(text);
+  std::ranges::replace(spaced, '+', ' ');
+  const auto decoded = percent_decode(spaced);
+  if (!decoded) return Error{ErrorKind::unavailable, "the store listed a key that is not encoded as it says"};
+  return *decoded;
+}
+
+}  // namespace
+
+std::string without_quotes(std::string_view etag) {
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') etag = etag.substr(1, etag.size() - 2);
+  return std::string(etag);
+}
+
+std::optional<S3ErrorText> parse_s3_error(std::string_view xml) {
+  pugi::xml_document document;
+  const auto error = parse(document, xml, "Error");
+  if (!error) return std::nullopt;
+  return S3ErrorText{error->child_value("Code"), error->child_value("Message"), error->child_value("Region"),
+                     error->child_value("Endpoint")};
+}
+
+Result<S3ListPage> parse_s3_list(std::string_view xml) {
+  pugi::xml_document document;
+  TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "ListBucketResult"));
+  const bool is_encoded = std::string_view(root.child_value("EncodingType")) == "url";
+  S3ListPage page;
+  for (const pugi::xml_node contents : root.children("Contents")) {
+    S3ListedObject object{contents.child_value("Key"), contents.child("Size").text().as_llong(),
+                          without_quotes(contents.child_value("ETag")), contents.child_value("StorageClass")};
+    if (is_encoded) {
+      TRY_ASSIGN(object.key, decode_key(object.key));
+    }
+    page.objects.push_back(std::move(object));
+  }
+  if (std::string_view(root.child_value("IsTruncated")) == "true") {
+    page.continuation_token = root.child_value("NextContinuationToken");
+    if (page.continuation_token.empty()) {
+      return Error{ErrorKind::unavailable, "the store cut a list and does not say how it goes on"};
+    }
+  }
+  return page;
+}
+
+Result<std::string> parse_s3_upload_id(std::string_view xml) {
+  pugi::xml_document document;
+  TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "InitiateMultipartUploadResult"));
+  std::string id = root.child_value("UploadId");
+  if (id.empty()) return Error{ErrorKind::unavailable, "the store began an upload without an id"};
+  return id;
+}
+
+Result<S3Completed> parse_s3_completed(std::string_view xml) {
+  pugi::xml_document document;
+  TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "CompleteMultipartUploadResult"));
+  return S3Completed{without_quotes(root.child_value("ETag")), root.child_value("ChecksumSHA256")};
+}
+
+std::string s3_complete_body(const std::vector<S3Part>& parts) {
+  pugi::xml_document document;
+  pugi::xml_node root = document.append_child("CompleteMultipartUpload");
+  root.append_attribute("xmlns") = "http://s3.amazonaws.com/doc/2006-03-01/";
+  for (const S3Part& part : parts) {
+    pugi::xml_node node = root.append_child("Part");
+    node.append_child("PartNumber").text() = part.number;
+    node.append_child("ETag").text() = ("\"" + part.etag + "\"").c_str();
+    node.append_child("ChecksumSHA256").text() = part.sha256.c_str();
+  }
+  std::ostringstream text;
+  document.save(text, "", pugi::format_raw | pugi::format_no_declaration);
+  return text.str();
+}
+
+}  // namespace udon
