@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <cerrno>
 #include <utility>
 
 #include "base/ensure.h"
@@ -16,6 +16,18 @@ namespace {
 
 // Lists have many shapes of filters; past this many statements, all are prepared anew.
 constexpr size_t statements_max = 256;
+
+std::string activity_of(int io_code) {
+  switch (io_code) {
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ: return " while reading";
+    case SQLITE_IOERR_WRITE: return " while writing";
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC: return " while syncing";
+    case SQLITE_IOERR_TRUNCATE: return " while cutting it";
+    default: return {};
+  }
+}
 
 }  // namespace
 
@@ -62,13 +74,9 @@ Error Database::error_of(int code) const {
       return {ErrorKind::unavailable,
               file + " is locked by another process (waited " + format_duration(busy_wait_) + ")"};
     case SQLITE_FULL: return {ErrorKind::io, file + ": no space left; free some on its disk. Nothing was changed"};
-    case SQLITE_IOERR: {
-      const int error_number = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
-      std::string why = sqlite3_errstr(code);
-      if (error_number != 0) why += std::string(", ") + std::strerror(error_number);
-      return {ErrorKind::io,
-              file + ": " + why + " (SQLite code " + std::to_string(code) + "); see to its disk. Nothing was changed"};
-    }
+    case SQLITE_IOERR:
+      return {ErrorKind::io, file + ": disk I/O error" + activity_of(code) + " (SQLite code " + std::to_string(code) +
+                                 "); see to its disk. Nothing was changed"};
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {ErrorKind::data, file + " is damaged or no database (" + detail +

@@ -55,6 +55,8 @@ std::span<const Migration> all_migrations() {
 }
 
 Result<int> schema_of(Database& database) {
+  // One look at all three: somebody else may be making the file right now.
+  TRY_ASSIGN(const auto snapshot, Transaction::begin(database, Transaction::Kind::read));
   TRY_ASSIGN(const int64_t schema, database.integer("PRAGMA user_version"));
   TRY_ASSIGN(const int64_t owner, database.integer("PRAGMA application_id"));
   if (owner == application_id) return static_cast<int>(schema);
