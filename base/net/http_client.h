@@ -38,7 +38,7 @@ struct HttpBodySource {
 
 struct HttpTimeouts {
   Duration connect = std::chrono::seconds(10);  // with name resolution and TLS
-  Duration stall = std::chrono::seconds(60);    // no byte in either direction for so long; whole seconds, at least one
+  Duration stall = std::chrono::seconds(60);    // no byte in either direction for so long
   Duration total{0};                            // 0: as long as bytes move
 };
 

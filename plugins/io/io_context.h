@@ -19,6 +19,7 @@ struct IoContext {
   std::stop_token stop{};
   Pause pause = pause_unless_stopped;
   Environment environment = process_environment();
+  Duration stall = std::chrono::seconds(60);  // a store that is silent for so long is asked again
 };
 
 }  // namespace udon

@@ -1,5 +1,7 @@
 #include "plugins/io/s3_client.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "plugins/io/retry.h"
 #include "plugins/io/s3_xml.h"
@@ -19,7 +21,7 @@ bool is_success(const S3Request& request, const HttpResponse& response) {
 
 Duration pause_before_next(const HttpResponse& response, Duration usual) {
   const std::string seconds(response.header("retry-after"));
-  if (seconds.empty() || seconds.size() > 4 || seconds.find_first_not_of("0123456789") != seconds.npos) return usual;
+  if (seconds.empty() || seconds.size() > 9 || seconds.find_first_not_of("0123456789") != seconds.npos) return usual;
   return std::max<Duration>(usual, std::min<Duration>(std::chrono::seconds(std::stoi(seconds)), retry_after_max));
 }
 
@@ -99,7 +101,7 @@ Result<HttpResponse> S3Client::send_once(const S3Request& request, const Detour&
   HttpRequest http{.method = request.method,
                    .url = place.scheme + "://" + place.host + signed_request.target,
                    .headers = std::move(signed_request.headers),
-                   .timeouts = {.stall = request.stall},
+                   .timeouts = {.stall = std::max(request.stall, context_.stall)},
                    .expect_continue = request.expect_continue,
                    .response_bytes_max = request.response_bytes_max,
                    .tls_authorities = settings_.tls_authorities,

@@ -27,7 +27,7 @@ struct S3Request {
   std::variant<std::string_view, FileRange> body;  // what it refers to must outlive the request
   Sha256Digest body_sha256 = empty_sha256;
   int64_t response_bytes_max = 16 << 20;
-  Duration stall = std::chrono::seconds(60);
+  Duration stall{0};  // 0: the context's
   bool expect_continue = false;
   // The store may say 200 first and find out later: then <Error> stands in the body.
   bool may_fail_after_200 = false;
