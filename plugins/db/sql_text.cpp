@@ -177,6 +177,9 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
     const bool is_parameter = c == ':' && is_name_start(scanner.peek(1));
     if (!is_parameter) {
       // "::" and ":=" are one piece each; a bare "?" would be taken for a placeholder.
+      if (c == '$' && dialect == SqlDialect::postgresql && scanner.peek(1) >= '0' && scanner.peek(1) <= '9')
+        return Error{ErrorKind::invalid,
+                     "`$1` and the like stand for nothing here; write a named parameter, as in `:from`"};
       if (c == '?' && dialect == SqlDialect::mysql)
         return Error{ErrorKind::invalid, "`?` stands for nothing here; write a named parameter, as in `:from`"};
       scanner.advance(c == ':' && (scanner.peek(1) == ':' || scanner.peek(1) == '=') ? 2 : 1);
@@ -190,13 +193,17 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
     auto place = std::find(used.begin(), used.end(), name);
     const bool is_new = place == used.end();
     if (is_new) place = used.insert(used.end(), name);
+    const size_t offset = bound.sql.size();
+    size_t number = static_cast<size_t>(place - used.begin());
     if (dialect == SqlDialect::mysql) {
+      number = bound.values.size();
       bound.sql += '?';
       bound.values.push_back(*value);
     } else {
-      bound.sql += '$' + std::to_string(place - used.begin() + 1);
+      bound.sql += '$' + std::to_string(number + 1);
       if (is_new) bound.values.push_back(*value);
     }
+    bound.places.push_back({offset, bound.sql.size() - offset, number});
   }
   for (const std::string& name : names) {
     if (std::find(used.begin(), used.end(), name) == used.end())
@@ -204,6 +211,17 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
                    "parameter `" + name + "` has a value but no place `:" + name + "`" + did_you_mean(name, used)};
   }
   return bound;
+}
+
+std::string with_literals(const BoundSql& bound, const std::vector<std::string>& literals) {
+  std::string sql;
+  size_t copied = 0;
+  for (const BoundSql::Place& place : bound.places) {
+    sql.append(bound.sql, copied, place.offset - copied);
+    sql += "(" + literals.at(place.value) + ")";
+    copied = place.offset + place.length;
+  }
+  return sql.append(bound.sql, copied);
 }
 
 }  // namespace udon

@@ -30,9 +30,17 @@ Result<TableName> parse_table_name(std::string_view text, SqlDialect dialect);
 struct BoundSql {
   std::string sql;
   std::vector<Value> values;
+  struct Place {
+    size_t offset, length;  // of the placeholder in sql
+    size_t value;           // which of values
+  };
+  std::vector<Place> places;
   std::vector<std::string>
       words;  // identifiers that the text mentions, unquoted, as written: to tell which columns it touches
 };
 Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, SqlDialect dialect);
+// For statements that take no bound values (COPY): each placeholder replaced by the literal of its value, which the
+// caller has had quoted by the database's own library.
+std::string with_literals(const BoundSql& bound, const std::vector<std::string>& literals);
 
 }  // namespace udon

@@ -1,0 +1,350 @@
+#include "plugins/data/postgres_columns.h"
+
+#include <arrow/builder.h>
+#include <arrow/util/decimal.h>
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "base/text.h"
+#include "plugins/data/arrow_result.h"
+#include "plugins/data/canonical.h"
+
+namespace udon::data {
+namespace {
+
+using Taken = PostgresColumn::Taken;
+
+// Days and microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL counts from.
+constexpr int32_t epoch_days = 10'957;
+constexpr int64_t epoch_us = 946'684'800'000'000;
+constexpr int64_t day_us = 86'400'000'000;
+// 1582-10-15: before it, Spark and Hive count days by another calendar.
+constexpr int32_t gregorian_days = -141'427;
+constexpr int64_t gregorian_us = gregorian_days * day_us;
+
+template <class T>
+T big_endian(const uint8_t* data) {
+  using Unsigned = std::make_unsigned_t<T>;
+  Unsigned value;
+  std::memcpy(&value, data, sizeof value);
+  if constexpr (sizeof(T) == 2) value = __builtin_bswap16(value);
+  if constexpr (sizeof(T) == 4) value = __builtin_bswap32(value);
+  if constexpr (sizeof(T) == 8) value = __builtin_bswap64(value);
+  return static_cast<T>(value);
+}
+
+template <class Builder>
+class BuiltColumn : public PostgresColumn {
+ public:
+  explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, arrow::default_memory_pool()) {}
+  void append_null() override { keep(builder_.AppendNull()); }
+  Result<std::shared_ptr<arrow::Array>> finish() override {
+    TRY(from_arrow(status_, "build a column"));
+    std::shared_ptr<arrow::Array> array;
+    TRY(from_arrow(builder_.Finish(&array), "build a column"));
+    return array;
+  }
+
+ protected:
+  // The builder's only failure is memory; it is told at finish, so that append stays cheap.
+  void keep(const arrow::Status& status) {
+    if (!status.ok() && status_.ok()) status_ = status;
+  }
+  Taken put_null() {
+    keep(builder_.AppendNull());
+    return Taken::null_by_policy;
+  }
+  Taken wrong_size(const PostgresField& field) {
+    return refuse(fmt::format("{} bytes on the wire, which is not the type's size", field.size));
+  }
+  Builder builder_;
+  arrow::Status status_;
+};
+
+template <class Builder, class Wire>
+class NumberColumn final : public BuiltColumn<Builder> {
+ public:
+  using BuiltColumn<Builder>::BuiltColumn;
+  Taken append(const PostgresField& field) override {
+    if (field.size != sizeof(Wire)) return this->wrong_size(field);
+    if constexpr (std::is_same_v<Wire, float>) {
+      this->keep(this->builder_.Append(std::bit_cast<float>(big_endian<int32_t>(field.data))));
+    } else if constexpr (std::is_same_v<Wire, double>) {
+      this->keep(this->builder_.Append(std::bit_cast<double>(big_endian<int64_t>(field.data))));
+    } else {
+      this->keep(this->builder_.Append(big_endian<Wire>(field.data)));
+    }
+    return Taken::value;
+  }
+};
+
+class BoolColumn final : public BuiltColumn<arrow::BooleanBuilder> {
+ public:
+  using BuiltColumn::BuiltColumn;
+  Taken append(const PostgresField& field) override {
+    if (field.size != 1) return wrong_size(field);
+    keep(builder_.Append(field.data[0] != 0));
+    return Taken::value;
+  }
+};
+
+template <class Builder>
+class BytesColumn final : public BuiltColumn<Builder> {
+ public:
+  BytesColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies)
+      : BuiltColumn<Builder>(type), policies_(policies) {}
+  Taken append(const PostgresField& field) override {
+    if constexpr (std::is_same_v<Builder, arrow::StringBuilder>) {
+      // A database whose encoding is SQL_ASCII checks nothing, and converts nothing.
+      if (!is_valid_utf8(field.text())) {
+        const Taken taken = this->by_policy("invalid_text", policies_.invalid_text, "text that is not UTF-8", "'null'");
+        return taken == Taken::null_by_policy ? this->put_null() : taken;
+      }
+    }
+    this->keep(this->builder_.Append(field.data, field.size));
+    return Taken::value;
+  }
+  int64_t value_bytes() const override { return this->builder_.value_data_length(); }
+
+ private:
+  Policies policies_;
+};
+
+class DateColumn final : public BuiltColumn<arrow::Date32Builder> {
+ public:
+  DateColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies)
+      : BuiltColumn(type), policies_(policies) {}
+  Taken append(const PostgresField& field) override {
+    if (field.size != 4) return wrong_size(field);
+    const auto wire = big_endian<int32_t>(field.data);
+    Taken taken = Taken::value;
+    if (wire == std::numeric_limits<int32_t>::max() || wire == std::numeric_limits<int32_t>::min())
+      taken = by_policy("infinity", policies_.infinity, wire > 0 ? "infinity" : "-infinity", "'null'");
+    else if (wire > std::numeric_limits<int32_t>::max() - epoch_days)
+      return refuse("a date later than the target can hold");
+    else if (wire + epoch_days < gregorian_days && policies_.ancient_dates != "keep")
+      taken = by_policy("ancient_dates", policies_.ancient_dates, "a day before 1582-10-15, which Spark and Hive shift",
+                        "'null'` or `ancient_dates: keep");
+    if (taken == Taken::null_by_policy) return put_null();
+    if (taken == Taken::refused) return taken;
+    keep(builder_.Append(wire + epoch_days));
+    return taken;
+  }
+
+ private:
+  Policies policies_;
+};
+
+class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
+ public:
+  TimestampColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies,
+                  std::shared_ptr<const TimeZone> zone)
+      : BuiltColumn(type), policies_(policies), zone_(std::move(zone)) {}
+  Taken append(const PostgresField& field) override {
+    if (field.size != 8) return wrong_size(field);
+    const auto wire = big_endian<int64_t>(field.data);
+    Taken taken = Taken::value;
+    int64_t value = 0;
+    if (wire == std::numeric_limits<int64_t>::max() || wire == std::numeric_limits<int64_t>::min())
+      taken = by_policy("infinity", policies_.infinity, wire > 0 ? "infinity" : "-infinity", "'null'");
+    else if (__builtin_add_overflow(wire, epoch_us, &value))
+      return refuse("a time later than microseconds in 64 bits can hold");
+    else if (value < gregorian_us && policies_.ancient_dates != "keep")
+      taken = by_policy("ancient_dates", policies_.ancient_dates,
+                        "a time before 1582-10-15, which Spark and Hive shift", "'null'` or `ancient_dates: keep");
+    else if (zone_ && !to_instant(value))
+      return refuse(
+          "a local time that the zone's clocks skipped or showed twice; leave `timezone` out to keep wall clocks");
+    if (taken == Taken::null_by_policy) return put_null();
+    if (taken == Taken::refused) return taken;
+    keep(builder_.Append(value));
+    return taken;
+  }
+
+ private:
+  bool to_instant(int64_t& value) const {
+    const int64_t seconds = value >= 0 ? value / 1'000'000 : -((-value + 999'999) / 1'000'000);
+    const auto instants = zone_->instants_of(WallTime(std::chrono::seconds(seconds)));
+    if (instants.kind != TimeZone::Kind::unique) return false;
+    value = instants.first.time_since_epoch().count() * 1'000'000 + (value - seconds * 1'000'000);
+    return true;
+  }
+  Policies policies_;
+  std::shared_ptr<const TimeZone> zone_;
+};
+
+// numeric's wire form: int16 digits in base 10,000, int16 weight of the first, uint16 sign, int16 display scale,
+// digits.
+class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
+ public:
+  DecimalColumn(const PostgresValuePlan& plan, const Policies& policies)
+      : BuiltColumn(plan.type), policies_(policies), precision_(plan.precision), scale_(plan.scale) {}
+  Taken append(const PostgresField& field) override {
+    if (field.size < 8) return wrong_size(field);
+    const int digits = big_endian<int16_t>(field.data);
+    const int weight = big_endian<int16_t>(field.data + 2);
+    const auto sign = big_endian<uint16_t>(field.data + 4);
+    if (sign == 0xC000 || sign == 0xD000 || sign == 0xF000) {
+      const Taken taken = by_policy("nan", policies_.nan,
+                                    sign == 0xC000   ? "NaN"
+                                    : sign == 0xD000 ? "infinity"
+                                                     : "-infinity",
+                                    "null");
+      return taken == Taken::null_by_policy ? put_null() : taken;
+    }
+    if (digits < 0 || field.size != 8 + digits * 2) return wrong_size(field);
+    // The value is the sum of digit[i] * 10,000^(weight - i); wanted in units of 10^-scale. The last group may reach
+    // behind the scale, with noughts.
+    Int128 value = 0;
+    int places = digits == 0 ? scale_ : -(weight + 1) * 4;  // behind the point, of `value` so far
+    for (int i = 0; i < digits; ++i) {
+      int group = big_endian<int16_t>(field.data + 8 + i * 2);
+      int shift = 10'000;
+      places += 4;
+      for (; places > scale_ && shift > 1; --places) {
+        if (group % 10 != 0) return refuse(fmt::format("a number with more than {} digits behind the point", scale_));
+        group /= 10;
+        shift /= 10;
+      }
+      if (places > scale_) {  // wholly behind the scale
+        if (group != 0) return refuse(fmt::format("a number with more than {} digits behind the point", scale_));
+        places = scale_;
+      }
+      if (__builtin_mul_overflow(value, Int128{shift}, &value) || __builtin_add_overflow(value, Int128{group}, &value))
+        return too_large();
+    }
+    for (; places < scale_; ++places)
+      if (__builtin_mul_overflow(value, Int128{10}, &value)) return too_large();
+    if (sign == 0x4000) value = -value;
+    const arrow::Decimal128 decimal(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value));
+    if (!decimal.FitsInPrecision(precision_)) return too_large();
+    keep(builder_.Append(decimal));
+    return Taken::value;
+  }
+
+ private:
+  Taken too_large() { return refuse(fmt::format("a number of more than {} digits", precision_)); }
+  Policies policies_;
+  int precision_;
+  int scale_;
+};
+
+// array_send: int32 dimensions, int32 has NULLs, uint32 element type, then for each dimension int32 length, int32 lower
+// bound, then the elements: int32 size (-1 NULL), bytes.
+class ListColumn final : public PostgresColumn {
+ public:
+  ListColumn(std::unique_ptr<PostgresColumn> elements, std::shared_ptr<arrow::DataType> type)
+      : elements_(std::move(elements)), type_(std::move(type)) {
+    keep(offsets_.Append(0));
+  }
+  Taken append(const PostgresField& field) override {
+    if (field.size < 12) return wrong_form();
+    const int dimensions = big_endian<int32_t>(field.data);
+    if (dimensions == 0) return end_list(Taken::value);
+    if (dimensions != 1)
+      return refuse(
+          fmt::format("an array of {} dimensions, where a list has one; leave the column out or select it from a "
+                      "view as text",
+                      dimensions));
+    if (field.size < 20) return wrong_form();
+    const int length = big_endian<int32_t>(field.data + 12);
+    const uint8_t* at = field.data + 20;
+    const uint8_t* const end = field.data + field.size;
+    for (int i = 0; i < length; ++i) {
+      if (end - at < 4) return wrong_form();
+      const auto size = big_endian<int32_t>(at);
+      at += 4;
+      ++count_;
+      if (size == -1) {
+        elements_->append_null();
+        continue;
+      }
+      if (size < 0 || end - at < size) return wrong_form();
+      const Taken taken = elements_->append({at, size});
+      if (taken == Taken::refused) return refuse(elements_->refusal());
+      // One value without a place makes the whole list have none: half a list would be a wrong one.
+      if (taken == Taken::null_by_policy)
+        return refuse("an element that has no exact place in the target; policies do not reach into lists");
+      at += size;
+    }
+    return end_list(Taken::value);
+  }
+  void append_null() override {
+    keep(offsets_.Append(count_));
+    keep(validity_.Append(false));
+    has_nulls_ = true;
+  }
+  int64_t value_bytes() const override { return elements_->value_bytes() + static_cast<int64_t>(count_) * 8; }
+  Result<std::shared_ptr<arrow::Array>> finish() override {
+    TRY(from_arrow(status_, "build a column"));
+    TRY_ASSIGN(const auto values, elements_->finish());
+    std::shared_ptr<arrow::Buffer> offsets, validity;
+    const int64_t length = validity_.length();
+    const int64_t nulls = validity_.false_count();
+    TRY(from_arrow(offsets_.Finish(&offsets), "build a column"));
+    TRY(from_arrow(validity_.Finish(&validity), "build a column"));
+    count_ = 0;
+    keep(offsets_.Append(0));
+    return std::shared_ptr<arrow::Array>(
+        std::make_shared<arrow::ListArray>(type_, length, offsets, values, nulls > 0 ? validity : nullptr, nulls));
+  }
+
+ private:
+  Taken wrong_form() { return refuse("bytes on the wire that are no array"); }
+  Taken end_list(Taken taken) {
+    keep(offsets_.Append(count_));
+    keep(validity_.Append(true));
+    return taken;
+  }
+  void keep(const arrow::Status& status) {
+    if (!status.ok() && status_.ok()) status_ = status;
+  }
+  std::unique_ptr<PostgresColumn> elements_;
+  std::shared_ptr<arrow::DataType> type_;
+  arrow::TypedBufferBuilder<int32_t> offsets_;
+  arrow::TypedBufferBuilder<bool> validity_;
+  int32_t count_ = 0;
+  bool has_nulls_ = false;
+  arrow::Status status_;
+};
+
+}  // namespace
+
+PostgresColumn::Taken PostgresColumn::by_policy(const std::string& name, const std::string& choice,
+                                                const std::string& what, const std::string& choices) {
+  if (choice == "null") {
+    policy_ = name + "=null";
+    return Taken::null_by_policy;
+  }
+  return refuse(fmt::format("{}; choose what becomes of such values with `{}: {}`", what, name, choices));
+}
+
+std::unique_ptr<PostgresColumn> make_postgres_column(const PostgresValuePlan& plan, const PostgresValuePlan* element,
+                                                     const Policies& policies, std::shared_ptr<const TimeZone> zone) {
+  switch (plan.kind) {
+    case PostgresKind::boolean: return std::make_unique<BoolColumn>(plan.type);
+    case PostgresKind::int16: return std::make_unique<NumberColumn<arrow::Int16Builder, int16_t>>(plan.type);
+    case PostgresKind::int32: return std::make_unique<NumberColumn<arrow::Int32Builder, int32_t>>(plan.type);
+    case PostgresKind::int64: return std::make_unique<NumberColumn<arrow::Int64Builder, int64_t>>(plan.type);
+    case PostgresKind::oid: return std::make_unique<NumberColumn<arrow::Int64Builder, uint32_t>>(plan.type);
+    case PostgresKind::float32: return std::make_unique<NumberColumn<arrow::FloatBuilder, float>>(plan.type);
+    case PostgresKind::float64: return std::make_unique<NumberColumn<arrow::DoubleBuilder, double>>(plan.type);
+    case PostgresKind::decimal: return std::make_unique<DecimalColumn>(plan, policies);
+    case PostgresKind::date: return std::make_unique<DateColumn>(plan.type, policies);
+    case PostgresKind::wall_clock:
+      return std::make_unique<TimestampColumn>(plan.type, policies, plan.is_zoned ? std::move(zone) : nullptr);
+    case PostgresKind::instant: return std::make_unique<TimestampColumn>(plan.type, policies, nullptr);
+    case PostgresKind::text: return std::make_unique<BytesColumn<arrow::StringBuilder>>(plan.type, policies);
+    case PostgresKind::binary: return std::make_unique<BytesColumn<arrow::BinaryBuilder>>(plan.type, policies);
+    case PostgresKind::list:
+      return std::make_unique<ListColumn>(make_postgres_column(*element, nullptr, policies, std::move(zone)),
+                                          plan.type);
+  }
+  return nullptr;
+}
+
+}  // namespace udon::data

@@ -1,0 +1,37 @@
+#pragma once
+// Shared by the .cpp files of this folder only: the one place that names libpq's types.
+#include <libpq-fe.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+
+#include "plugins/db/postgres/session.h"
+
+namespace udon {
+
+struct PostgresSession::Impl {
+  struct Close {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+  std::unique_ptr<PGconn, Close> pq;
+  std::string address;
+  std::string login;
+  std::stop_token stop;
+  // Cuts the wait of the thread that uses the session. Built last, destroyed first: it touches the socket.
+  std::optional<std::stop_callback<std::function<void()>>> on_stop;
+
+  // What libpq says of a result (or, without one, of the connection), or `cancelled` if we were stopped.
+  Error error(std::string_view doing, const PGresult* result);
+};
+
+struct FreeResult {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+using PostgresResult = std::unique_ptr<PGresult, FreeResult>;
+
+// What an SQLSTATE means to a caller.
+ErrorKind kind_of_sqlstate(std::string_view sqlstate);
+
+}  // namespace udon

@@ -1,0 +1,245 @@
+#include "plugins/db/postgres/session.h"
+
+#include <sys/socket.h>
+
+#include <filesystem>
+
+#include "base/text.h"
+#include "plugins/db/postgres/impl.h"
+
+namespace udon {
+namespace {
+
+bool is_loopback(const std::string& host) {
+  return host.empty() || host == "localhost" || host == "::1" || host.starts_with("127.") || host.starts_with("/");
+}
+
+constexpr const char* system_authorities = "/etc/ssl/certs/ca-certificates.crt";
+
+struct Parameters {
+  std::vector<std::string> keys, values;
+  void add(std::string key, std::string value) {
+    if (value.empty()) return;
+    keys.push_back(std::move(key));
+    values.push_back(std::move(value));
+  }
+};
+
+Result<std::string> libpq_ssl_mode(const Connection& connection, bool is_local) {
+  if (const std::string own = connection.option("sslmode"); !own.empty()) return own;
+  const std::string mode = lower_ascii(connection.option("ssl_mode", is_local ? "disabled" : "verify_identity"));
+  if (mode == "disabled") return std::string("disable");
+  if (mode == "required") return std::string("require");
+  if (mode == "verify_identity") return std::string("verify-full");
+  static const std::vector<std::string> modes{"disabled", "required", "verify_identity"};
+  return Error{ErrorKind::invalid, "connection " + connection.id + ": ssl_mode=" + mode + " is not one of " +
+                                       join(modes, ", ") + did_you_mean(mode, modes)};
+}
+
+std::string first_of(const Connection& connection, const char* ours, const char* libpqs) {
+  return connection.option(ours, connection.option(libpqs));
+}
+
+// libpq's messages have several lines and end with one.
+std::string one_line(std::string_view text) {
+  std::string out;
+  for (const char c : trim(text)) out += c == '\n' ? ' ' : c;
+  return out;
+}
+
+// What the reader can do about it, where the server's message alone does not say.
+std::string advice(std::string_view sqlstate, std::string_view message) {
+  if (sqlstate == "40001" && message.find("recovery") != std::string_view::npos)
+    return "; the replica had to choose between replaying and this query: set hot_standby_feedback = on there, or "
+           "raise "
+           "max_standby_streaming_delay";
+  if (sqlstate == "42501") return "; ask for GRANT SELECT on it";
+  if (sqlstate == "53300")
+    return "; the server takes no more sessions: fewer at once (a pool), or raise max_connections";
+  return {};
+}
+
+}  // namespace
+
+ErrorKind kind_of_sqlstate(std::string_view state) {
+  if (state.empty()) return ErrorKind::unavailable;  // said by libpq itself: no server behind it
+  const std::string_view kind = state.substr(0, 2);
+  if (kind == "28" || state == "42501") return ErrorKind::denied;
+  if (state == "42P01" || state == "3D000" || state == "3F000" || state == "42703") return ErrorKind::not_found;
+  if (state == "57014") return ErrorKind::timeout;  // statement_timeout, or an administrator's cancel
+  if (state == "55P03") return ErrorKind::unavailable;
+  if (kind == "08" || kind == "53" || kind == "57" || kind == "58" || kind == "40") return ErrorKind::unavailable;
+  if (kind == "22") return ErrorKind::data;
+  if (kind == "0A") return ErrorKind::unsupported;
+  return ErrorKind::invalid;
+}
+
+Error PostgresSession::Impl::error(std::string_view doing, const PGresult* result) {
+  if (stop.stop_requested()) return Error{ErrorKind::cancelled, std::string(doing) + ": asked to stop"};
+  const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
+  std::string message;
+  if (state) {
+    message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (const char* detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL))
+      message += " (" + one_line(detail) + ")";
+  } else {
+    message = one_line(PQerrorMessage(pq.get()));
+  }
+  const std::string_view sqlstate = state ? state : "";
+  return Error{kind_of_sqlstate(sqlstate), std::string(doing) + " at " + address + ": " + one_line(message) +
+                                               (state ? " [" + std::string(sqlstate) + "]" : "") +
+                                               advice(sqlstate, message)};
+}
+
+const std::optional<std::string>& PostgresTable::at(size_t row, std::string_view column) const {
+  static const std::optional<std::string> nothing;
+  for (size_t i = 0; i < columns.size(); ++i)
+    if (columns[i] == column) return row < rows.size() ? rows[row][i] : nothing;
+  return nothing;
+}
+
+PostgresSession::PostgresSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PostgresSession::~PostgresSession() = default;
+
+Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connection& connection,
+                                                                  const PostgresOptions& options,
+                                                                  std::stop_token stop) {
+  const std::string host = connection.host.empty() ? "127.0.0.1" : connection.host;
+  const std::string port = std::to_string(connection.port == 0 ? 5432 : connection.port);
+  const bool is_local = is_loopback(host);
+  TRY_ASSIGN(const std::string ssl_mode, libpq_ssl_mode(connection, is_local));
+
+  Parameters parameters;
+  parameters.add("host", host);
+  parameters.add("port", port);
+  parameters.add("user", connection.login);
+  parameters.add("password", connection.password);
+  parameters.add("dbname", connection.schema);
+  parameters.add("application_name", options.program);
+  parameters.add("client_encoding", "UTF8");
+  parameters.add("connect_timeout",
+                 connection.option("connect_timeout", std::to_string(options.connect_timeout.count())));
+  // A peer that vanished without a word is noticed after 30 + 3 * 10 seconds, however long a query may take.
+  parameters.add("keepalives_idle", "30");
+  parameters.add("keepalives_interval", "10");
+  parameters.add("keepalives_count", "3");
+  parameters.add("tcp_user_timeout", "60000");
+  parameters.add("gssencmode", "disable");
+  parameters.add("sslmode", ssl_mode);
+  const std::string authority = first_of(connection, "ssl_ca", "sslrootcert");
+  std::error_code ignored;
+  if (!authority.empty())
+    parameters.add("sslrootcert", authority);
+  else if (ssl_mode.starts_with("verify") && std::filesystem::exists(system_authorities, ignored))
+    parameters.add("sslrootcert", system_authorities);
+  parameters.add("sslcert", first_of(connection, "ssl_cert", "sslcert"));
+  parameters.add("sslkey", first_of(connection, "ssl_key", "sslkey"));
+  parameters.add("options", connection.option("options"));
+  parameters.add("target_session_attrs", connection.option("target_session_attrs"));
+
+  std::vector<const char*> keys, values;
+  for (size_t i = 0; i < parameters.keys.size(); ++i) {
+    keys.push_back(parameters.keys[i].c_str());
+    values.push_back(parameters.values[i].c_str());
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+
+  auto impl = std::make_unique<Impl>();
+  impl->address = (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + port;
+  impl->login = connection.login;
+  impl->stop = stop;
+  impl->pq.reset(PQconnectdbParams(keys.data(), values.data(), 0));
+  if (!impl->pq) return Error{ErrorKind::io, "no memory for a PostgreSQL session"};
+  PGconn* pq = impl->pq.get();
+  if (PQstatus(pq) != CONNECTION_OK) {
+    // libpq keeps no SQLSTATE of a refused log-in, only the text.
+    std::string message = one_line(PQerrorMessage(pq));
+    ErrorKind kind = ErrorKind::unavailable;
+    for (const char* sign : {"authentication failed", "no password supplied", "no pg_hba.conf entry",
+                             "is not permitted to log in", "certificate", "role \""})
+      if (message.find(sign) != std::string::npos) kind = ErrorKind::denied;
+    if (message.find("database \"") != std::string::npos && message.find("does not exist") != std::string::npos)
+      kind = ErrorKind::not_found;
+    if (message.find("invalid sslmode") != std::string::npos) kind = ErrorKind::invalid;
+    return Error{kind, "connect as " + connection.login + " to " + impl->address + ": " + message};
+  }
+  PQsetErrorVerbosity(pq, PQERRORS_DEFAULT);
+  // Notices (a NOTICE of a view's function, say) are not ours to print.
+  PQsetNoticeReceiver(
+      pq, [](void*, const PGresult*) {}, nullptr);
+  Impl* raw = impl.get();
+  impl->on_stop.emplace(stop, [raw] { ::shutdown(PQsocket(raw->pq.get()), SHUT_RDWR); });
+
+  auto session = std::unique_ptr<PostgresSession>(new PostgresSession(std::move(impl)));
+  // What text forms look like must not depend on the server's, the database's or the role's settings.
+  std::string settings =
+      "set timezone to 'UTC'; set datestyle to 'ISO, YMD'; set intervalstyle to 'iso_8601'; set bytea_output to 'hex'; "
+      "set extra_float_digits to 3; set standard_conforming_strings to on; set xmloption to content; "
+      "set idle_in_transaction_session_timeout to 0; set statement_timeout to " +
+      std::to_string(std::chrono::milliseconds(options.statement_timeout).count());
+  // So that a server notices that we hung up also while it computes.
+  if (session->server_version() >= 140000) settings += "; set client_connection_check_interval to '2s'";
+  TRY(session->execute(settings));
+  return session;
+}
+
+Result<PostgresTable> PostgresSession::query(const std::string& sql,
+                                             const std::vector<std::optional<std::string>>& values) {
+  std::vector<const char*> texts;
+  texts.reserve(values.size());
+  for (const auto& value : values) texts.push_back(value ? value->c_str() : nullptr);
+  const PostgresResult result(PQexecParams(impl_->pq.get(), sql.c_str(), static_cast<int>(texts.size()), nullptr,
+                                           texts.data(), nullptr, nullptr, 0));
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    return impl_->error("query `" + sql.substr(0, 200) + "`", result.get());
+  PostgresTable table;
+  const int width = PQnfields(result.get());
+  for (int c = 0; c < width; ++c) table.columns.emplace_back(PQfname(result.get(), c));
+  for (int r = 0; r < PQntuples(result.get()); ++r) {
+    auto& row = table.rows.emplace_back();
+    for (int c = 0; c < width; ++c) {
+      if (PQgetisnull(result.get(), r, c))
+        row.emplace_back();
+      else
+        row.emplace_back(std::in_place, PQgetvalue(result.get(), r, c),
+                         static_cast<size_t>(PQgetlength(result.get(), r, c)));
+    }
+  }
+  return table;
+}
+
+Result<void> PostgresSession::execute(const std::string& sql) {
+  const PostgresResult result(PQexec(impl_->pq.get(), sql.c_str()));
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+    return impl_->error("`" + sql.substr(0, 200) + "`", result.get());
+  return {};
+}
+
+Result<std::vector<uint32_t>> PostgresSession::parameter_types(const std::string& sql) {
+  PGconn* pq = impl_->pq.get();
+  const PostgresResult prepared(PQprepare(pq, "", sql.c_str(), 0, nullptr));
+  if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK)
+    return impl_->error("prepare `" + sql.substr(0, 400) + "`", prepared.get());
+  const PostgresResult described(PQdescribePrepared(pq, ""));
+  if (PQresultStatus(described.get()) != PGRES_COMMAND_OK) return impl_->error("describe", described.get());
+  std::vector<uint32_t> types;
+  for (int i = 0; i < PQnparams(described.get()); ++i) types.push_back(PQparamtype(described.get(), i));
+  return types;
+}
+
+Result<std::string> PostgresSession::literal(std::string_view text) {
+  char* quoted = PQescapeLiteral(impl_->pq.get(), text.data(), text.size());
+  if (quoted == nullptr) return Error{ErrorKind::invalid, one_line(PQerrorMessage(impl_->pq.get()))};
+  std::string out = quoted;
+  PQfreemem(quoted);
+  return out;
+}
+
+const std::string& PostgresSession::address() const { return impl_->address; }
+int PostgresSession::server_version() const { return PQserverVersion(impl_->pq.get()); }
+bool PostgresSession::is_encrypted() const { return PQsslInUse(impl_->pq.get()) != 0; }
+
+}  // namespace udon
