@@ -193,7 +193,7 @@ class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
                                     sign == 0xC000   ? "NaN"
                                     : sign == 0xD000 ? "infinity"
                                                      : "-infinity",
-                                    "null");
+                                    "'null'");
       return taken == Taken::null_by_policy ? put_null() : taken;
     }
     if (digits < 0 || field.size != 8 + digits * 2) return wrong_size(field);

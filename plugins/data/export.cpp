@@ -1,0 +1,154 @@
+#include "plugins/data/export.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <set>
+
+#include "base/text.h"
+#include "plugins/data/mask.h"
+#include "plugins/data/publisher.h"
+#include "plugins/data/table_copy.h"
+#include "plugins/io/file_system.h"
+#include "plugins/io/make_file_system.h"
+
+namespace udon::data {
+namespace {
+
+const std::vector<std::string> column_keys = {"name", "as", "mask"};
+
+Result<ColumnRequest> parse_column(const Value& column) {
+  ColumnRequest request;
+  if (column.is_string()) {
+    request.source_name = request.name = column.as_string();
+  } else if (column.is_map()) {
+    for (const auto& [key, value] : column.as_map()) {
+      if (std::find(column_keys.begin(), column_keys.end(), key) == column_keys.end())
+        return Error{ErrorKind::invalid, fmt::format("columns: unknown key `{}`; a column has {}{}", key,
+                                                     join(column_keys, ", "), did_you_mean(key, column_keys))};
+      if (!value.is_string())
+        return Error{ErrorKind::invalid, fmt::format("columns: `{}` is {}, expected text", key, value.type_name())};
+    }
+    request.source_name = column.text("name");
+    request.name = column.text("as", request.source_name);
+    request.mask = column.text("mask");
+  } else {
+    return Error{ErrorKind::invalid, fmt::format("columns: expected names or maps {{name, as, mask}}, found {}",
+                                                 column.type_name())};
+  }
+  if (request.source_name.empty()) return Error{ErrorKind::invalid, "columns: a column without a name"};
+  if (request.name.empty())
+    return Error{ErrorKind::invalid, fmt::format("columns: `{}` is renamed to nothing", request.source_name)};
+  if (!request.mask.empty() && request.mask != "hmac_sha256")
+    return Error{ErrorKind::invalid, fmt::format("columns: `{}` has mask `{}`; there is hmac_sha256",
+                                                 request.source_name, request.mask)};
+  return request;
+}
+
+Value outcome_value(const Published& published) {
+  Value files = Value::list();
+  int64_t bytes = 0;
+  for (const FileCertificate& file : published.certificate.files) {
+    files.push_back(file.uri);
+    bytes += static_cast<int64_t>(file.bytes);
+  }
+  Value value = Value::map();
+  value.set("rows", static_cast<int64_t>(published.certificate.rows));
+  value.set("bytes", bytes);
+  value.set("files", std::move(files));
+  value.set("manifest", published.manifest);
+  value.set("certificate", to_value(published.certificate));
+  return value;
+}
+
+}  // namespace
+
+Result<void> parse_columns(const Value& columns, TableRequest& request) {
+  if (columns.is_string() && columns.as_string() == "*") {
+    request.all_columns = true;
+    return {};
+  }
+  if (!columns.is_list() || columns.size() == 0)
+    return Error{ErrorKind::invalid,
+                 "columns: expected a list of columns; to export all, also those that will be added later, write '*'"};
+  if (columns.size() == 1 && columns.as_list()[0].is_string() && columns.as_list()[0].as_string() == "*") {
+    request.all_columns = true;
+    return {};
+  }
+  std::set<std::string> names;
+  for (const Value& column : columns.as_list()) {
+    TRY_ASSIGN(ColumnRequest parsed, parse_column(column));
+    if (!names.insert(parsed.name).second)
+      return Error{ErrorKind::invalid, fmt::format("columns: `{}` comes twice; rename one with `as`", parsed.name)};
+    request.columns.push_back(std::move(parsed));
+  }
+  return {};
+}
+
+Result<void> parse_where(const Value& where, TableRequest& request) {
+  if (where.is_null()) return {};
+  if (!where.is_map() || !where.get("sql").is_string())
+    return Error{ErrorKind::invalid, "where: expected {sql: \"… :name …\", name: value, …}"};
+  request.where = where.get("sql").as_string();
+  for (const auto& [key, value] : where.as_map())
+    if (key != "sql") request.where_parameters.set(key, value);
+  return {};
+}
+
+Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source) {
+  const Value& parameters = context.parameters();
+  const std::string to = parameters.text("to");
+  const bool to_s3 = to.starts_with("s3://");
+  if (!to_s3 && !to.starts_with("/") && !to.starts_with("file:///"))
+    return Error{ErrorKind::invalid, fmt::format("to: `{}` is neither s3://bucket/prefix/ nor an absolute path", to)};
+
+  const auto level = parse_certify_level(parameters.text("certify", "wire"));
+  if (!level) return Error{ErrorKind::invalid, fmt::format("certify: `{}` is no level", parameters.text("certify"))};
+  request.certify = *level;
+
+  std::optional<MaskKey> mask_key;
+  if (const std::string id = parameters.text("mask_key"); !id.empty()) {
+    TRY_ASSIGN(const Connection connection, context.connection(id));
+    TRY_ASSIGN(MaskKey key, MaskKey::parse(connection.password, id));
+    mask_key.emplace(std::move(key));
+  }
+  std::optional<Connection> to_connection;
+  if (to_s3) {
+    TRY_ASSIGN(to_connection, context.connection(parameters.text("to_connection", "aws_default")));
+  }
+  TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system, make_file_system(to, to_connection, {.clock = context.clock(), .stop = context.stop_token()}));
+  TRY_ASSIGN(const Path staging, context.staging());
+
+  CopyRequest copy;
+  copy.table = std::move(request);
+  copy.source = source;
+  copy.parquet.compression = parameters.text("compression", "snappy");
+  copy.mask_key = mask_key ? &*mask_key : nullptr;
+  copy.file = staging / "part-00000.parquet";
+  copy.memory_bytes = parameters.integer("memory", 256 << 20);
+  copy.clock = &context.clock();
+  copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
+  const Duration began = context.clock().monotonic();
+  TRY_ASSIGN(const CopyResult copied, copy_table(reader, std::move(copy), context.stop_token()));
+  const FileCertificate& file = copied.certificate.files.at(0);
+  context.log(fmt::format("{} rows of {} in a file of {} bytes, verified at level {} in {}", file.rows, source, file.bytes,
+                          to_string(copied.certificate.level), format_duration(context.clock().monotonic() - began)));
+  if (context.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop before anything was published"};
+
+  PublishRequest publication;
+  publication.staged = staging / "part-00000.parquet";
+  publication.to = to;
+  publication.certificate = copied.certificate;
+  publication.try_id = context.try_id();
+  publication.pending_folder = staging.parent_path().parent_path() / "uploads";
+  publication.storage_class = parameters.text("storage_class");
+  TRY_ASSIGN(const Published published, publish(*file_system, publication));
+  context.log(fmt::format("published {} (certificate {})", published.manifest, published.certificate.id));
+
+  Outcome outcome;
+  outcome.return_value = outcome_value(published);
+  outcome.message = fmt::format("{} rows, certified at level {}", file.rows, to_string(copied.certificate.level));
+  return outcome;
+}
+
+}  // namespace udon::data

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "plugins/api/operator.h"
+#include "plugins/api/plugin.h"
+#include "plugins/data/arrow_result.h"
+#include "plugins/data/export.h"
+#include "plugins/data/reader.h"
+
+namespace udon {
+
+extern const char replica_export_description[];
+extern const char replica_export_help[];
+
+namespace {
+
+class ReplicaExport final : public Operator {
+ public:
+  Result<Outcome> run(TaskContext& context) override {
+    const Value& parameters = context.parameters();
+    data::TableRequest request;
+    request.table = parameters.text("table");
+    request.timezone = parameters.text("timezone");
+    TRY(data::parse_columns(parameters.get("columns"), request));
+    TRY(data::parse_where(parameters.get("where"), request));
+    request.policies = {.zero_dates = parameters.text("zero_dates", "error"),
+                        .infinity = parameters.text("infinity", "error"),
+                        .nan = parameters.text("nan", "error"),
+                        .invalid_text = parameters.text("invalid_text", "error"),
+                        .ancient_dates = parameters.text("ancient_dates", "error")};
+    request.consistency = parameters.text("consistency", "snapshot");
+
+    TRY_ASSIGN(const Connection connection, context.connection(parameters.text("connection")));
+    std::unique_ptr<data::TableReader> reader;
+    if (connection.type == "mysql")
+      reader = data::make_mysql_reader(connection);
+    else if (connection.type == "postgresql")
+      reader = data::make_postgres_reader(connection);
+    else
+      return Error{ErrorKind::invalid, fmt::format("connection `{}` is of type {}; replica_export reads mysql (MariaDB too) "
+                                                   "and postgresql",
+                                                   connection.id, connection.type)};
+    return data::export_table(context, *reader, request, connection.display() + " table " + request.table);
+  }
+};
+
+const PluginOperator operators[] = {{.description = replica_export_description,
+                                     .help = replica_export_help,
+                                     .make_operator = []() -> std::unique_ptr<Operator> {
+                                       return std::make_unique<ReplicaExport>();
+                                     },
+                                     .make_sensor = nullptr,
+                                     .make_external_job = nullptr}};
+const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
+
+}  // namespace
+}  // namespace udon
+
+extern "C" __attribute__((visibility("default"))) const udon::Plugin* udon_plugin_v1();
+extern "C" const udon::Plugin* udon_plugin_v1() { return &udon::plugin; }
