@@ -83,15 +83,20 @@ struct Task {
   std::vector<std::string> inlets;
   std::vector<std::string> outlets;
   std::vector<std::string> connections;  // ids that its parameters name, defaults included: all that a try may open
-  bool opens_any_connection = false;     // a connection parameter is a template: known only when rendered
+  // Those of `connections` that only the operator's defaults name: not having them is a matter for the try (an S3
+  // export may find its credentials elsewhere, a local one needs none), not a mistake in the file.
+  std::vector<std::string> default_connections;
+  bool opens_any_connection = false;  // a connection parameter is a template: known only when rendered
   std::string doc;
   int line = 0;  // in the DAG file
+  bool operator==(const Task&) const = default;
 };
 
 struct Param {
   std::string name;
   Value schema = Value::map();  // JSON Schema: type, enum, minimum, …, description, title
   std::optional<Value> default_value;
+  bool operator==(const Param&) const = default;
 };
 
 struct Dag {
@@ -114,6 +119,7 @@ struct Dag {
   std::string source;       // the file's text, for the UI and for the version
 
   int index_of(std::string_view task_id) const;  // -1 if there is none
+  bool operator==(const Dag&) const = default;
 };
 using DagPtr = std::shared_ptr<const Dag>;
 

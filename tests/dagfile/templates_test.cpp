@@ -11,11 +11,11 @@ namespace {
 
 Value context() {
   const Result<Value> value = parse_json(R"({
-    "ds": "2026-01-31", "ts": "2026-01-31T00:00:00+00:00", "run_id": "manual__1", "dag_id": "orders", "task_id": "load",
+    "ds": "2026-01-31", "ts": "2026-01-31T00:00:00+00:00", "run_id": "manual__1", "ti": {"dag_id": "orders", "task_id": "load", "run_id": "manual__1"},
     "logical_date": "2026-01-31T00:00:00Z",
     "data_interval_start": "2026-01-30T00:00:00Z", "data_interval_end": "2026-01-31T00:00:00Z",
     "local": {"ds": "2026-01-31", "data_interval_start": "2026-01-30T09:00:00+09:00"},
-    "dag_run": {"run_id": "manual__1", "conf": {"logical_date": "2026-01-01T00:00:00Z"},
+    "dag_run": {"dag_id": "orders", "run_id": "manual__1", "conf": {"logical_date": "2026-01-01T00:00:00Z"},
                 "run_after": "2026-01-31T00:00:00.250000Z"},
     "params": {"lake": "s3://lake", "limit": 3, "ratio": 0.5, "on": true, "none": null},
     "item": {"table": "orders", "values": [1, 2], "columns": ["id", {"name": "email", "mask": "hmac"}]}})");
