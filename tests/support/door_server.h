@@ -26,7 +26,7 @@ class DoorServer {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     REQUIRE(socket.string().size() < sizeof address.sun_path);
-    std::strcpy(address.sun_path, socket.c_str());
+    socket.string().copy(address.sun_path, sizeof address.sun_path - 1);
     listener_ = FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     REQUIRE(bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     REQUIRE(listen(listener_.get(), 64) == 0);

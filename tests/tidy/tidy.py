@@ -75,11 +75,13 @@ def check_includes(files):
                 other = room_of(pathlib.Path(target))
                 if other and not may_include(room, other):
                     yield f"{where}: {room} may not include {other} ({target})"
+                if target.endswith("/impl.h") and pathlib.Path(target).parent != path.parent:
+                    yield f"{where}: {target} is for the files beside it only"
                 for header, who in TABLE["writer_only"].items():
                     if target == header and path.parts[0] not in who:
                         yield f"{where}: {header} is for {', '.join(who)} only"
             elif room is not None:
-                if path.suffix == ".h" and ("/" in target or target.endswith((".h", ".hpp"))):
+                if path.suffix == ".h" and path.name != "impl.h" and ("/" in target or target.endswith((".h", ".hpp"))):
                     system = target.split("/")[0] in ("sys", "netinet", "arpa", "linux") or target in (
                         "unistd.h", "fcntl.h", "poll.h", "signal.h", "dirent.h", "dlfcn.h", "errno.h", "pthread.h")
                     arrow = target.startswith(("arrow/", "parquet/")) and room in TABLE["arrow_allowed"]
