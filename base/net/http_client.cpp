@@ -130,6 +130,12 @@ class HeaderList {
   curl_slist* list_ = nullptr;
 };
 
+// This machine and its hypervisor (link-local addresses, where clouds hand out keys) are never asked through a proxy.
+bool is_nearby(std::string_view host) {
+  return is_loopback(host) || host.starts_with("169.254.") || host.starts_with("[fe80:") ||
+         host.starts_with("[fd00:ec2:");
+}
+
 long milliseconds(Duration duration) {
   return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(duration).count());
 }
@@ -200,7 +206,7 @@ void HttpClient::Slot::set_up(const HttpRequest& request, const HttpUrl& url) {
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_CONNECTTIMEOUT_MS, std::max(1L, milliseconds(request.timeouts.connect)));
   set(CURLOPT_TIMEOUT_MS, milliseconds(request.timeouts.total));
-  if (is_loopback(url.host)) set(CURLOPT_PROXY, "");
+  if (is_nearby(url.host)) set(CURLOPT_PROXY, "");
   if (!request.unix_socket.empty()) set(CURLOPT_UNIX_SOCKET_PATH, request.unix_socket.c_str());
   if (!request.tls_authorities.empty()) set(CURLOPT_CAINFO, request.tls_authorities.c_str());
   const bool is_verified = request.tls_verified && (!is_loopback(url.host) || !request.tls_authorities.empty());

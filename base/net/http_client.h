@@ -67,7 +67,8 @@ struct HttpResponse {
   std::string_view header(std::string_view name) const;
 };
 
-// Thread-safe. Redirects are answers like others: nothing is followed.
+// Thread-safe. Redirects are answers like others: nothing is followed. The environment's proxies (https_proxy,
+// no_proxy, …) are used, but never to this machine.
 class HttpClient {
  public:
   HttpClient();

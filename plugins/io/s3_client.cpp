@@ -113,11 +113,12 @@ Result<HttpResponse> S3Client::send_once(const S3Request& request, const Detour&
 
 Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token& stop) {
   S3RequestFacts facts{.action = request.action, .object = to_string(request.object), .bucket = request.object.bucket};
+  const int attempts_max = request.attempts_max > 0 ? request.attempts_max : settings_.attempts_max;
   int detours = 0;
   bool has_renewed_keys = false;
   for (int attempt = 1;; ++attempt) {
     facts.attempts = attempt;
-    const bool is_last = attempt >= settings_.attempts_max;
+    const bool is_last = attempt >= attempts_max;
     Duration pause = backoff(attempt, random());
     auto identity = credentials_->get(stop);
     if (!identity) {

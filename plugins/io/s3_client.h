@@ -29,6 +29,7 @@ struct S3Request {
   int64_t response_bytes_max = 16 << 20;
   Duration stall{0};  // 0: the context's
   bool expect_continue = false;
+  int attempts_max = 0;  // 0: the settings'
   // The store may say 200 first and find out later: then <Error> stands in the body.
   bool may_fail_after_200 = false;
 

@@ -62,7 +62,8 @@ Result<S3Settings> s3_settings(const Connection* connection, const Environment& 
   } else if (!style.empty() && style != "auto") {
     return problem("addressing_style is path, virtual or auto, not `" + style + "`");
   }
-  const std::string verify = option("verify");
+  std::string verify = option("verify");
+  if (verify.empty()) verify = find_in_environment(environment, "AWS_CA_BUNDLE");
   if (lower_ascii(verify) == "false") {
     settings.tls_verified = false;
   } else if (!verify.empty() && lower_ascii(verify) != "true") {

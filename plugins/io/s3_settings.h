@@ -14,7 +14,8 @@ enum class S3Addressing { automatic, path, virtual_host };
 //   endpoint_url      a store other than AWS, "http://127.0.0.1:8333"; else AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL
 //   region_name       else AWS_REGION, AWS_DEFAULT_REGION, the profile's, us-east-1
 //   addressing_style  path | virtual | auto: auto is path with an endpoint_url or for buckets with dots, else virtual
-//   verify            false, or a file of certificate authorities; else the system's, and on loopback none
+//   verify            false, or a file of certificate authorities; else AWS_CA_BUNDLE, else the
+//                   system's, and on loopback none
 //   server_side_encryption, ssekms_key_id, storage_class   for every object that does not say otherwise
 //   max_attempts      8
 struct S3Settings {

@@ -120,9 +120,10 @@ class S3PendingUpload final : public PendingUpload {
  public:
   S3PendingUpload(std::shared_ptr<S3Client> client, S3UploadState state)
       : client_(std::move(client)), state_(std::move(state)) {}
-  // Also when we are asked to stop, so without the try's stop token: parts that nobody aborts cost money.
+  // Also when we are asked to stop, so without the try's stop token: parts that nobody aborts cost money. But not for
+  // minutes where the store is down; what was persisted lets the next try abort them.
   ~S3PendingUpload() override {
-    if (is_open_) static_cast<void>(abort_upload(*client_, state_, {}));
+    if (is_open_) static_cast<void>(abort_upload(*client_, state_, {}, 2));
   }
   S3PendingUpload(const S3PendingUpload&) = delete;
   S3PendingUpload& operator=(const S3PendingUpload&) = delete;
@@ -288,12 +289,13 @@ Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state,
   return info;
 }
 
-Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop) {
-  TRY_ASSIGN(const S3Answer answer, client.send({.action = "abort the upload of",
-                                                 .method = "DELETE",
-                                                 .object = state.object,
-                                                 .query = {{"uploadId", state.upload_id}}},
-                                                stop));
+Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop, int attempts_max) {
+  const S3Request request{.action = "abort the upload of",
+                          .method = "DELETE",
+                          .object = state.object,
+                          .query = {{"uploadId", state.upload_id}},
+                          .attempts_max = attempts_max};
+  TRY_ASSIGN(const S3Answer answer, client.send(request, stop));
   if (answer.problem && answer.problem->code != "NoSuchUpload") return answer.problem->error;
   return {};
 }

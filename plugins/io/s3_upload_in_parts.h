@@ -34,6 +34,8 @@ Result<std::unique_ptr<PendingUpload>> upload_in_parts(std::shared_ptr<S3Client>
                                                        int64_t part_bytes,
                                                        const std::function<Result<void>(const Value& state)>& persist);
 Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop);
-Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop);
+// attempts_max: 0 is the settings'.
+Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop,
+                          int attempts_max = 0);
 
 }  // namespace udon
