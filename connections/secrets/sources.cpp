@@ -74,9 +74,4 @@ Result<std::string> VariableSource::find(const std::string& key) const {
                    key + " VALUE`"};
 }
 
-bool is_secret_environment_name(std::string_view name) {
-  return name.starts_with(connection_prefix) || name.starts_with(variable_prefix) || name == "UDON_TOKEN" ||
-         name == "UDON__CORE__SECRET_KEY" || name == "UDON__WEB__ADMIN_PASSWORD";
-}
-
 }  // namespace udon

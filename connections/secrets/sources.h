@@ -58,7 +58,4 @@ class VariableSource {
   Stored stored_;
 };
 
-// True for names of the environment that hold secrets of the installation: no child process may inherit them.
-bool is_secret_environment_name(std::string_view name);
-
 }  // namespace udon

@@ -64,10 +64,3 @@ TEST_CASE("variables come from the environment, then from the store") {
   REQUIRE(!missing);
   CHECK_THAT(missing.error().message, Catch::Contains("udon variables set nowhere"));
 }
-
-TEST_CASE("names that hold the installation's secrets are known, so that children are started without them") {
-  for (const char* name : {"UDON_CONN_LAKE", "UDON_VAR_X", "UDON_TOKEN", "UDON__CORE__SECRET_KEY"})
-    CHECK(is_secret_environment_name(name));
-  for (const char* name : {"PATH", "UDON_HOME", "UDON__CORE__PARALLELISM", "UDON_TRY_ID"})
-    CHECK(!is_secret_environment_name(name));
-}
