@@ -161,24 +161,23 @@ std::string Authenticator::sign(const UserRecord& user, Role role, Duration life
   return text + "." + to_base64url(hmac_sha256(key_, text));
 }
 
-Result<std::string> Authenticator::login(const std::string& name, const std::string& password, const std::string& from,
-                                         Duration life) {
+Login Authenticator::login(const std::string& name, const std::string& password, const std::string& from,
+                           Duration life) {
   const std::string by_address = "address " + from, by_name = "user " + name;
   const Duration now = clock_.monotonic();
   std::optional<Duration> wait = brake_.take(by_address, now);
   if (!wait) wait = brake_.take(by_name, now);
-  if (wait)
-    return Error{ErrorKind::unavailable, "too many failed logins; try again in " +
-                                             std::to_string(std::chrono::ceil<std::chrono::seconds>(*wait).count()) +
-                                             " s"};
-  TRY_ASSIGN(const std::optional<UserRecord> user, settings_.user(name));
+  if (wait) return {.verdict = Login::Verdict::braked, .wait = *wait};
+  const Result<std::optional<UserRecord>> user = settings_.user(name);
+  if (!user) return {.verdict = Login::Verdict::failed, .error = user.error()};
   // An unknown name must take as long as a wrong password.
   static const std::string nobody = hash_password("nobody").value_or("");
-  const bool matches = verify_password(user ? user->password_hash : nobody, password);
-  if (!user || !matches) return Error{ErrorKind::denied, "Invalid credentials"};
+  const bool matches = verify_password(*user ? (*user)->password_hash : nobody, password);
+  if (!*user || !matches) return {.verdict = Login::Verdict::refused};
   brake_.forgive(by_address);
   brake_.forgive(by_name);
-  return sign(*user, parse_role(user->role).value_or(Role::viewer), life);
+  return {.verdict = Login::Verdict::accepted,
+          .token = sign(**user, parse_role((*user)->role).value_or(Role::viewer), life)};
 }
 
 Result<std::string> Authenticator::make_token(const std::string& name, Role role, Duration life) {

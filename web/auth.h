@@ -46,6 +46,15 @@ class LoginBrake {
   std::map<std::string, Bucket, std::less<>> buckets_;
 };
 
+// What became of a login.
+struct Login {
+  enum class Verdict { accepted, refused, braked, failed };
+  Verdict verdict = Verdict::refused;
+  std::string token;  // accepted
+  Duration wait{};    // braked: too many failures from this address or for this name
+  Error error;        // failed: the store did not answer
+};
+
 // Bearer tokens: JWT, HS256. They name the user and carry a fingerprint of the password hash: a token ends when its
 // user is deleted, demoted or given another password, not only when it expires.
 class Authenticator {
@@ -56,10 +65,8 @@ class Authenticator {
   static constexpr Duration login_life = std::chrono::hours(24);
   static constexpr Duration cli_life = std::chrono::hours(1);
 
-  // A token for name and password. denied: wrong (the same words whether the name or the password is); unavailable:
-  // too many failures from `from` or for this name, the message says how long to wait.
-  Result<std::string> login(const std::string& name, const std::string& password, const std::string& from,
-                            Duration life);
+  // Refused alike whether the name or the password is wrong, and after the same time.
+  Login login(const std::string& name, const std::string& password, const std::string& from, Duration life);
   // A token for somebody who need not show a password (an administrator makes it); its role is the lesser of `role`
   // and the user's own at the time of use.
   Result<std::string> make_token(const std::string& name, Role role, Duration life);

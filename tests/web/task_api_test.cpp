@@ -1,0 +1,101 @@
+#include <unistd.h>
+
+#include "tests/web/api_scene.h"
+
+using namespace udon;
+using namespace udon::test;
+
+namespace {
+
+// The live try of load[1] asks.
+struct TryScene : ApiScene {
+  TryScene() {
+    add_run();
+    request.try_id = {"inst", 13};
+    request.key = {"orders", "scheduled__2026-01-31T00:00:00+00:00", "load", 1};
+    request.instance = 3;
+    request.run = 1;
+    request.connections = {"market", "env", "missing"};
+    REQUIRE(spool.write_request(request));
+    REQUIRE(store.settings().put_connection(
+        {.id = "market", .type = "mysql", .host = "db", .login = "u", .password = "p@ss"},
+        StoreSettings::Existing::refuse));
+    REQUIRE(store.settings().put_connection({.id = "other", .type = "mysql", .host = "db"},
+                                            StoreSettings::Existing::refuse));
+    REQUIRE(store.settings().put_variable({"lake", "s3://호수", ""}, StoreSettings::Existing::refuse));
+  }
+  web::Response ask_as_try(const std::string& target, const std::string& id = "inst-13", std::string token = {},
+                           bool local = true) {
+    if (token.empty()) token = "token of " + id;
+    auto asked = web::parse_target(target).value();
+    asked.method = "GET";
+    asked.headers = {{"x-udon-try", id}, {"authorization", "Bearer " + token}};
+    asked.peer.is_local_socket = local;
+    if (local) asked.peer.uid = ::geteuid();
+    return router.handle(asked);
+  }
+  TryRequest request;
+};
+
+}  // namespace
+
+TEST_CASE("a live try gets the connections that its DAG file names, and no others") {
+  TryScene scene;
+  CHECK(scene.ask_as_try("/task/v1/connections/market").body == R"({"uri":"mysql://u:p%40ss@db"})");
+  CHECK_THAT(scene.ask_as_try("/task/v1/connections/env").body, Catch::Contains("mysql://u:p4ss@host/db"));
+  const web::Response other = scene.ask_as_try("/task/v1/connections/other");
+  CHECK(other.status == 403);
+  CHECK_THAT(other.body, Catch::Contains(R"("kind":"denied")") && Catch::Contains("`other`"));
+  const web::Response missing = scene.ask_as_try("/task/v1/connections/missing");
+  CHECK(missing.status == 404);
+  CHECK_THAT(missing.body, Catch::Contains(R"("kind":"not_found")") && Catch::Contains("udon connections add missing"));
+  scene.request.connections = {"*"};
+  REQUIRE(scene.spool.write_request(scene.request));
+  CHECK(scene.ask_as_try("/task/v1/connections/other").status == 200);
+}
+
+TEST_CASE("a try gets variables, from the environment first") {
+  TryScene scene;
+  CHECK(scene.ask_as_try("/task/v1/variables/lake").body == R"({"value":"s3://호수"})");
+  CHECK(scene.ask_as_try("/task/v1/variables/greeting").body == R"({"value":"안녕"})");
+  CHECK(scene.ask_as_try("/task/v1/variables/nope").status == 404);
+}
+
+TEST_CASE("a try pulls XComs of its run: one, a list over a mapped task, or none") {
+  TryScene scene;
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=fetch&key=return_value").body ==
+        R"({"found":true,"value":{"rows":12,"이름":"주문"}})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=fetch&key=nope").body == R"({"found":false,"value":null})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=nope&key=return_value").body == R"({"found":false,"value":null})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load").body == R"({"found":true,"value":[]})");
+  scene.commit({PutXCom{{.instance = 2, .key = "return_value", .value = Value(5), .at = t0}},
+                PutXCom{{.instance = 3, .key = "return_value", .value = Value("둘"), .at = t0}}});
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load").body == R"({"found":true,"value":[5,"둘"]})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=1").body == R"({"found":true,"value":"둘"})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=7").body == R"({"found":false,"value":null})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=x").status == 400);
+}
+
+TEST_CASE("who is no live try is refused") {
+  TryScene scene;
+  const std::string target = "/task/v1/variables/lake";
+  CHECK(scene.ask_as_try(target).status == 200);
+  CHECK(scene.ask_as_try(target, "inst-13", "token of inst-14").status == 403);
+  CHECK(scene.ask_as_try(target, "inst-14").status == 403);  // no such try
+  CHECK(scene.ask_as_try(target, "../../x-13").status == 403);
+  CHECK(scene.ask_as_try(target, "inst-13", "", false).status == 403);  // over TCP
+  CHECK(scene.ask("GET", target).status == 403);                        // an administrator is no try
+}
+
+TEST_CASE("a try that was fenced off, or that has ended, is refused") {
+  TryScene scene;
+  TryRequest old = scene.request;
+  old.try_id.fence = 5;
+  REQUIRE(scene.spool.write_request(old));
+  CHECK(scene.ask_as_try("/task/v1/variables/lake", "inst-5").status == 403);
+  const InstanceRow row = scene.store.reader().instance_by_number(3).value().value();
+  scene.commit({move_to(row.instance, TaskState::success, MoveCause::report)});
+  const web::Response ended = scene.ask_as_try("/task/v1/variables/lake");
+  CHECK(ended.status == 403);
+  CHECK_THAT(ended.body, Catch::Contains("not the current try"));
+}

@@ -1,0 +1,34 @@
+#pragma once
+// One function a file of this folder: each adds its routes.
+#include "web/router.h"
+#include "web/world.h"
+
+namespace udon::web {
+
+void add_login(Router& router, World& world);
+void add_monitor(Router& router, World& world);
+void add_dags(Router& router, World& world);
+void add_dag_facts(Router& router, World& world);
+void add_dag_runs(Router& router, World& world);
+void add_task_instances(Router& router, World& world);
+void add_task_instance_changes(Router& router, World& world);
+void add_logs(Router& router, World& world);
+void add_xcoms(Router& router, World& world);
+void add_pools(Router& router, World& world);
+void add_variables(Router& router, World& world);
+void add_connections(Router& router, World& world);
+void add_import_errors(Router& router, World& world);
+void add_event_logs(Router& router, World& world);
+void add_settings(Router& router, World& world);
+void add_operators(Router& router, World& world);
+void add_users(Router& router, World& world);
+void add_openapi(Router& router, World& world);
+
+// What several of them need: the thing that the path names, or Airflow's words that it is not there.
+Result<DagRecord> need_dag(World& world, const std::string& dag_id);
+Result<DagRun> need_run(World& world, const Call& call);  // by {dag_id} and {dag_run_id}
+Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<int> map_index);
+// An integer of the path; nothing: a problem was collected.
+std::optional<int> path_integer(const Call& call, std::string_view name, class Problems& problems);
+
+}  // namespace udon::web

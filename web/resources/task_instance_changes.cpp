@@ -1,0 +1,169 @@
+// Clearing, marking, killing, and why a task instance is where it is. All but the last are commands to the loop.
+#include <algorithm>
+
+#include "base/limits.h"
+#include "web/fields.h"
+#include "web/resources/resources.h"
+#include "web/show.h"
+
+namespace udon::web {
+namespace {
+
+// ["task", ["mapped", 3]]: a task with all its map indexes, one of them.
+void read_task_ids(const std::optional<Value>& list, Selection& selection, Problems& problems) {
+  if (!list) return;
+  int64_t index = 0;
+  for (const Value& entry : list->as_list()) {
+    const bool is_pair = entry.is_list() && entry.size() == 2 && entry.as_list()[0].is_string() &&
+                         entry.as_list()[1].is_int() && entry.as_list()[1].as_int() >= -1 &&
+                         entry.as_list()[1].as_int() < limits::map_length_max;
+    if (entry.is_string())
+      selection.tasks.emplace_back(entry.as_string(), -1);
+    else if (is_pair)
+      selection.tasks.emplace_back(entry.as_list()[0].as_string(), static_cast<int>(entry.as_list()[1].as_int()));
+    else
+      problems.add("value_error", {"body", "task_ids", index},
+                   "Value error, expected a task id, or a list of a task id and a map index");
+    ++index;
+  }
+}
+
+Result<Response> answer_with(World& world, RunNumber run, const CommandOutcome& outcome) {
+  TRY_ASSIGN(Value::List rows, show_instances(world, run, outcome.instances));
+  const auto total = static_cast<int64_t>(rows.size());
+  return json_response(200, show_list_with_cursors("task_instances", std::move(rows), total));
+}
+
+Result<DagRun> need_run_of(World& world, const std::string& dag_id, const std::string& run_id) {
+  TRY_ASSIGN(std::optional<DagRun> run, world.reader.run(dag_id, run_id));
+  if (!run) return Error{ErrorKind::not_found, "Dag Run id " + run_id + " not found in dag " + dag_id};
+  return *std::move(run);
+}
+
+Result<Response> clear(World& world, const Call& call) {
+  Problems problems;
+  BodyFields body(call.request, problems);
+  ClearTasks command;
+  Selection& selection = command.selection;
+  selection.dag_id = call.part("dag_id");
+  command.dry_run = body.flag("dry_run").value_or(true);
+  selection.only_failed = body.flag("only_failed").value_or(true);
+  selection.only_running = body.flag("only_running").value_or(false);
+  selection.upstream = body.flag("include_upstream").value_or(false);
+  selection.downstream = body.flag("include_downstream").value_or(false);
+  const bool others = body.flag("include_future").value_or(false) || body.flag("include_past").value_or(false);
+  const auto start = body.time("start_date"), end = body.time("end_date");
+  body.flag("reset_dag_runs"), body.flag("run_on_latest_version"), body.flag("prevent_running_task");
+  body.text("note");
+  const auto run_id = body.text("dag_run_id");
+  read_task_ids(body.list("task_ids"), selection, problems);
+  body.only({"dry_run", "start_date", "end_date", "only_failed", "only_running", "reset_dag_runs", "task_ids",
+             "dag_run_id", "include_upstream", "include_downstream", "include_future", "include_past",
+             "run_on_latest_version", "prevent_running_task", "note"});
+  if (!problems.empty()) return problems.response();
+  TRY(need_dag(world, selection.dag_id));
+  if (!run_id || others || start || end)
+    return Error{ErrorKind::invalid,
+                 "this server clears one run at a time: give dag_run_id, without start_date, end_date, "
+                 "include_past and include_future"};
+  TRY_ASSIGN(const DagRun run, need_run_of(world, selection.dag_id, *run_id));
+  selection.run_id = run.run_id;
+  command.user = call.user.name;
+  TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
+  return answer_with(world, run.number, outcome);
+}
+
+Result<Response> mark(World& world, const Call& call) {
+  Problems problems;
+  BodyFields body(call.request, problems);
+  MarkTasks command;
+  Selection& selection = command.selection;
+  const auto state = body.choice("new_state", {"success", "failed", "skipped"});
+  const auto note = body.text("note");
+  selection.upstream = body.flag("include_upstream").value_or(false);
+  selection.downstream = body.flag("include_downstream").value_or(false);
+  const bool others = body.flag("include_future").value_or(false) || body.flag("include_past").value_or(false);
+  body.only({"new_state", "note", "include_upstream", "include_downstream", "include_future", "include_past"});
+  std::optional<int> map_index;
+  if (call.path.contains("map_index"))
+    map_index = path_integer(call, "map_index", problems);
+  else if (const auto given = QueryFields(call.request, problems).integer("map_index", -1))
+    map_index = static_cast<int>(*given);
+  if (!problems.empty()) return problems.response();
+  if (others) return Error{ErrorKind::invalid, "include_past and include_future are not supported by this server"};
+  if (note) return Error{ErrorKind::invalid, "this server keeps no notes on task instances; a run's note it does"};
+  TRY_ASSIGN(const DagRun run, need_run(world, call));
+  const std::string& task_id = call.part("task_id");
+  InstanceFilter filter;
+  filter.dag_ids = {run.dag_id}, filter.run_ids = {run.run_id}, filter.task_ids = {task_id};
+  if (map_index && *map_index >= 0) filter.map_index = map_index;
+  TRY_ASSIGN(const Page<InstanceRow> there, world.reader.instances(filter, {.limit = 1, .offset = 0}));
+  if (there.total == 0)
+    return Error{ErrorKind::not_found, "The Task Instance with dag_id: `" + run.dag_id + "`, run_id: `" + run.run_id +
+                                           "` and task_id: `" + task_id + "` was not found"};
+  if (!state) {
+    TRY_ASSIGN(const Value shown, InstanceShower(world).show(there.rows.front()));
+    return json_response(200, show_list_with_cursors("task_instances", {shown}, 1));
+  }
+  command.state = *parse_task_state(*state);
+  selection.dag_id = run.dag_id;
+  selection.run_id = run.run_id;
+  selection.tasks = {{task_id, map_index.value_or(-1)}};
+  command.user = call.user.name;
+  TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
+  if (outcome.instances.empty())
+    return Error{ErrorKind::conflict, "Task id " + task_id + " is already in " + *state + " state"};
+  return answer_with(world, run.number, outcome);
+}
+
+Result<Response> kill(World& world, const Call& call) {
+  Problems problems;
+  BodyFields body(call.request, problems);
+  KillTasks command;
+  read_task_ids(body.list("task_ids", BodyFields::Need::required), command.selection, problems);
+  body.only({"task_ids"});
+  if (!problems.empty()) return problems.response();
+  TRY_ASSIGN(const DagRun run, need_run(world, call));
+  command.selection.dag_id = run.dag_id;
+  command.selection.run_id = run.run_id;
+  command.user = call.user.name;
+  TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
+  return answer_with(world, run.number, outcome);
+}
+
+Result<Response> why(World& world, const Call& call) {
+  Problems problems;
+  const auto map_index = path_integer(call, "map_index", problems);
+  if (!problems.empty()) return problems.response();
+  TRY_ASSIGN(const InstanceRow row, need_instance(world, call, *map_index < 0 ? std::nullopt : map_index));
+  TRY_ASSIGN(const Reason reason,
+             world.control.why({row.dag_id, row.run_id, row.instance.task_id, row.instance.map_index}));
+  Value shown = to_value(reason);
+  shown.set("dag_id", row.dag_id);
+  shown.set("dag_run_id", row.run_id);
+  shown.set("task_id", row.instance.task_id);
+  shown.set("map_index", row.instance.map_index);
+  shown.set("state", row.instance.state == TaskState::none ? Value() : Value(to_string(row.instance.state)));
+  return json_response(200, shown);
+}
+
+}  // namespace
+
+void add_task_instance_changes(Router& router, World& world) {
+  const std::string run = "dags/{dag_id}/dagRuns/{dag_run_id}", instance = run + "/taskInstances/{task_id}";
+  router.add("POST", "/api/v2/dags/{dag_id}/clearTaskInstances", at_least(Role::user),
+             "Clears task instances, so that they run again",
+             [&world](const Call& call) { return clear(world, call); });
+  router.add("PATCH", "/api/v2/" + instance, at_least(Role::user), "Marks a task instance, with all its map indexes",
+             [&world](const Call& call) { return mark(world, call); });
+  router.add("PATCH", "/api/v2/" + instance + "/{map_index}", at_least(Role::user), "Marks a mapped task instance",
+             [&world](const Call& call) { return mark(world, call); });
+  router.add("POST", "/api/udon/" + run + "/kill", at_least(Role::user),
+             "Ends live tries; their task instances fail without a retry",
+             [&world](const Call& call) { return kill(world, call); });
+  router.add("GET", "/api/udon/" + instance + "/{map_index}/why", at_least(Role::viewer),
+             "Why a task instance is where it is (map index -1: not mapped)",
+             [&world](const Call& call) { return why(world, call); });
+}
+
+}  // namespace udon::web

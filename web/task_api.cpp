@@ -1,0 +1,117 @@
+#include "web/task_api.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/text.h"
+#include "web/auth.h"
+
+namespace udon::web {
+namespace {
+
+Response refuse(int status, const Error& error) {
+  return json_response(status, Value::Map{{"kind", to_string(error.kind)}, {"message", error.message}});
+}
+
+// A connection that a template names is known only when it is rendered: its try may open any.
+constexpr const char* any_connection = "*";
+
+// Who asks, or why it is not answered.
+Result<TryRequest> need_live_try(World& world, const Request& request) {
+  const Error denied{ErrorKind::denied, "this door is for live tries: no valid token"};
+  if (!request.peer.is_local_socket) return denied;
+  const std::string *id_text = request.header("x-udon-try"), *authorization = request.header("authorization");
+  if (!id_text || !authorization || !authorization->starts_with("Bearer ")) return denied;
+  const std::optional<TryId> id = parse_try_id(*id_text);
+  if (!id || !equal_secretly(authorization->substr(7), world.make_token(*id))) return denied;
+  Result<TryRequest> found = world.spool.read_request(*id);
+  if (!found)
+    return found.error().kind == ErrorKind::not_found ? Error{ErrorKind::denied, "try " + *id_text + " has ended"}
+                                                      : found.error();
+  TRY_ASSIGN(const std::optional<InstanceRow> row, world.reader.instance_by_number(found->instance));
+  if (!row || row->instance.fence != id->fence || !is_live(row->instance.state))
+    return Error{ErrorKind::denied, "try " + *id_text + " is not the current try of " + to_string(found->key)};
+  return found;
+}
+
+Result<Value> connection(World& world, const TryRequest& request, const std::string& id) {
+  const auto& allowed = request.connections;
+  if (std::find(allowed.begin(), allowed.end(), id) == allowed.end() &&
+      std::find(allowed.begin(), allowed.end(), any_connection) == allowed.end())
+    return Error{ErrorKind::denied, "task " + request.key.task_id + " may not open connection `" + id +
+                                        "`: its DAG file does not name it in a connection parameter"};
+  TRY_ASSIGN(const Connection found, world.connections.find(id));
+  return Value(Value::Map{{"uri", to_uri(found)}});
+}
+
+Result<Value> xcom(World& world, const TryRequest& request, const Request& http) {
+  std::string task_id, key = "return_value";
+  std::optional<int> map_index;
+  for (const auto& [name, value] : http.query) {
+    if (name == "task_id") task_id = value;
+    if (name == "key") key = value;
+    if (name == "map_index") {
+      int number = -1;
+      const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (problem != std::errc{} || end != value.data() + value.size())
+        return Error{ErrorKind::invalid, "map_index is an integer, not `" + value + "`"};
+      map_index = number;
+    }
+  }
+  const auto answer = [](std::optional<Value> value) {
+    return Value(Value::Map{{"found", value.has_value()}, {"value", value ? *std::move(value) : Value()}});
+  };
+  const auto value_of = [&](InstanceNumber instance) -> Result<std::optional<Value>> {
+    TRY_ASSIGN(std::optional<XComRecord> record, world.reader.xcom(instance, key));
+    if (!record) return std::optional<Value>();
+    return std::optional<Value>(std::move(record->value));
+  };
+  TRY_ASSIGN(const std::optional<InstanceRow> row,
+             world.reader.instance({request.key.dag_id, request.key.run_id, task_id, map_index.value_or(-1)}));
+  if (row) {
+    TRY_ASSIGN(std::optional<Value> value, value_of(row->instance.number));
+    if (value || map_index) return answer(std::move(value));
+  }
+  if (map_index) return answer(std::nullopt);
+  // A mapped task gives a list over its map indexes; those that pushed nothing are left out.
+  InstanceFilter first;
+  first.dag_ids = {request.key.dag_id}, first.run_ids = {request.key.run_id}, first.task_ids = {task_id};
+  first.map_index = 0;
+  TRY_ASSIGN(const Page<InstanceRow> mapped, world.reader.instances(first, {.limit = 1, .offset = 0}));
+  if (mapped.total == 0) return answer(std::nullopt);
+  TRY_ASSIGN(auto values, world.reader.xcoms_of_task(request.run, task_id, key));
+  Value::List list;
+  for (auto& [index, value] : values)
+    if (index >= 0) list.push_back(std::move(value));
+  return answer(Value(std::move(list)));
+}
+
+using Answer = std::function<Result<Value>(const TryRequest&, const Call&)>;
+
+void add(Router& router, World& world, std::string_view pattern, std::string_view summary, Answer answer) {
+  router.add("GET", pattern, for_live_tries, summary,
+             [&world, answer = std::move(answer)](const Call& call) -> Result<Response> {
+               const Result<TryRequest> request = need_live_try(world, call.request);
+               if (!request)
+                 return refuse(request.error().kind == ErrorKind::denied ? 403 : status_of(request.error().kind),
+                               request.error());
+               const Result<Value> value = answer(*request, call);
+               return value ? json_response(200, *value) : refuse(status_of(value.error().kind), value.error());
+             });
+}
+
+}  // namespace
+
+void add_task_api(Router& router, World& world) {
+  add(router, world, "/task/v1/connections/{id}", "A connection that the DAG file names",
+      [&world](const TryRequest& request, const Call& call) { return connection(world, request, call.part("id")); });
+  add(router, world, "/task/v1/variables/{key}", "A variable",
+      [&world](const TryRequest&, const Call& call) -> Result<Value> {
+        TRY_ASSIGN(std::string value, world.variables.find(call.part("key")));
+        return Value(Value::Map{{"value", std::move(value)}});
+      });
+  add(router, world, "/task/v1/xcoms", "What a task of the same run has pushed",
+      [&world](const TryRequest& request, const Call& call) { return xcom(world, request, call.request); });
+}
+
+}  // namespace udon::web

@@ -1,0 +1,52 @@
+#pragma once
+// What the resources stand on; cli/main.cpp makes it. Everything here outlives the router and is safe from any thread.
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "connections/secrets/sources.h"
+#include "dagfile/catalog.h"
+#include "model/control.h"
+#include "plugins/spec/spec.h"
+#include "spool/spool.h"
+#include "store/reader.h"
+#include "store/settings.h"
+#include "telemetry/metrics.h"
+#include "web/auth.h"
+#include "web/dag_lookup.h"
+
+namespace udon::web {
+
+// A setting as `GET /api/v2/config` shows it; secrets are not among them.
+struct ShownSetting {
+  std::string section, key, value;
+};
+
+struct World {
+  const Clock& clock;
+  StoreReader& reader;
+  StoreSettings& settings;
+  Control& control;
+  const OperatorCatalog& operators;
+  const ConnectionSource& connections;
+  const VariableSource& variables;
+  const Spool& spool;
+  Metrics& metrics;
+  Authenticator& authenticator;
+  DagLookup& dags;
+  std::function<CatalogPtr()> catalog;                  // may give nullptr: nothing loaded (yet)
+  std::function<std::string(const TryId&)> make_token;  // of a try; the same function as the loop's
+  Path dags_folder;
+  std::vector<ShownSetting> shown_settings;
+  bool metrics_are_open = false;  // /metrics and /openapi.json without a token
+  bool openapi_is_open = false;
+};
+
+// The routes of the whole API. Without those of the tries: see task_api.h.
+void add_api(Router& router, World& world);
+
+inline constexpr const char* udon_version = "0.1.0";
+
+}  // namespace udon::web
