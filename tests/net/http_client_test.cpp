@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <thread>
 
 #include "base/subprocess.h"
@@ -284,6 +285,20 @@ TEST_CASE("a unix socket takes the place of the host") {
   const auto response = client.send({.url = "http://udon/task/v1", .unix_socket = folder.path() / "sock"});
   REQUIRE(response);
   CHECK(response->body == "udon");
+}
+
+TEST_CASE("the environment's proxy is used, but never to this machine") {
+  FaultServer proxy([](const SeenRequest& seen) { return reply(200, "proxied " + seen.target); });
+  FaultServer server([](const SeenRequest&) { return reply(200, "direct"); });
+  ::setenv("http_proxy", proxy.url().c_str(), 1);
+  HttpClient client;
+  const auto far = client.send({.url = "http://store.invalid/key"});
+  const auto near = client.send({.url = server.url()});
+  ::unsetenv("http_proxy");
+  REQUIRE(far);
+  CHECK(far->body == "proxied http://store.invalid/key");
+  REQUIRE(near);
+  CHECK(near->body == "direct");
 }
 
 // OpenSSL's own server with a certificate made for the test.
