@@ -77,7 +77,7 @@ class ScratchTable {
  public:
   // `definition`: further columns after "id int not null primary key".
   ScratchTable(const std::string& name, const std::string& definition, const std::string& options = "")
-      : connection_(udon::test::Services().mariadb()), name_("reader_test." + name) {
+      : connection_(shared_server()), name_("reader_test." + name) {
     auto session = MysqlSession::connect(connection_);
     REQUIRE(session);
     session_ = std::move(*session);
@@ -120,6 +120,11 @@ class ScratchTable {
   }
 
  private:
+  static const Connection& shared_server() {
+    static const Connection connection = udon::test::Services().mariadb();
+    return connection;
+  }
+
   Connection connection_;
   std::string name_;
   std::unique_ptr<MysqlSession> session_;

@@ -1,9 +1,9 @@
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <thread>
 
 #include "plugins/db/mysql/row_stream.h"
 #include "plugins/db/mysql/session.h"
+#include "tests/support/eventually.h"
 #include "tests/support/services.h"
 
 using namespace udon;
@@ -27,15 +27,6 @@ void run(MysqlSession& session, const std::string& sql) {
 
 std::string text(const MysqlTable& table, size_t row, std::string_view column) {
   return table.at(row, column).value_or("NULL");
-}
-
-// Until it is true; a server takes a moment to notice things.
-template <class Condition>
-bool eventually(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition())
-    if (std::chrono::steady_clock::now() > deadline) return false;
-  return true;
 }
 
 Error failure_of(const Connection& connection, const MysqlOptions& options = {}) {
@@ -207,7 +198,7 @@ TEST_CASE("a request to stop ends a wait at once, and the query on the server wi
   SECTION("that has not answered yet") {
     Result<MysqlTable> answer;
     std::jthread thread([&] { answer = session->query("select sleep(600)"); });
-    REQUIRE(eventually(is_there));
+    REQUIRE(test::eventually(is_there));
     source.request_stop();
     thread.join();
     REQUIRE(!answer);
@@ -227,5 +218,5 @@ TEST_CASE("a request to stop ends a wait at once, and the query on the server wi
   SECTION("that nobody reads to its end") {
     REQUIRE(MysqlRowStream::open(*session, "select repeat('x', 1000) from seq_1_to_10000000"));
   }
-  CHECK(eventually([&] { return !is_there(); }));
+  CHECK(test::eventually([&] { return !is_there(); }));
 }

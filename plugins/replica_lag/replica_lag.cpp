@@ -1,0 +1,78 @@
+#include "plugins/replica_lag/replica_lag.h"
+
+#include "base/clock.h"
+#include "plugins/db/mysql/session.h"
+#include "plugins/replica_lag/lag.h"
+#include "plugins/replica_lag/mysql_lag.h"
+
+namespace udon {
+namespace {
+
+// A poke takes a few seconds: a server that does not answer by then is asked again by the next.
+constexpr std::chrono::seconds answer_timeout{5};
+
+class ReplicaLagSensor final : public Sensor {
+ public:
+  Result<Poke> poke(TaskContext& context) override {
+    const Value& parameters = context.parameters();
+    LagQuestion question;
+    question.behind_at_most = Duration(parameters.integer("behind_at_most"));
+    question.heartbeat_table = parameters.text("heartbeat_table");
+    TRY_ASSIGN(const Connection replica, context.connection(parameters.text("connection")));
+    std::optional<Connection> primary;
+    if (const std::string id = parameters.text("primary_connection"); !id.empty()) {
+      TRY_ASSIGN(primary, context.connection(id));
+      if (primary->type != replica.type)
+        return Error{ErrorKind::invalid,
+                     "connection " + id + " is of type " + primary->type + ", the replica's of type " + replica.type};
+    }
+    TRY_ASSIGN(const Lag lag, measure(context, replica, primary, question));
+    return judge(lag, question);
+  }
+
+ private:
+  Result<Lag> measure(TaskContext& context, const Connection& replica, const std::optional<Connection>& primary,
+                      const LagQuestion& question) {
+    if (replica.type == "mysql") return measure_mysql(context, replica, primary, question);
+    return Error{ErrorKind::invalid,
+                 "connection " + replica.id + " is of type " + replica.type + "; replica_lag knows mysql"};
+  }
+
+  Result<Lag> measure_mysql(TaskContext& context, const Connection& replica, const std::optional<Connection>& primary,
+                            const LagQuestion& question) {
+    MysqlOptions options;
+    options.connect_timeout = answer_timeout;
+    options.answer_timeout = answer_timeout;
+    options.program = "udon replica_lag";
+    TRY_ASSIGN(const auto session, MysqlSession::connect(replica, options, context.stop_token()));
+    std::unique_ptr<MysqlSession> primary_session;
+    if (primary) {
+      TRY_ASSIGN(primary_session, MysqlSession::connect(*primary, options, context.stop_token()));
+    }
+    return measure_mysql_lag(*session, primary_session.get(), question, last_heard_, context.clock().monotonic());
+  }
+
+  static Poke judge(const Lag& lag, const LagQuestion& question) {
+    Poke poke;
+    if (!lag.behind) {
+      poke.message = "lag unknown: " + lag.reason;
+      return poke;
+    }
+    poke.is_met = *lag.behind <= question.behind_at_most;
+    poke.message = "replica " + format_duration(*lag.behind) + " behind (" + lag.mechanism + "), " +
+                   (poke.is_met ? "" : "not ") + "within " + format_duration(question.behind_at_most);
+    if (poke.is_met) {
+      poke.return_value.set("behind_us", Value(static_cast<int64_t>(lag.behind->count())));
+      poke.return_value.set("mechanism", Value(lag.mechanism));
+    }
+    return poke;
+  }
+
+  LastHeard last_heard_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sensor> make_replica_lag_sensor() { return std::make_unique<ReplicaLagSensor>(); }
+
+}  // namespace udon

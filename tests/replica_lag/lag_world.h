@@ -1,0 +1,78 @@
+#pragma once
+// A primary and a replica that these tests may stop and break, and the sensor that looks at them.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "base/clock.h"
+#include "plugins/replica_lag/replica_lag.h"
+#include "tests/support/eventually.h"
+#include "tests/support/fake_task_context.h"
+#include "tests/support/services.h"
+
+namespace udon::test {
+
+// Runs for the whole program, made anew: an earlier run may have ended with replication broken.
+class LagServers {
+ public:
+  explicit LagServers(std::string name) : name_(std::move(name)), services_(folder()) {
+    services_.run(name_, "stop");
+    std::filesystem::remove_all(folder() / name_);
+    services_.run(name_, "start");
+  }
+  ~LagServers() {
+    try {
+      services_.run(name_, "stop");
+    } catch (const std::exception&) {
+      // At the program's end there is nobody to tell.
+    }
+  }
+  static Path folder() { return Path(std::getenv("UDON_BUILD")) / "replica-lag-services"; }
+  const Services& services() const { return services_; }
+  void run(const std::string& verb, const std::string& node) const { services_.run(name_, verb, node); }
+
+ private:
+  std::string name_;
+  Services services_;
+};
+
+// The sensor under test with its parameters.
+struct LagSensor {
+  SystemClock clock;
+  FakeTaskContext context{clock};
+  std::unique_ptr<Sensor> sensor = make_replica_lag_sensor();
+
+  explicit LagSensor(const Connection& replica, Duration at_most = std::chrono::seconds(30)) {
+    context.connections["replica"] = replica;
+    context.parameter_map.set("connection", "replica");
+    context.parameter_map.set("primary_connection", Value());
+    context.parameter_map.set("heartbeat_table", Value());
+    context.parameter_map.set("behind_at_most", Value(static_cast<int64_t>(at_most.count())));
+  }
+  LagSensor& with_primary(const Connection& primary) {
+    context.connections["primary"] = primary;
+    context.parameter_map.set("primary_connection", "primary");
+    return *this;
+  }
+  LagSensor& with_heartbeat(const std::string& table) {
+    context.parameter_map.set("heartbeat_table", table);
+    return *this;
+  }
+  Result<Sensor::Poke> poke() { return sensor->poke(context); }
+  Sensor::Poke look() {
+    auto seen = poke();
+    INFO((seen ? "" : seen.error().message));
+    REQUIRE(seen);
+    return *seen;
+  }
+  // Not met, and the message says why with these words.
+  void check_unmet(std::string_view words) {
+    const Sensor::Poke seen = look();
+    INFO(seen.message);
+    CHECK(!seen.is_met);
+    CHECK(seen.message.find(words) != std::string::npos);
+  }
+};
+
+}  // namespace udon::test
