@@ -40,10 +40,11 @@ class TryHome {
   // The environment has what a test adds, and PATH.
   std::vector<std::string> environment{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
   Path cgroup;
+  Path runner = udon_task();
 
   pid_t start(const TryRequest& request) {
     REQUIRE(spool_.write_request(request));
-    SpawnRequest spawned{.argv = {udon_task(), folder_.path(), to_string(request.try_id)}, .environment = environment};
+    SpawnRequest spawned{.argv = {runner, folder_.path(), to_string(request.try_id)}, .environment = environment};
     if (!cgroup.empty()) spawned.argv.push_back(cgroup);
     spawned.environment.push_back("UDON_TRY_ID=" + to_string(request.try_id));
     spawned.stderr_fd = STDERR_FILENO;

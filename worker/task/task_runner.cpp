@@ -306,10 +306,11 @@ class TaskRunner {
     for (const auto& [key, value] : ended.xcom.as_map()) {
       const auto size = static_cast<int64_t>(to_json(value).size());
       if (size <= limits::xcom_bytes_max) continue;
-      ended = {.result = TryEnded::Result::failed, .cause = EndCause::error, .error_kind = ErrorKind::data};
-      ended.message = "XCom `" + key + "` has " + std::to_string(size) + " bytes as JSON; at most " +
-                      std::to_string(limits::xcom_bytes_max) +
-                      " are kept. Large data goes to a file, its path to the XCom";
+      TryEnded too_large{.result = TryEnded::Result::failed, .cause = EndCause::error, .error_kind = ErrorKind::data};
+      too_large.message = "XCom `" + key + "` has " + std::to_string(size) + " bytes as JSON; at most " +
+                          std::to_string(limits::xcom_bytes_max) +
+                          " are kept. Large data goes to a file, its path to the XCom";
+      ended = std::move(too_large);
       return;
     }
   }

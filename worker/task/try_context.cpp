@@ -22,6 +22,7 @@ Result<void> TryContext::complete_parameters(const OperatorSpec& spec) {
           TRY_ASSIGN(auto found, door_.xcom(task_id, key, map_index));
           return found.value_or(Value());
         },
+        .upstream = request_.upstream,
     };
     TRY_ASSIGN(rendered, render(rendered, request_.context, lookups));
   }
