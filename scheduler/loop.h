@@ -2,6 +2,7 @@
 // The loop: the only writer of states. One thread runs it; everybody else hands it things and is woken or answered.
 // A turn: drain what came in, decide (plan.h, pure), commit in one transaction, answer, hand out.
 #include <functional>
+#include <future>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -18,6 +19,8 @@
 #include "telemetry/metrics.h"
 
 namespace udon {
+
+class State;
 
 struct LoopOptions {
   std::string installation;  // names this store's tries; from the store's settings
@@ -40,11 +43,15 @@ class Loop final : public Control {
   Result<std::optional<TimePoint>> turn();
 
   // From any thread.
-  void offer(CatalogPtr catalog);  // the newest wins
-  void wake();                     // an executor has reports
+  void offer(CatalogPtr catalog);                                // the newest wins
+  void wake();                                                   // an executor has reports
+  std::future<Result<CommandOutcome>> enqueue(Command command);  // submit without waiting for the answer
   Result<CommandOutcome> submit(Command command) override;
   Result<Reason> why(const TaskInstanceKey& key) override;
   bool is_ready() const override;
+
+  // What is active; for the auditor of the simulation, on the loop's thread.
+  const State& state() const;
 
  private:
   struct Impl;

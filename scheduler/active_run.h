@@ -1,0 +1,130 @@
+#pragma once
+// A dag run as it lives in the scheduler's memory: its rows, and beside them what follows from the rows and is asked
+// for in every turn (counts, which positions are ready), kept up to date by State so that a turn costs what has
+// changed.
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "model/dag.h"
+#include "model/run.h"
+#include "model/trigger_rule.h"
+#include "model/wire.h"
+
+namespace udon {
+
+struct TaskRef {
+  RunNumber run = 0;
+  int task = 0;  // index into Dag::tasks
+  auto operator<=>(const TaskRef&) const = default;
+};
+
+struct InstanceRef {
+  RunNumber run = 0;
+  int task = 0;
+  int position = 0;  // index into TaskSlot::instances
+  auto operator<=>(const InstanceRef&) const = default;
+  TaskRef task_ref() const { return {run, task}; }
+};
+
+// What follows from a Dag alone, computed once for each of its versions.
+struct DagShape {
+  DagPtr dag;
+  std::vector<int64_t> priorities;
+  std::vector<bool> decides;         // its end decides the run's: a leaf once teardowns are left out
+  std::vector<bool> feeds_map;       // another task expands over its return value
+  std::vector<bool> maps_over_xcom;  // how many instances it has is known only when its upstream is done
+  bool looks_back = false;           // a task of it depends on the run before
+};
+using ShapePtr = std::shared_ptr<const DagShape>;
+ShapePtr make_shape(DagPtr dag);
+
+inline constexpr size_t task_state_count = 13;
+inline size_t index_of(TaskState state) { return static_cast<size_t>(state); }
+
+// One task of a run with its task instances: one, or one a map index.
+struct TaskSlot {
+  std::vector<TaskInstance> instances;
+  // How many there are to be; nothing: an XCom will tell. Instances come in pieces, so there may be fewer.
+  std::optional<int64_t> length;
+  // `expand` with every input replaced by its list; null: not mapped, or not known yet.
+  std::shared_ptr<const MapSpec> bound;
+  // Position of the instance with map index -1 that a mapped task has if it is mapped over nothing, or if it never came
+  // to be mapped because of its upstream.
+  std::optional<int> placeholder;
+  // Return values by map index, of a task that feeds a map.
+  std::map<int, Value> outputs;
+
+  // Derived.
+  UpstreamCounts upstream;
+  std::array<int64_t, task_state_count> in_state{};
+  std::set<int> undecided;  // positions in state none
+  std::set<int> ready;      // positions in state scheduled
+
+  // Instances that are to be there and are not yet; 1 where nothing is known: somebody has to wait for it.
+  int64_t missing() const;
+  int64_t expected() const { return static_cast<int64_t>(instances.size()) + missing(); }
+  std::optional<int> position_of(int map_index, bool is_mapped) const;
+  int64_t count(TaskState state) const { return in_state[index_of(state)]; }
+  int64_t live() const;
+  bool operator==(const TaskSlot&) const = default;
+};
+
+// What became of the run before, for tasks that depend on it.
+struct PastRun {
+  RunNumber number = 0;
+  std::string run_id;
+  // By task id, as the run was when it left memory. If it is (again) active, that counts instead.
+  std::map<std::string, std::vector<TaskState>, std::less<>> states;
+  bool operator==(const PastRun&) const = default;
+};
+
+struct ActiveRun {
+  DagRun row;
+  ShapePtr shape;
+  std::vector<TaskSlot> slots;  // as shape->dag->tasks
+  std::optional<PastRun> past;
+
+  // Derived.
+  int64_t unfinished = 0;  // task instances, those not yet there included
+  int64_t live = 0;        // with a try that may still act
+  int64_t occupying = 0;   // of these: with a process, so counted against max_active_tasks
+  int64_t ending = 0;      // of the live ones: whose try is being ended
+
+  const Dag& dag() const { return *shape->dag; }
+  const TaskInstance& instance(InstanceRef at) const {
+    return slots[static_cast<size_t>(at.task)].instances[static_cast<size_t>(at.position)];
+  }
+  bool operator==(const ActiveRun&) const = default;
+};
+
+// A try that was handed out, or will be right after the commit, and has not ended.
+struct LiveTry {
+  InstanceRef at;
+  TryKind kind = TryKind::process;
+  int executor = -1;  // index into State::executors(); -1: not known after a restart
+  // It is being ended: what its task instance becomes then (none: it starts anew), and the words for it.
+  std::optional<TaskState> becomes;
+  EndCause kill_cause = EndCause::killed;
+  std::string note;
+  std::string hostname;
+  int64_t pid = 0;
+  // What the last poke saw. In memory only: a look that finds nothing writes nothing.
+  std::string poke;
+  std::optional<TimePoint> poked_at;
+  bool operator==(const LiveTry&) const = default;
+};
+
+// Of an unmapped task, or one mapped over lists that stand in the DAG: the slot's length and bound values.
+void set_known_length(TaskSlot& slot, const ShapePtr& shape, int task);
+
+TryKind try_kind_of(const Task& task);
+TaskInstanceKey key_of(const ActiveRun& run, const TaskInstance& instance);
+
+}  // namespace udon

@@ -1,0 +1,430 @@
+#include "scheduler/commands.h"
+
+#include <algorithm>
+
+#include "base/ensure.h"
+#include "base/text.h"
+#include "scheduler/params.h"
+#include "scheduler/plan.h"
+
+namespace udon {
+
+namespace {
+
+Error not_found(std::string message) { return {ErrorKind::not_found, std::move(message)}; }
+Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
+Error conflict(std::string message) { return {ErrorKind::conflict, std::move(message)}; }
+
+std::string by(const std::string& user) { return user.empty() ? "" : " by " + user; }
+
+// What a selection names, in the order of the DAG.
+struct Selected {
+  std::vector<InstanceRef> instances;
+  std::vector<TaskRef> unexpanded;  // mapped tasks that have no instance yet
+};
+
+class Selecting {
+ public:
+  Selecting(const ActiveRun& run, const Selection& selection) : run_(run), selection_(selection) {}
+
+  Result<Selected> select() {
+    const std::vector<Task>& tasks = run_.dag().tasks;
+    if (selection_.tasks.empty()) {
+      for (size_t i = 0; i < tasks.size(); ++i) whole_.insert(static_cast<int>(i));
+    }
+    for (const auto& [task_id, map_index] : selection_.tasks) TRY(name(task_id, map_index));
+    Selected selected;
+    for (int task = 0; task < static_cast<int>(tasks.size()); ++task) take(task, selected);
+    return selected;
+  }
+
+ private:
+  Result<void> name(const std::string& task_id, int map_index) {
+    const Dag& dag = run_.dag();
+    const int task = dag.index_of(task_id);
+    if (task < 0) {
+      std::vector<std::string> ids;
+      for (const Task& one : dag.tasks) ids.push_back(one.task_id);
+      return not_found("DAG `" + dag.dag_id + "` has no task `" + task_id + "` in run " + run_.row.run_id +
+                       did_you_mean(task_id, ids));
+    }
+    if (map_index < 0) {
+      whole_.insert(task);
+    } else {
+      const TaskSlot& slot = run_.slots[static_cast<size_t>(task)];
+      const bool is_mapped = dag.tasks[static_cast<size_t>(task)].expand.has_value();
+      const auto position = is_mapped ? slot.position_of(map_index, true) : std::nullopt;
+      if (!position) return not_found("task `" + task_id + "` has no map index " + std::to_string(map_index));
+      parts_.insert({task, *position});
+    }
+    if (selection_.upstream) close(task, &Task::upstream);
+    if (selection_.downstream) close(task, &Task::downstream);
+    return {};
+  }
+
+  void close(int from, std::vector<int> Task::*next) {
+    std::vector<int> open{from};
+    std::set<int> seen{from};
+    while (!open.empty()) {
+      const int task = open.back();
+      open.pop_back();
+      for (const int other : run_.dag().tasks[static_cast<size_t>(task)].*next) {
+        if (!seen.insert(other).second) continue;
+        whole_.insert(other);
+        open.push_back(other);
+      }
+    }
+  }
+
+  bool fits(const TaskInstance& row) const {
+    if (selection_.only_failed && row.state != TaskState::failed && row.state != TaskState::upstream_failed)
+      return false;
+    return !selection_.only_running || is_live(row.state);
+  }
+
+  void take(int task, Selected& selected) {
+    const TaskSlot& slot = run_.slots[static_cast<size_t>(task)];
+    const bool is_whole = whole_.contains(task);
+    if (is_whole && slot.instances.empty() && !slot.length && !selection_.only_failed && !selection_.only_running) {
+      selected.unexpanded.push_back({run_.row.number, task});
+    }
+    if (is_whole) {
+      for (int i = 0; i < static_cast<int>(slot.instances.size()); ++i) take(task, i, selected);
+    } else {
+      for (auto at = parts_.lower_bound({task, 0}); at != parts_.end() && at->first == task; ++at) {
+        take(task, at->second, selected);
+      }
+    }
+  }
+  void take(int task, int position, Selected& selected) {
+    const InstanceRef at{run_.row.number, task, position};
+    if (fits(run_.instance(at))) selected.instances.push_back(at);
+  }
+
+  const ActiveRun& run_;
+  const Selection& selection_;
+  std::set<int> whole_;
+  std::set<std::pair<int, int>> parts_;  // (task, position)
+};
+
+class Commanding {
+ public:
+  Commanding(TimePoint now, const State& state) : now_(now), state_(state) {}
+  CommandMoves take() { return std::move(result_); }
+
+  Result<void> carry_out(const TriggerRun& command) {
+    const DagState* dag = state_.find_dag(command.dag_id);
+    if (dag == nullptr || !dag->shape) {
+      if (dag != nullptr && dag->record.is_stale) {
+        return not_found("DAG `" + command.dag_id + "` has no file any more (it was " + dag->record.file + ")");
+      }
+      std::vector<std::string> ids;
+      for (const auto& [id, other] : state_.dags()) ids.push_back(id);
+      return not_found("no DAG `" + command.dag_id + "`" + did_you_mean(command.dag_id, ids));
+    }
+    const Dag& definition = *dag->shape->dag;
+    TRY(check_conf(definition, command.conf));
+    DagRun run;
+    run.number = state_.counters().last_run + 1;
+    run.dag_id = command.dag_id;
+    run.type = RunType::manual;
+    run.run_after = command.run_after.value_or(now_);
+    if (command.has_logical_date) run.logical_date = command.logical_date.value_or(run.run_after);
+    if (command.data_interval) {
+      run.data_interval = command.data_interval;
+    } else if (run.logical_date) {
+      run.data_interval = interval_of_manual_run(definition.schedule, *run.logical_date);
+    }
+    run.run_id = command.run_id.value_or(make_run_id(RunType::manual, run.logical_date.value_or(run.run_after)));
+    TRY(check_run_id(run.run_id));
+    run.queued_at = now_;
+    run.conf = command.conf;
+    run.triggered_by = command.triggered_by;
+    run.triggering_user = command.user;
+    run.dag_version = definition.version;
+    run.note = command.note;
+    result_.outcome.run = run;
+    add(AddRun{.row = run, .shape = dag->shape, .past = {}, .user = command.user});
+    return {};
+  }
+
+  Result<void> carry_out(const SetPaused& command) {
+    const DagState* dag = state_.find_dag(command.dag_id);
+    if (dag == nullptr) return not_found("no DAG `" + command.dag_id + "`");
+    if (dag->record.is_paused == command.paused) return {};
+    SetDag set{.row = dag->record, .is_due_known = false};
+    set.row.is_paused = command.paused;
+    add(std::move(set));
+    EventRecord event;
+    event.at = now_;
+    event.event = "command";
+    event.dag_id = command.dag_id;
+    event.user = command.user;
+    event.text = command.paused ? "paused" : "unpaused";
+    add(NoteEvent{std::move(event)});
+    return {};
+  }
+
+  Result<void> carry_out(const ClearTasks& command) {
+    TRY_ASSIGN(const ActiveRun* run, find(command.selection.dag_id, command.selection.run_id));
+    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).select());
+    for (const InstanceRef& at : selected.instances) clear(*run, at, command.user);
+    result_.outcome.run = run->row;
+    if (!result_.outcome.instances.empty()) reopen(*run, command.user);
+    if (command.dry_run) result_.moves.clear();
+    return {};
+  }
+
+  Result<void> carry_out(const MarkTasks& command) {
+    const TaskState to = command.state;
+    if (to != TaskState::success && to != TaskState::failed && to != TaskState::skipped) {
+      return invalid("task instances can be marked success, failed or skipped, not " + std::string(to_string(to)));
+    }
+    TRY_ASSIGN(const ActiveRun* run, find(command.selection.dag_id, command.selection.run_id));
+    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).select());
+    result_.outcome.run = run->row;
+    const std::string note = "marked " + std::string(to_string(to)) + by(command.user);
+    std::set<int> tasks;
+    for (const TaskRef& task : selected.unexpanded) mark_unexpanded(*run, task, to, note, command.user);
+    for (const InstanceRef& at : selected.instances) {
+      mark(*run, at, to, note, command.user);
+      tasks.insert(at.task);
+    }
+    if (to != TaskState::failed) resume_after(*run, tasks, selected, command.user);
+    return {};
+  }
+
+  Result<void> carry_out(const KillTasks& command) {
+    TRY_ASSIGN(const ActiveRun* run, find(command.selection.dag_id, command.selection.run_id));
+    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).select());
+    const std::string note = "killed" + by(command.user);
+    for (const InstanceRef& at : selected.instances) {
+      const TaskState there = run->instance(at).state;
+      if (is_live(there) || there == TaskState::up_for_retry) mark(*run, at, TaskState::failed, note, command.user);
+    }
+    result_.outcome.run = run->row;
+    return {};
+  }
+
+  Result<void> carry_out(const MarkRun& command) {
+    TRY_ASSIGN(const ActiveRun* run, find(command.dag_id, command.run_id));
+    result_.outcome.run = run->row;
+    if (command.state == RunState::running) {
+      return invalid("a dag run can be marked success, failed or queued, not running");
+    }
+    if (command.state == RunState::queued) {
+      for_each_instance(*run, [&](InstanceRef at) { clear(*run, at, command.user); });
+      reopen(*run, command.user);
+    } else {
+      mark_run(*run, command.state, "the run was marked " + std::string(to_string(command.state)) + by(command.user),
+               MoveCause::command, command.user);
+    }
+    return {};
+  }
+
+  Result<void> carry_out(const SetRunNote& command) {
+    TRY_ASSIGN(const ActiveRun* run, find(command.dag_id, command.run_id));
+    MoveRun move{.row = run->row, .cause = MoveCause::command, .user = command.user, .text = "note changed"};
+    move.row.note = command.note;
+    result_.outcome.run = move.row;
+    add(std::move(move));
+    return {};
+  }
+
+  Result<void> carry_out(const DeleteRun& command) {
+    TRY_ASSIGN(const ActiveRun* run, find(command.dag_id, command.run_id));
+    if (!is_finished(run->row.state)) {
+      return conflict("run " + command.run_id + " of DAG `" + command.dag_id + "` is " +
+                      std::string(to_string(run->row.state)) + "; mark it failed before you delete it");
+    }
+    if (run->live > 0) {
+      return conflict("run " + command.run_id + " of DAG `" + command.dag_id + "`: " + std::to_string(run->live) +
+                      " of its tries are still being ended");
+    }
+    result_.outcome.run = run->row;
+    add(DropRun{.run = run->row.number, .user = command.user});
+    return {};
+  }
+
+  Result<void> carry_out(const PoolsChanged&) { return {}; }
+
+  void mark_run(const ActiveRun& run, RunState to, const std::string& note, MoveCause cause, const std::string& user) {
+    for_each_instance(run, [&](InstanceRef at) {
+      const TaskInstance& row = run.instance(at);
+      if (to == RunState::success) {
+        if (row.state != TaskState::skipped && row.state != TaskState::removed) {
+          mark(run, at, TaskState::success, note, user);
+        }
+      } else if (is_live(row.state)) {
+        mark(run, at, TaskState::failed, note, user);
+      } else if (!is_finished(row.state)) {
+        mark(run, at, TaskState::skipped, note, user, cause);
+      }
+    });
+    if (run.row.state == to) return;
+    MoveRun move{.row = run.row, .cause = cause, .user = user, .text = note};
+    move.row.state = to;
+    move.row.end_date = now_;
+    result_.outcome.run = move.row;
+    add(std::move(move));
+  }
+
+ private:
+  void add(Move move) { result_.moves.push_back(std::move(move)); }
+
+  Result<const ActiveRun*> find(const std::string& dag_id, const std::string& run_id) const {
+    if (const ActiveRun* run = state_.find_run(dag_id, run_id)) return run;
+    return not_found("DAG `" + dag_id + "` has no run " + run_id);
+  }
+
+  // Airflow's allowed_run_id_pattern; ids come back in URLs.
+  static Result<void> check_run_id(const std::string& run_id) {
+    const auto is_allowed = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             std::string_view("_.~:+-").find(c) != std::string_view::npos;
+    };
+    if (!run_id.empty() && run_id.size() <= static_cast<size_t>(limits::id_bytes_max) &&
+        std::ranges::all_of(run_id, is_allowed)) {
+      return {};
+    }
+    return invalid("run id `" + run_id + "`: 1 to " + std::to_string(limits::id_bytes_max) +
+                   " letters, digits or any of _ . ~ : + - are expected");
+  }
+
+  template <class F>
+  void for_each_instance(const ActiveRun& run, F&& f) {
+    for (size_t i = 0; i < run.slots.size(); ++i) {
+      for (size_t k = 0; k < run.slots[i].instances.size(); ++k) {
+        f(InstanceRef{run.row.number, static_cast<int>(i), static_cast<int>(k)});
+      }
+    }
+  }
+
+  void end(const ActiveRun& run, InstanceRef at, TaskState becomes, const std::string& note, const std::string& user) {
+    const TaskInstance& row = run.instance(at);
+    add(end_try(state_, row.fence, becomes, EndCause::killed, note, user));
+    if (becomes != TaskState::none || row.state == TaskState::restarting) return;
+    MoveInstance move{.at = at, .row = row, .cause = MoveCause::command, .user = user, .text = note};
+    move.row.state = TaskState::restarting;
+    add(std::move(move));
+  }
+
+  void clear(const ActiveRun& run, InstanceRef at, const std::string& user) {
+    const TaskInstance& row = run.instance(at);
+    const std::string note = "cleared" + by(user);
+    if (row.state == TaskState::none || row.state == TaskState::removed) return;
+    result_.outcome.instances.push_back(key_of(run, row));
+    if (is_live(row.state)) return end(run, at, TaskState::none, note, user);
+    MoveInstance move{.at = at, .row = row, .cause = MoveCause::command, .user = user, .text = note};
+    move.row.state = TaskState::none;
+    // Airflow's rule: as many tries again as the task says, counted on from those that were.
+    move.row.max_tries = row.try_number + 1 + run.dag().tasks[static_cast<size_t>(at.task)].retry.retries;
+    move.row.scheduled_at = move.row.queued_at = move.row.start_date = move.row.end_date = move.row.next_try_at =
+        std::nullopt;
+    move.row.note.clear();
+    add(ForgetXComs{at});
+    add(std::move(move));
+  }
+
+  void reopen(const ActiveRun& run, const std::string& user) {
+    if (!is_finished(run.row.state)) return;
+    MoveRun move{.row = run.row, .cause = MoveCause::command, .user = user, .text = "cleared" + by(user)};
+    move.row.state = RunState::queued;
+    move.row.queued_at = now_;
+    move.row.start_date = move.row.end_date = std::nullopt;
+    result_.outcome.run = move.row;
+    add(std::move(move));
+  }
+
+  void mark(const ActiveRun& run, InstanceRef at, TaskState to, const std::string& note, const std::string& user,
+            MoveCause cause = MoveCause::command) {
+    const TaskInstance& row = run.instance(at);
+    if (row.state == to || row.state == TaskState::removed) return;
+    result_.outcome.instances.push_back(key_of(run, row));
+    if (is_live(row.state)) return end(run, at, to, note, user);
+    MoveInstance move{.at = at, .row = row, .cause = cause, .user = user, .text = note};
+    move.row.state = to;
+    move.row.end_date = now_;
+    move.row.next_try_at.reset();
+    move.row.note = note;
+    add(std::move(move));
+  }
+
+  void mark_unexpanded(const ActiveRun& run, TaskRef task, TaskState to, const std::string& note,
+                       const std::string& user) {
+    const TaskInstance row = new_instance(run, task.task, -1, state_.counters().last_instance + 1 + added_);
+    ++added_;
+    add(AddInstances{.task = task, .rows = {row}});
+    MoveInstance move{
+        .at = {task.run, task.task, 0}, .row = row, .cause = MoveCause::command, .user = user, .text = note};
+    move.row.state = to;
+    move.row.end_date = now_;
+    move.row.note = note;
+    result_.outcome.instances.push_back(key_of(run, row));
+    add(std::move(move));
+  }
+
+  // What had failed behind those that are now marked well gets its chance again, as in Airflow.
+  void resume_after(const ActiveRun& run, const std::set<int>& tasks, const Selected& selected,
+                    const std::string& user) {
+    std::set<int> behind;
+    std::vector<int> open(tasks.begin(), tasks.end());
+    while (!open.empty()) {
+      const int task = open.back();
+      open.pop_back();
+      for (const int next : run.dag().tasks[static_cast<size_t>(task)].downstream) {
+        if (behind.insert(next).second) open.push_back(next);
+      }
+    }
+    bool has_resumed = false;
+    for (const int task : behind) {
+      const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+      for (int i = 0; i < static_cast<int>(slot.instances.size()); ++i) {
+        const InstanceRef at{run.row.number, task, i};
+        const TaskState there = run.instance(at).state;
+        if (there != TaskState::failed && there != TaskState::upstream_failed) continue;
+        if (std::ranges::binary_search(selected.instances, at)) continue;
+        clear(run, at, user);
+        has_resumed = true;
+      }
+    }
+    if (has_resumed) reopen(run, user);
+  }
+
+  TimePoint now_;
+  const State& state_;
+  int64_t added_ = 0;
+  CommandMoves result_;
+};
+
+}  // namespace
+
+std::optional<std::pair<std::string, std::string>> run_of(const Command& command) {
+  using Names = std::optional<std::pair<std::string, std::string>>;
+  struct Visitor {
+    Names operator()(const TriggerRun&) const { return {}; }
+    Names operator()(const SetPaused&) const { return {}; }
+    Names operator()(const PoolsChanged&) const { return {}; }
+    Names operator()(const ClearTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
+    Names operator()(const MarkTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
+    Names operator()(const KillTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
+    Names operator()(const MarkRun& c) const { return {{c.dag_id, c.run_id}}; }
+    Names operator()(const SetRunNote& c) const { return {{c.dag_id, c.run_id}}; }
+    Names operator()(const DeleteRun& c) const { return {{c.dag_id, c.run_id}}; }
+  };
+  return std::visit(Visitor{}, command);
+}
+
+Result<CommandMoves> moves_of(const Command& command, TimePoint now, const State& state) {
+  Commanding commanding(now, state);
+  TRY(std::visit([&](const auto& what) { return commanding.carry_out(what); }, command));
+  return commanding.take();
+}
+
+Moves give_up(TimePoint now, const State& state, RunNumber run, const std::string& why) {
+  Commanding commanding(now, state);
+  commanding.mark_run(state.runs().at(run), RunState::failed, why, MoveCause::plan, "");
+  return commanding.take().moves;
+}
+
+}  // namespace udon

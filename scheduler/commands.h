@@ -1,0 +1,25 @@
+#pragma once
+// What a command means for the state. Pure: the loop brings the run that a command is about into memory before, and
+// asks the store whether a new run's names are free after.
+#include "base/result.h"
+#include "model/command.h"
+#include "scheduler/moves.h"
+#include "scheduler/state.h"
+
+namespace udon {
+
+struct CommandMoves {
+  Moves moves;
+  CommandOutcome outcome;
+};
+
+// The run that a command is about, if it is about an existing one: (dag_id, run_id).
+std::optional<std::pair<std::string, std::string>> run_of(const Command& command);
+
+// PoolsChanged gives no moves: the loop reads the pools itself.
+Result<CommandMoves> moves_of(const Command& command, TimePoint now, const State& state);
+
+// The move that gives up on a run whose DAG cannot be read any more: live tries are ended, the rest is skipped.
+Moves give_up(TimePoint now, const State& state, RunNumber run, const std::string& why);
+
+}  // namespace udon

@@ -1,0 +1,65 @@
+#pragma once
+// What the loop must know of the store's past before it makes a move: whether a run's names are taken, which run came
+// before, a finished run that is to be cleared. Reads only; loads what is active after a start, too.
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "scheduler/active_run.h"
+#include "scheduler/state.h"
+#include "store/reader.h"
+#include "store/settings.h"
+#include "store/writer.h"
+
+namespace udon {
+
+// One shape a version of a DAG, however many runs have it.
+class Shapes {
+ public:
+  ShapePtr of(const DagPtr& dag);
+  ShapePtr find(const std::string& dag_id, const std::string& version) const;
+
+ private:
+  std::map<std::pair<std::string, std::string>, std::weak_ptr<const DagShape>> shapes_;
+};
+
+struct LoadedRun {
+  ActiveRun run;
+  std::map<Fence, LiveTry> tries;
+  // Its DAG cannot be read any more, and why: it stands for itself, without dependencies, and has to be given up.
+  std::string problem;
+};
+
+class History {
+ public:
+  History(StoreReader& reader, Shapes& shapes) : reader_(reader), shapes_(shapes) {}
+
+  // Everything that is active. problems: runs that have to be given up, and why.
+  Result<State> load(int parallelism, const Counters& counters, StoreSettings& settings,
+                     std::vector<std::pair<RunNumber, std::string>>& problems);
+  Result<LoadedRun> load_run(const DagRun& row);
+
+  // Says what is in the way of a new run ("DAG … has a run … already"), or nothing.
+  Result<std::optional<std::string>> problem_of_new(const DagRun& row, const State& state);
+  // The run before it, if a task of the DAG looks back.
+  Result<std::optional<PastRun>> past_of(const DagRun& row, const DagShape& shape, const State& state);
+  // Whether the last `count` finished runs of the DAG all failed, as the state knows them now.
+  Result<bool> has_failed_in_a_row(const std::string& dag_id, int count, const State& state);
+  // When a sensor was looked at for the first time since it was last cleared.
+  Result<std::optional<TimePoint>> first_poke_at(const TaskInstance& instance, int retries);
+
+  StoreReader& reader() { return reader_; }
+
+ private:
+  Result<ShapePtr> shape_of(const DagRun& row);
+  Result<void> load_outputs(ActiveRun& run, int task);
+  Result<void> load_try(const TaskInstance& row, LiveTry& live);
+
+  StoreReader& reader_;
+  Shapes& shapes_;
+};
+
+}  // namespace udon

@@ -1,0 +1,91 @@
+#pragma once
+// Everything that can happen to the scheduler's state, as values. Plans, reports and commands are turned into moves;
+// State applies them to memory, Turn writes them down for the store.
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model/dag.h"
+#include "model/run.h"
+#include "scheduler/active_run.h"
+#include "store/types.h"
+
+namespace udon {
+
+// A task instance becomes `row`; a step of the move table, or the same state with other columns.
+struct MoveInstance {
+  InstanceRef at;
+  TaskInstance row;
+  MoveCause cause = MoveCause::plan;
+  std::string user;
+  std::string text;
+  int executor = -1;  // row.state is queued: who gets the new try
+};
+// Appended to the task's instances; state none.
+struct AddInstances {
+  TaskRef task;
+  std::vector<TaskInstance> rows;
+};
+// How many instances a mapped task has has become known, or unknown again because its input was cleared.
+struct SetLength {
+  TaskRef task;
+  std::optional<int64_t> length;
+  std::shared_ptr<const MapSpec> bound;
+};
+// Of a live try; columns of its history, or what it becomes.
+struct ChangeTry {
+  Fence fence = 0;
+  LiveTry row;
+  std::string user;
+  std::string text;  // an event row, if not empty
+};
+struct NotePoke {
+  Fence fence = 0;
+  std::string text;
+  TimePoint at{};
+};
+struct StoreXCom {
+  InstanceRef at;
+  std::string key;
+  Value value;
+};
+struct ForgetXComs {
+  InstanceRef at;
+};
+struct AddRun {
+  DagRun row;
+  ShapePtr shape;
+  std::optional<PastRun> past;
+  std::string user;
+};
+struct MoveRun {
+  DagRun row;
+  MoveCause cause = MoveCause::plan;
+  std::string user;
+  std::string text;
+};
+struct DropRun {
+  RunNumber run = 0;
+  std::string user;
+};
+// A DAG's row; its calendar is looked at again unless is_due_known.
+struct SetDag {
+  DagRecord row;
+  bool is_due_known = false;
+};
+// A new version of a DAG, or (null) its file is gone.
+struct LoadDag {
+  std::string dag_id;
+  ShapePtr shape;
+};
+struct NoteEvent {
+  EventRecord row;
+};
+
+using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
+                          MoveRun, DropRun, SetDag, LoadDag, NoteEvent>;
+using Moves = std::vector<Move>;
+
+}  // namespace udon

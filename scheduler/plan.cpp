@@ -1,0 +1,257 @@
+#include "scheduler/plan.h"
+
+#include <algorithm>
+
+#include "base/ensure.h"
+#include "base/text.h"
+
+namespace udon {
+
+namespace {
+
+constexpr int named_max = 5;
+
+class Planning {
+ public:
+  Planning(TimePoint now, const State& state, int moves_max) : now_(now), state_(state), moves_max_(moves_max) {}
+
+  Plan plan() {
+    // Each kind of work on a state in which the kinds before it have come to rest: what starts has had its upstream
+    // looked at in this very turn.
+    fill();
+    if (plan_.moves.empty()) look_at_dags();
+    if (plan_.moves.empty()) time_out_runs();
+    if (plan_.moves.empty()) retry();
+    if (plan_.moves.empty()) settle();
+    if (plan_.moves.empty()) finish_runs();
+    if (plan_.moves.empty()) plan_.moves = start_ready(now_, state_, moves_max_);
+    if (plan_.moves.empty()) plan_.wake_at = next_timer();
+    return std::move(plan_);
+  }
+
+ private:
+  bool is_full() const { return static_cast<int>(plan_.moves.size()) >= moves_max_; }
+
+  // Task instances that are to be there and are not yet.
+  void fill() {
+    InstanceNumber number = state_.counters().last_instance;
+    int left = moves_max_;
+    for (const TaskRef& ref : state_.fillable()) {
+      const ActiveRun& run = state_.runs().at(ref.run);
+      const TaskSlot& slot = run.slots[static_cast<size_t>(ref.task)];
+      const bool is_mapped = run.dag().tasks[static_cast<size_t>(ref.task)].expand.has_value();
+      AddInstances add{.task = ref, .rows = {}};
+      if (is_mapped && *slot.length == 0) {
+        add.rows.push_back(new_instance(run, ref.task, -1, ++number));
+      } else {
+        const auto there = static_cast<int64_t>(slot.instances.size()) - (slot.placeholder ? 1 : 0);
+        const int64_t end = std::min<int64_t>(*slot.length, there + left);
+        for (int64_t i = there; i < end; ++i) {
+          add.rows.push_back(new_instance(run, ref.task, is_mapped ? static_cast<int>(i) : -1, ++number));
+        }
+      }
+      left -= static_cast<int>(add.rows.size());
+      plan_.moves.emplace_back(std::move(add));
+      if (left <= 0) return;
+    }
+  }
+
+  void look_at_dags() {
+    for (const auto& [at, dag_id] : state_.dag_timers()) {
+      if (at > now_ || is_full()) return;
+      look_at(state_.dags().find(dag_id)->second);
+    }
+  }
+
+  void look_at(const DagState& dag) {
+    const int runs_max = state_.max_active_runs(dag);
+    int running = dag.running;
+    for (const auto& [run_after, number] : dag.queued) {
+      if (run_after > now_ || running >= runs_max || is_full()) break;
+      MoveRun move;
+      move.row = state_.runs().at(number).row;
+      move.row.state = RunState::running;
+      move.row.start_date = now_;
+      move.row.end_date.reset();
+      plan_.moves.emplace_back(std::move(move));
+      ++running;
+    }
+    if (!dag.shape || dag.running + static_cast<int>(dag.queued.size()) >= runs_max) return;
+    if (dag.is_due_known && (!dag.record.next_run_after || *dag.record.next_run_after > now_)) return;
+    look_at_calendar(dag);
+  }
+
+  void look_at_calendar(const DagState& dag) {
+    const Schedule& schedule = dag.shape->dag->schedule;
+    SetDag set{.row = dag.record, .is_due_known = true};
+    auto due = next_due_run(schedule, dag.record.last_scheduled_logical_date, now_);
+    if (due && due->run_after <= now_) {
+      plan_.moves.emplace_back(AddRun{.row = scheduled_run(dag, *due), .shape = dag.shape, .past = {}, .user = {}});
+      set.row.last_scheduled_logical_date = due->logical_date;
+      due = next_due_run(schedule, due->logical_date, now_);
+    }
+    set.row.next_run_after = due ? std::optional(due->run_after) : std::nullopt;
+    plan_.moves.emplace_back(std::move(set));
+  }
+
+  DagRun scheduled_run(const DagState& dag, const DueRun& due) const {
+    const auto before =
+        std::ranges::count_if(plan_.moves, [](const Move& move) { return std::holds_alternative<AddRun>(move); });
+    DagRun run;
+    run.number = state_.counters().last_run + 1 + before;
+    run.dag_id = dag.record.dag_id;
+    run.run_id = make_run_id(RunType::scheduled, due.logical_date);
+    run.type = RunType::scheduled;
+    run.logical_date = due.logical_date;
+    run.data_interval = due.interval;
+    run.run_after = due.run_after;
+    run.queued_at = now_;
+    run.triggered_by = "timetable";
+    run.dag_version = dag.shape->dag->version;
+    return run;
+  }
+
+  void time_out_runs() {
+    for (const auto& [at, number] : state_.run_timers()) {
+      if (at > now_ || is_full()) return;
+      const ActiveRun& run = state_.runs().at(number);
+      const std::string note =
+          "the run's dagrun_timeout of " + format_duration(*run.dag().dagrun_timeout) + " has passed";
+      for (size_t i = 0; i < run.slots.size() && !is_full(); ++i) time_out(run, static_cast<int>(i), note);
+    }
+  }
+
+  void time_out(const ActiveRun& run, int task, const std::string& note) {
+    const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+    if (slot.instances.empty()) {
+      plan_.moves.emplace_back(
+          AddInstances{.task = {run.row.number, task},
+                       .rows = {new_instance(run, task, -1, state_.counters().last_instance + 1 + added_)}});
+      ++added_;
+      return;
+    }
+    for (size_t k = 0; k < slot.instances.size() && !is_full(); ++k) {
+      const TaskInstance& row = slot.instances[k];
+      if (is_finished(row.state)) continue;
+      if (is_live(row.state)) {
+        if (state_.tries().at(row.fence).becomes) continue;
+        plan_.moves.emplace_back(end_try(state_, row.fence, TaskState::skipped, EndCause::timeout, note, ""));
+        continue;
+      }
+      MoveInstance move;
+      move.at = {run.row.number, task, static_cast<int>(k)};
+      move.row = row;
+      move.row.state = TaskState::skipped;
+      move.row.next_try_at.reset();
+      move.row.end_date = now_;
+      move.row.note = move.text = note;
+      plan_.moves.emplace_back(std::move(move));
+    }
+  }
+
+  void retry() {
+    for (const auto& [at, ref] : state_.retry_timers()) {
+      if (at > now_ || is_full()) return;
+      MoveInstance move;
+      move.at = ref;
+      move.row = state_.instance(ref);
+      move.row.state = TaskState::scheduled;
+      move.row.next_try_at.reset();
+      move.row.scheduled_at = now_;
+      plan_.moves.emplace_back(std::move(move));
+    }
+  }
+
+  void settle() {
+    for (const TaskRef& ref : state_.dirty()) {
+      if (is_full()) return;
+      Moves moves = settle_task(now_, state_, ref, moves_max_ - static_cast<int>(plan_.moves.size()));
+      // A task that has moves is looked at once more: they may have been cut.
+      if (moves.empty()) plan_.settled.push_back(ref);
+      number_new_instances(moves);
+      std::ranges::move(moves, std::back_inserter(plan_.moves));
+    }
+  }
+
+  // settle_task numbers from the state's counter; several tasks of one plan must not take the same.
+  void number_new_instances(Moves& moves) {
+    for (Move& move : moves) {
+      if (auto* add = std::get_if<AddInstances>(&move)) {
+        for (TaskInstance& row : add->rows) row.number += added_;
+        added_ += static_cast<int64_t>(add->rows.size());
+      }
+    }
+  }
+
+  void finish_runs() {
+    for (const RunNumber number : state_.finishable()) {
+      if (is_full()) return;
+      const ActiveRun& run = state_.runs().at(number);
+      MoveRun move;
+      move.row = run.row;
+      move.row.end_date = now_;
+      const std::string failed = failed_tasks(run);
+      const auto& timeout = run.dag().dagrun_timeout;
+      // As long as that: its task instances have been skipped for it, whatever became of them one by one.
+      const bool is_late = timeout && run.row.start_date && *run.row.start_date + *timeout <= now_;
+      move.row.state = failed.empty() && !is_late ? RunState::success : RunState::failed;
+      if (!failed.empty()) {
+        move.text = "failed: " + failed;
+      } else if (is_late) {
+        move.text = "its dagrun_timeout of " + format_duration(*timeout) + " has passed";
+      }
+      plan_.moves.emplace_back(std::move(move));
+    }
+  }
+
+  static std::string failed_tasks(const ActiveRun& run) {
+    std::vector<std::string> names;
+    int64_t others = 0;
+    for (size_t i = 0; i < run.slots.size(); ++i) {
+      const TaskSlot& slot = run.slots[i];
+      if (!run.shape->decides[i] || slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) == 0)
+        continue;
+      if (names.size() == named_max) {
+        ++others;
+      } else {
+        names.push_back("`" + run.dag().tasks[i].task_id + "`");
+      }
+    }
+    return join(names, ", ") + (others > 0 ? " and " + std::to_string(others) + " more" : "");
+  }
+
+  std::optional<TimePoint> next_timer() const {
+    std::optional<TimePoint> next;
+    const auto consider = [&](const auto& timers) {
+      if (timers.empty()) return;
+      const TimePoint at = timers.begin()->first;
+      if (!next || at < *next) next = at;
+    };
+    consider(state_.dag_timers());
+    consider(state_.retry_timers());
+    consider(state_.run_timers());
+    return next;
+  }
+
+  TimePoint now_;
+  const State& state_;
+  int moves_max_;
+  int64_t added_ = 0;
+  Plan plan_;
+};
+
+}  // namespace
+
+Plan plan(TimePoint now, const State& state, int moves_max) { return Planning(now, state, moves_max).plan(); }
+
+ChangeTry end_try(const State& state, Fence fence, TaskState becomes, EndCause cause, std::string note,
+                  std::string user) {
+  const LiveTry& live = state.tries().at(fence);
+  ChangeTry change{.fence = fence, .row = live, .user = std::move(user), .text = note};
+  change.row.becomes = becomes;
+  change.row.kill_cause = cause;
+  change.row.note = std::move(note);
+  return change;
+}
+
+}  // namespace udon

@@ -1,0 +1,211 @@
+#include "scheduler/reports.h"
+
+#include <algorithm>
+
+#include "base/ensure.h"
+#include "base/limits.h"
+#include "scheduler/plan.h"
+
+namespace udon {
+
+namespace {
+
+// How a try's end is taken.
+struct Ending {
+  TaskState to = TaskState::failed;
+  std::string note;
+  bool keeps_xcoms = false;
+};
+
+// Not worth a retry: the same again gives the same. Missing things may appear, so not_found is tried again.
+bool is_final(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::invalid:
+    case ErrorKind::denied:
+    case ErrorKind::data:
+    case ErrorKind::unsupported: return true;
+    case ErrorKind::not_found:
+    case ErrorKind::conflict:
+    case ErrorKind::unavailable:
+    case ErrorKind::timeout:
+    case ErrorKind::cancelled:
+    case ErrorKind::io: return false;
+  }
+  ENSURE(false, "an error kind outside its enum");
+}
+
+std::string with(std::string text, const std::string& addition) {
+  if (text.empty()) return addition;
+  return text + "; " + addition;
+}
+
+class Reading {
+ public:
+  Reading(const LiveTry& live, Fence fence, TimePoint now, const State& state)
+      : live_(live),
+        fence_(fence),
+        now_(now),
+        run_(state.runs().at(live.at.run)),
+        task_(run_.dag().tasks[static_cast<size_t>(live.at.task)]),
+        row_(run_.instance(live.at)) {}
+
+  Moves take() { return std::move(moves_); }
+
+  void read(const TryStarted& started) {
+    if (row_.state == TaskState::queued) {
+      go_on(live_.kind == TryKind::process ? TaskState::running : TaskState::deferred, started.at);
+    }
+    if (live_.hostname == started.hostname && live_.pid == started.pid) return;
+    ChangeTry change{.fence = fence_, .row = live_, .user = {}, .text = {}};
+    change.row.hostname = started.hostname;
+    change.row.pid = started.pid;
+    moves_.emplace_back(std::move(change));
+  }
+
+  void read(const StillWaiting& waiting) {
+    if (row_.state == TaskState::queued) go_on(TaskState::deferred, waiting.at);
+    moves_.emplace_back(NotePoke{.fence = fence_, .text = waiting.message, .at = waiting.at});
+  }
+
+  void read(const TryEnded& ended) {
+    const Ending ending = ending_of(ended);
+    // A try that ran was running, also where its start is learned of with its end only.
+    const bool has_run = ended.cause != EndCause::start_failed || ended.result != TryEnded::Result::failed;
+    if (row_.state == TaskState::queued && has_run) {
+      go_on(live_.kind == TryKind::process ? TaskState::running : TaskState::deferred,
+            ended.started_at.value_or(ended.at));
+    }
+    if (ending.keeps_xcoms) {
+      for (const auto& [key, value] : ended.xcom.as_map()) {
+        moves_.emplace_back(StoreXCom{.at = live_.at, .key = key, .value = value});
+      }
+    }
+    end(ending, std::min(ended.at, now_));
+  }
+
+  void read(const TryUnknown&) {
+    if (live_.becomes) return end({.to = *live_.becomes, .note = live_.note}, now_);
+    if (row_.state != TaskState::queued) {
+      return read(TryEnded{.result = TryEnded::Result::failed,
+                           .cause = EndCause::lost,
+                           .error_kind = {},
+                           .message = "lost: no executor knows of the try any more",
+                           .started_at = {},
+                           .at = now_});
+    }
+    // It never began: the next one takes its place and its number, with a fence of its own.
+    MoveInstance move = to(TaskState::scheduled);
+    move.row.try_number -= 1;
+    move.row.queued_at.reset();
+    move.text = "the try was not started";
+    moves_.emplace_back(std::move(move));
+  }
+
+ private:
+  MoveInstance to(TaskState state) const {
+    MoveInstance move;
+    move.at = live_.at;
+    move.row = row_;
+    move.row.state = state;
+    move.cause = MoveCause::report;
+    return move;
+  }
+
+  void go_on(TaskState state, TimePoint at) {
+    MoveInstance move = to(state);
+    move.row.start_date = std::min(at, now_);
+    row_ = move.row;
+    moves_.emplace_back(std::move(move));
+  }
+
+  void end(const Ending& ending, TimePoint at) {
+    MoveInstance move = to(ending.to);
+    // What somebody has decided is their move, whenever the try has come to its end.
+    if (live_.becomes && ending.to != TaskState::none) move.cause = MoveCause::command;
+    move.row.note = move.text = ending.note;
+    move.row.end_date = std::max(at, row_.start_date.value_or(at));
+    if (ending.to == TaskState::up_for_retry) {
+      move.row.next_try_at = at + retry_delay(task_.retry, row_.try_number + 1);
+    }
+    if (ending.to == TaskState::none) {
+      // Cleared while it was live: as many tries again as the task says.
+      move.row.max_tries = row_.try_number + 1 + task_.retry.retries;
+      move.row.start_date = move.row.end_date = move.row.queued_at = move.row.scheduled_at = std::nullopt;
+    }
+    moves_.emplace_back(std::move(move));
+  }
+
+  Ending ending_of(const TryEnded& ended) const {
+    if (live_.becomes) return wished(ended);
+    switch (ended.result) {
+      case TryEnded::Result::success:
+        if (auto problem = problem_of_xcoms(ended)) return {.to = TaskState::failed, .note = *problem};
+        return {.to = TaskState::success, .note = ended.message, .keeps_xcoms = true};
+      case TryEnded::Result::skipped: return {.to = TaskState::skipped, .note = ended.message};
+      case TryEnded::Result::failed: return failure(ended);
+    }
+    ENSURE(false, "a result outside its enum");
+  }
+
+  // Somebody has decided what becomes of it while it was live. That holds, and what the try itself did is told.
+  Ending wished(const TryEnded& ended) const {
+    const bool has_succeeded = ended.result == TryEnded::Result::success;
+    const bool is_success = *live_.becomes == TaskState::success;
+    std::string note = live_.note;
+    if (has_succeeded && !is_success && *live_.becomes != TaskState::none) {
+      note = with(note, "the try itself had succeeded before it could be ended");
+    }
+    return {.to = *live_.becomes, .note = note, .keeps_xcoms = has_succeeded && is_success};
+  }
+
+  Ending failure(const TryEnded& ended) const {
+    const std::string what = ended.message.empty() ? std::string(to_string(ended.cause)) : ended.message;
+    if (ended.cause == EndCause::timeout && task_.kind == OperatorKind::sensor) {
+      if (task_.soft_fail) return {.to = TaskState::skipped, .note = with(what, "skipped by soft_fail")};
+      return {.to = TaskState::failed, .note = what};  // it has waited over all its tries
+    }
+    if (row_.try_number >= row_.max_tries) return {.to = TaskState::failed, .note = what};
+    if (ended.cause == EndCause::error && ended.error_kind && is_final(*ended.error_kind)) {
+      return {.to = TaskState::failed,
+              .note = with(what, "not tried again: an error of kind " + std::string(to_string(*ended.error_kind)) +
+                                     " would come again")};
+    }
+    return {.to = TaskState::up_for_retry, .note = what};
+  }
+
+  static std::optional<std::string> problem_of_xcoms(const TryEnded& ended) {
+    if (!ended.xcom.is_map()) return "its result holds XComs in no readable form";
+    for (const auto& [key, value] : ended.xcom.as_map()) {
+      if (const auto bytes = static_cast<int64_t>(to_json(value).size()); bytes > limits::xcom_bytes_max) {
+        return "XCom `" + key + "` has " + std::to_string(bytes) + " bytes; at most " +
+               std::to_string(limits::xcom_bytes_max) + " are allowed: hand on a path, not the data";
+      }
+    }
+    return std::nullopt;
+  }
+
+  const LiveTry& live_;
+  Fence fence_;
+  TimePoint now_;
+  const ActiveRun& run_;
+  const Task& task_;
+  TaskInstance row_;  // as it is after the moves so far
+  Moves moves_;
+};
+
+}  // namespace
+
+bool ends_try(const Report& report) {
+  return std::holds_alternative<TryEnded>(report.what) || std::holds_alternative<TryUnknown>(report.what);
+}
+
+ReportMoves moves_of(const Report& report, TimePoint now, const std::string& installation, const State& state) {
+  if (report.try_id.installation != installation) return {.fate = ReportFate::foreign, .moves = {}};
+  const auto live = state.tries().find(report.try_id.fence);
+  if (live == state.tries().end()) return {.fate = ReportFate::stale, .moves = {}};
+  Reading reading(live->second, report.try_id.fence, now, state);
+  std::visit([&](const auto& what) { reading.read(what); }, report.what);
+  return {.fate = ReportFate::obeyed, .moves = reading.take()};
+}
+
+}  // namespace udon

@@ -1,0 +1,543 @@
+#include "scheduler/state.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/ensure.h"
+
+namespace udon {
+
+namespace {
+
+// What the trigger rules of the tasks after it see of a state.
+void count_upstream(UpstreamCounts& counts, TaskState state, bool is_setup, int64_t by) {
+  counts.total += by;
+  if (is_setup) counts.setup_total += by;
+  switch (state) {
+    case TaskState::success:
+      counts.success += by;
+      if (is_setup) counts.setup_success += by;
+      break;
+    case TaskState::failed: counts.failed += by; break;
+    case TaskState::skipped:
+      counts.skipped += by;
+      if (is_setup) counts.setup_skipped += by;
+      break;
+    case TaskState::upstream_failed: counts.upstream_failed += by; break;
+    case TaskState::removed: counts.removed += by; break;
+    case TaskState::none:
+    case TaskState::scheduled:
+    case TaskState::queued:
+    case TaskState::running:
+    case TaskState::up_for_retry:
+    case TaskState::up_for_reschedule:
+    case TaskState::deferred:
+    case TaskState::restarting: break;
+  }
+}
+
+template <class Set, class Key>
+void put(Set& set, const Key& key, bool is_member) {
+  if (is_member) {
+    set.insert(key);
+  } else {
+    set.erase(key);
+  }
+}
+
+void clear_derived(TaskSlot& slot) {
+  slot.upstream = {};
+  slot.in_state = {};
+  slot.undecided.clear();
+  slot.ready.clear();
+}
+
+}  // namespace
+
+ReadyGroup group_of(const Task& task) { return {try_kind_of(task), task.queue, task.pool, task.pool_slots}; }
+
+// ---- what a row contributes
+
+void State::count_try(const ActiveRun& run, const LiveTry& live, int sign) {
+  const Task& task = run.dag().tasks[static_cast<size_t>(live.at.task)];
+  if (const auto pool = pools_.find(task.pool); pool != pools_.end()) {
+    const bool uses = live.kind == TryKind::process || pool->second.pool.include_deferred;
+    if (uses) pool->second.used += sign * task.pool_slots;
+  }
+  if (live.kind == TryKind::process) processes_ += sign;
+}
+
+void State::count_instance(ActiveRun& run, InstanceRef at, int sign) {
+  const auto index = static_cast<size_t>(at.task);
+  TaskSlot& slot = run.slots[index];
+  const Task& task = run.dag().tasks[index];
+  const TaskInstance& row = slot.instances[static_cast<size_t>(at.position)];
+  slot.in_state[index_of(row.state)] += sign;
+  for (const int next : task.downstream) {
+    count_upstream(run.slots[static_cast<size_t>(next)].upstream, row.state, task.is_setup, sign);
+  }
+  if (!is_finished(row.state)) run.unfinished += sign;
+  switch (row.state) {
+    case TaskState::none: put(slot.undecided, at.position, sign > 0); break;
+    case TaskState::scheduled:
+      put(slot.ready, at.position, sign > 0);
+      update_ready(run, at.task);
+      break;
+    case TaskState::up_for_retry:
+      ENSURE(row.next_try_at, "up_for_retry without a time");
+      put(retry_timers_, std::pair(*row.next_try_at, at), sign > 0);
+      break;
+    case TaskState::queued:
+    case TaskState::running:
+    case TaskState::deferred:
+    case TaskState::restarting: {
+      const LiveTry& live = tries_.at(row.fence);
+      run.live += sign;
+      if (live.kind == TryKind::process) run.occupying += sign;
+      if (live.becomes) run.ending += sign;
+      put(ending_, row.fence, sign > 0 && live.becomes);
+      count_try(run, live, sign);
+      auto& of_dag = dags_.find(run.row.dag_id)->second.live_tasks;
+      if ((of_dag[task.task_id] += sign) == 0) of_dag.erase(task.task_id);
+      break;
+    }
+    case TaskState::success:
+    case TaskState::failed:
+    case TaskState::skipped:
+    case TaskState::upstream_failed:
+    case TaskState::removed:
+    case TaskState::up_for_reschedule: break;
+  }
+}
+
+void State::count_missing(ActiveRun& run, int task, int sign) {
+  const auto index = static_cast<size_t>(task);
+  const TaskSlot& slot = run.slots[index];
+  const int64_t missing = slot.missing();
+  run.unfinished += sign * missing;
+  const Task& of = run.dag().tasks[index];
+  for (const int next : of.downstream) {
+    count_upstream(run.slots[static_cast<size_t>(next)].upstream, TaskState::none, of.is_setup, sign * missing);
+  }
+  const bool is_fillable = sign > 0 && slot.length && missing > 0 && !is_finished(run.row.state);
+  put(fillable_, TaskRef{run.row.number, task}, is_fillable);
+}
+
+void State::count_run(const ActiveRun& run, int sign) {
+  DagState& dag = dags_.find(run.row.dag_id)->second;
+  put(dag.runs, run.row.number, sign > 0);
+  if (run.row.state == RunState::queued) put(dag.queued, std::pair(run.row.run_after, run.row.number), sign > 0);
+  if (run.row.state == RunState::running) dag.running += sign;
+  update_dag_timer(dag);
+}
+
+// ---- indexes that follow from several facts
+
+void State::update_ready(const ActiveRun& run, int task) {
+  const auto index = static_cast<size_t>(task);
+  const bool is_ready = !run.slots[index].ready.empty() && !dags_.find(run.row.dag_id)->second.record.is_paused;
+  const std::pair key(-run.shape->priorities[index], task);
+  const ReadyGroup group = group_of(run.dag().tasks[index]);
+  if (is_ready) {
+    ready_[group][run.row.number].insert(key);
+    return;
+  }
+  const auto of_group = ready_.find(group);
+  if (of_group == ready_.end()) return;
+  const auto of_run = of_group->second.find(run.row.number);
+  if (of_run == of_group->second.end()) return;
+  of_run->second.erase(key);
+  if (of_run->second.empty()) of_group->second.erase(of_run);
+  if (of_group->second.empty()) ready_.erase(of_group);
+}
+
+void State::update_run_index(const ActiveRun& run) {
+  const RunNumber number = run.row.number;
+  put(finishable_, number, run.row.state == RunState::running && run.unfinished == 0);
+  put(evictable_, number, is_finished(run.row.state) && run.live == 0);
+  std::optional<TimePoint> timeout_at;
+  if (run.row.state == RunState::running && run.dag().dagrun_timeout && run.row.start_date &&
+      run.unfinished > run.ending) {
+    timeout_at = *run.row.start_date + *run.dag().dagrun_timeout;
+  }
+  const auto known = run_timer_of_.find(number);
+  const std::optional<TimePoint> was = known == run_timer_of_.end() ? std::nullopt : std::optional(known->second);
+  if (was == timeout_at) return;
+  if (was) run_timers_.erase({*was, number});
+  if (timeout_at) {
+    run_timers_.insert({*timeout_at, number});
+    run_timer_of_[number] = *timeout_at;
+  } else {
+    run_timer_of_.erase(number);
+  }
+}
+
+int State::max_active_runs(const DagState& dag) const {
+  if (dag.shape) return dag.shape->dag->max_active_runs;
+  if (dag.runs.empty()) return 1;
+  return runs_.at(*dag.runs.rbegin()).dag().max_active_runs;
+}
+
+void State::update_dag_timer(DagState& dag) {
+  std::optional<TimePoint> timer;
+  if (!dag.record.is_paused) {
+    const int runs_max = max_active_runs(dag);
+    if (dag.running < runs_max && !dag.queued.empty()) timer = dag.queued.begin()->first;
+    if (dag.shape && dag.running + static_cast<int>(dag.queued.size()) < runs_max) {
+      const auto due = dag.is_due_known ? dag.record.next_run_after : std::optional(TimePoint::min());
+      if (due && (!timer || *due < *timer)) timer = due;
+    }
+  }
+  if (timer == dag.timer) return;
+  if (dag.timer) dag_timers_.erase({*dag.timer, dag.record.dag_id});
+  if (timer) dag_timers_.insert({*timer, dag.record.dag_id});
+  dag.timer = timer;
+}
+
+void State::mark_all_dirty(const ActiveRun& run) {
+  for (size_t i = 0; i < run.slots.size(); ++i) mark_dirty({run.row.number, static_cast<int>(i)});
+}
+
+// Tasks of later runs that look back at this one.
+void State::mark_successors(const ActiveRun& run, int task) {
+  const auto successors = successors_.find(run.row.number);
+  if (successors == successors_.end()) return;
+  const std::string& task_id = run.dag().tasks[static_cast<size_t>(task)].task_id;
+  for (const RunNumber number : successors->second) {
+    const ActiveRun& later = runs_.at(number);
+    const int same = later.dag().index_of(task_id);
+    if (same < 0) continue;
+    mark_dirty({number, same});
+    for (const int before : later.dag().tasks[static_cast<size_t>(same)].upstream) mark_dirty({number, before});
+  }
+}
+
+// ---- facts
+
+const std::vector<int>& State::takers(TryKind kind, const std::string& queue) const {
+  static const std::vector<int> nobody;
+  const auto found = takers_.find({kind, queue});
+  return found == takers_.end() ? nobody : found->second;
+}
+
+const DagState* State::find_dag(std::string_view dag_id) const {
+  const auto found = dags_.find(dag_id);
+  return found == dags_.end() ? nullptr : &found->second;
+}
+
+const ActiveRun* State::find_run(RunNumber number) const {
+  const auto found = runs_.find(number);
+  return found == runs_.end() ? nullptr : &found->second;
+}
+
+const ActiveRun* State::find_run(const std::string& dag_id, const std::string& run_id) const {
+  const auto found = runs_by_id_.find({dag_id, run_id});
+  return found == runs_by_id_.end() ? nullptr : &runs_.at(found->second);
+}
+
+ActiveRun& State::run_at(RunNumber number) {
+  const auto found = runs_.find(number);
+  ENSURE(found != runs_.end(), "a move of a run that is not in memory");
+  return found->second;
+}
+
+void State::set_executors(std::vector<ExecutorState> executors) {
+  executors_ = std::move(executors);
+  takers_.clear();
+}
+
+void State::set_takers(TryKind kind, const std::string& queue, std::vector<int> executors) {
+  takers_[{kind, queue}] = std::move(executors);
+}
+
+void State::set_pools(const std::vector<Pool>& pools) {
+  pools_.clear();
+  for (const Pool& pool : pools) pools_[pool.name] = {.pool = pool, .used = 0};
+  processes_ = 0;
+  for (const auto& [fence, live] : tries_) count_try(runs_.at(live.at.run), live, 1);
+}
+
+void State::load_dag(DagRecord record) {
+  DagState& dag = dags_[record.dag_id];
+  dag.record = std::move(record);
+  dag.is_due_known = false;
+  update_dag_timer(dag);
+}
+
+// `run.slots` hold instances, lengths and outputs; all that is derived is made here.
+void State::insert_run(ActiveRun run) {
+  const RunNumber number = run.row.number;
+  if (!dags_.contains(run.row.dag_id)) {
+    DagRecord record;
+    record.dag_id = run.row.dag_id;
+    record.is_stale = true;
+    load_dag(std::move(record));
+  }
+  run.unfinished = run.live = run.occupying = run.ending = 0;
+  for (TaskSlot& slot : run.slots) clear_derived(slot);
+  ENSURE(!runs_.contains(number), "a run comes into memory twice");
+  runs_by_id_[{run.row.dag_id, run.row.run_id}] = number;
+  ActiveRun& there = runs_.emplace(number, std::move(run)).first->second;
+  for (size_t i = 0; i < there.slots.size(); ++i) {
+    const int task = static_cast<int>(i);
+    for (size_t k = 0; k < there.slots[i].instances.size(); ++k) {
+      count_instance(there, {number, task, static_cast<int>(k)}, 1);
+    }
+    count_missing(there, task, 1);
+  }
+  if (there.past) successors_[there.past->number].insert(number);
+  count_run(there, 1);
+  update_run_index(there);
+  mark_all_dirty(there);
+}
+
+void State::load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries) {
+  for (const auto& [fence, live] : tries) tries_[fence] = live;
+  insert_run(std::move(run));
+}
+
+void State::erase_run(RunNumber number) {
+  ActiveRun& run = run_at(number);
+  ENSURE(run.live == 0, "a run with a live try leaves memory");
+  count_run(run, -1);
+  for (size_t i = 0; i < run.slots.size(); ++i) {
+    const int task = static_cast<int>(i);
+    count_missing(run, task, -1);
+    for (size_t k = 0; k < run.slots[i].instances.size(); ++k) {
+      count_instance(run, {number, task, static_cast<int>(k)}, -1);
+    }
+    dirty_.erase({number, task});
+  }
+  finishable_.erase(number);
+  evictable_.erase(number);
+  if (const auto timer = run_timer_of_.find(number); timer != run_timer_of_.end()) {
+    run_timers_.erase({timer->second, number});
+    run_timer_of_.erase(timer);
+  }
+  if (run.past) {
+    const auto of_past = successors_.find(run.past->number);
+    of_past->second.erase(number);
+    if (of_past->second.empty()) successors_.erase(of_past);
+  }
+  runs_by_id_.erase({run.row.dag_id, run.row.run_id});
+  runs_.erase(number);
+}
+
+void State::evict_finished() {
+  while (!evictable_.empty()) {
+    const RunNumber number = *evictable_.begin();
+    const ActiveRun& run = runs_.at(number);
+    if (const auto successors = successors_.find(number); successors != successors_.end()) {
+      for (const RunNumber other : successors->second) {
+        ActiveRun& later = runs_.at(other);
+        later.past->states.clear();
+        for (size_t i = 0; i < run.slots.size(); ++i) {
+          auto& states = later.past->states[run.dag().tasks[i].task_id];
+          for (const TaskInstance& row : run.slots[i].instances) states.push_back(row.state);
+        }
+      }
+    }
+    erase_run(number);
+  }
+}
+
+// ---- moves
+
+void State::apply(const Move& move) {
+  std::visit([this](const auto& what) { apply_move(what); }, move);
+}
+
+void State::apply_move(const MoveInstance& move) {
+  ActiveRun& run = run_at(move.at.run);
+  TaskSlot& slot = run.slots[static_cast<size_t>(move.at.task)];
+  TaskInstance& row = slot.instances[static_cast<size_t>(move.at.position)];
+  const TaskState from = row.state;
+  const TaskState to = move.row.state;
+  ENSURE(from == to || is_allowed(from, to, move.cause), "a move of a task instance that the table does not have");
+  ENSURE(row.number == move.row.number && row.map_index == move.row.map_index, "a move changes which instance it is");
+  count_instance(run, move.at, -1);
+  if (is_live(from) && !is_live(to)) tries_.erase(row.fence);
+  if (!is_live(from) && is_live(to)) {
+    ENSURE(move.row.fence > row.fence && !tries_.contains(move.row.fence), "a try's fence is not new");
+    const Task& task = run.dag().tasks[static_cast<size_t>(move.at.task)];
+    LiveTry live;
+    live.at = move.at;
+    live.kind = try_kind_of(task);
+    live.executor = move.executor;
+    tries_[move.row.fence] = live;
+    counters_.last_fence = std::max(counters_.last_fence, move.row.fence);
+    if (move.executor >= 0) executors_[static_cast<size_t>(move.executor)].free -= 1;
+  } else {
+    ENSURE(move.row.fence == row.fence, "a fence changes without a new try");
+  }
+  row = move.row;
+  count_instance(run, move.at, 1);
+  const bool counts_otherwise = from != to && (is_finished(from) || is_finished(to));
+  if (counts_otherwise) {
+    for (const int next : run.dag().tasks[static_cast<size_t>(move.at.task)].downstream) {
+      mark_dirty({move.at.run, next});
+    }
+    mark_successors(run, move.at.task);
+  }
+  if (to == TaskState::none || to == TaskState::scheduled) mark_dirty(move.at.task_ref());
+  update_run_index(run);
+}
+
+void State::apply_move(const AddInstances& move) {
+  ActiveRun& run = run_at(move.task.run);
+  TaskSlot& slot = run.slots[static_cast<size_t>(move.task.task)];
+  count_missing(run, move.task.task, -1);
+  for (const TaskInstance& row : move.rows) {
+    ENSURE(row.state == TaskState::none && row.fence == 0, "a new task instance has had no past");
+    const auto position = static_cast<int>(slot.instances.size());
+    if (row.map_index < 0 && run.dag().tasks[static_cast<size_t>(move.task.task)].expand) slot.placeholder = position;
+    slot.instances.push_back(row);
+    counters_.last_instance = std::max(counters_.last_instance, row.number);
+    count_instance(run, {move.task.run, move.task.task, position}, 1);
+  }
+  count_missing(run, move.task.task, 1);
+  mark_dirty(move.task);
+  update_run_index(run);
+}
+
+void State::apply_move(const SetLength& move) {
+  ActiveRun& run = run_at(move.task.run);
+  TaskSlot& slot = run.slots[static_cast<size_t>(move.task.task)];
+  count_missing(run, move.task.task, -1);
+  slot.length = move.length;
+  slot.bound = move.bound;
+  count_missing(run, move.task.task, 1);
+  for (const int next : run.dag().tasks[static_cast<size_t>(move.task.task)].downstream) {
+    mark_dirty({move.task.run, next});
+  }
+  mark_dirty(move.task);
+  update_run_index(run);
+}
+
+void State::apply_move(const ChangeTry& move) {
+  LiveTry& live = tries_.at(move.fence);
+  ActiveRun& run = run_at(live.at.run);
+  count_instance(run, live.at, -1);
+  live = move.row;
+  count_instance(run, live.at, 1);
+  update_run_index(run);
+}
+
+void State::apply_move(const NotePoke& move) {
+  LiveTry& live = tries_.at(move.fence);
+  live.poke = move.text;
+  live.poked_at = move.at;
+}
+
+void State::apply_move(const StoreXCom& move) {
+  ActiveRun& run = run_at(move.at.run);
+  const auto index = static_cast<size_t>(move.at.task);
+  if (move.key != "return_value" || !run.shape->feeds_map[index]) return;
+  run.slots[index].outputs[run.instance(move.at).map_index] = move.value;
+}
+
+void State::apply_move(const ForgetXComs& move) {
+  ActiveRun& run = run_at(move.at.run);
+  run.slots[static_cast<size_t>(move.at.task)].outputs.erase(run.instance(move.at).map_index);
+}
+
+void State::apply_move(const AddRun& move) {
+  ActiveRun run;
+  run.row = move.row;
+  run.shape = move.shape;
+  run.past = move.past;
+  const std::vector<Task>& tasks = move.shape->dag->tasks;
+  run.slots.resize(tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) set_known_length(run.slots[i], move.shape, static_cast<int>(i));
+  counters_.last_run = std::max(counters_.last_run, move.row.number);
+  insert_run(std::move(run));
+}
+
+void State::apply_move(const MoveRun& move) {
+  ActiveRun& run = run_at(move.row.number);
+  const RunState from = run.row.state;
+  ENSURE(from == move.row.state || is_allowed(from, move.row.state, move.cause),
+         "a move of a dag run that the table does not have");
+  count_run(run, -1);
+  run.row = move.row;
+  count_run(run, 1);
+  if (from != run.row.state) {
+    for (size_t i = 0; i < run.slots.size(); ++i) {
+      count_missing(run, static_cast<int>(i), -1);
+      count_missing(run, static_cast<int>(i), 1);
+    }
+    if (run.row.state == RunState::running) mark_all_dirty(run);
+    for (size_t i = 0; i < run.slots.size(); ++i) mark_successors(run, static_cast<int>(i));
+  }
+  update_run_index(run);
+}
+
+void State::apply_move(const DropRun& move) {
+  if (!runs_.contains(move.run)) return;
+  if (const auto successors = successors_.find(move.run); successors != successors_.end()) {
+    for (const RunNumber number : successors->second) {
+      ActiveRun& later = runs_.at(number);
+      later.past.reset();
+      mark_all_dirty(later);
+    }
+    successors_.erase(move.run);
+  }
+  erase_run(move.run);
+}
+
+void State::apply_move(const SetDag& move) {
+  DagState& dag = dags_[move.row.dag_id];
+  const bool was_paused = dag.record.is_paused;
+  dag.record = move.row;
+  dag.is_due_known = move.is_due_known;
+  update_dag_timer(dag);
+  if (was_paused == dag.record.is_paused) return;
+  for (const RunNumber number : dag.runs) {
+    const ActiveRun& run = runs_.at(number);
+    for (size_t i = 0; i < run.slots.size(); ++i) {
+      if (!run.slots[i].ready.empty()) update_ready(run, static_cast<int>(i));
+    }
+  }
+}
+
+void State::apply_move(const LoadDag& move) {
+  DagState& dag = dags_[move.dag_id];
+  dag.record.dag_id = move.dag_id;
+  dag.shape = move.shape;
+  dag.is_due_known = false;
+  update_dag_timer(dag);
+}
+
+// ---- for the auditor
+
+State State::rebuilt() const {
+  State fresh(parallelism_);
+  fresh.counters_ = counters_;
+  for (const auto& [id, dag] : dags_) {
+    fresh.load_dag(dag.record);
+    DagState& copy = fresh.dags_[id];
+    copy.shape = dag.shape;
+    copy.is_due_known = dag.is_due_known;
+    fresh.update_dag_timer(copy);
+  }
+  std::vector<Pool> pools;
+  for (const auto& [name, pool] : pools_) pools.push_back(pool.pool);
+  fresh.set_pools(pools);
+  fresh.executors_ = executors_;
+  fresh.takers_ = takers_;
+  fresh.stopped_ = stopped_;
+  fresh.tries_ = tries_;
+  for (const auto& [number, run] : runs_) fresh.insert_run(run);
+  return fresh;
+}
+
+bool State::same_facts_and_indexes(const State& other) const {
+  const auto all = [](const State& s) {
+    return std::tie(s.dags_, s.runs_, s.tries_, s.pools_, s.executors_, s.takers_, s.stopped_, s.runs_by_id_,
+                    s.successors_, s.fillable_, s.finishable_, s.evictable_, s.dag_timers_, s.retry_timers_,
+                    s.run_timers_, s.run_timer_of_, s.ready_, s.ending_, s.processes_);
+  };
+  return all(*this) == all(other);
+}
+
+}  // namespace udon

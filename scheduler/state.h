@@ -1,0 +1,176 @@
+#pragma once
+// What is active, in memory; the store is its durable twin. A value in all but size: plan and why only read it, and it
+// changes by `apply` alone, which keeps every index beside the facts, so that a turn's cost follows what has changed
+// and never what waits. Owned by the loop; one thread.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "model/pool.h"
+#include "scheduler/active_run.h"
+#include "scheduler/moves.h"
+#include "store/types.h"
+#include "store/writer.h"
+
+namespace udon {
+
+// A DAG as the scheduler knows it.
+struct DagState {
+  DagRecord record;
+  ShapePtr shape;             // newest good version; null: its file is gone, or the catalog has not been read yet
+  bool is_due_known = false;  // record.next_run_after follows from the schedule as it is now
+
+  // Derived, over active runs.
+  std::set<RunNumber> runs;
+  std::set<std::pair<TimePoint, RunNumber>> queued;  // by run_after
+  int running = 0;
+  std::map<std::string, int64_t> live_tasks;  // task id → live task instances, for max_active_tis_per_dag
+  std::optional<TimePoint> timer;             // when plan must look at it
+  bool operator==(const DagState&) const = default;
+};
+
+struct PoolState {
+  Pool pool;
+  int64_t used = 0;  // slots; derived
+  int64_t free() const { return pool.slots < 0 ? INT64_MAX : pool.slots - used; }
+  bool operator==(const PoolState&) const = default;
+};
+
+// What the loop learns of its executors at the start of each turn.
+struct ExecutorState {
+  std::string name;
+  int free = 0;
+  bool operator==(const ExecutorState&) const = default;
+};
+using QueueKey = std::pair<TryKind, std::string>;
+
+// Tasks whose task instances compete for the same things over all runs: full for one is full for all.
+struct ReadyGroup {
+  TryKind kind = TryKind::process;
+  std::string queue;
+  std::string pool;
+  int pool_slots = 1;
+  auto operator<=>(const ReadyGroup&) const = default;
+};
+// Of one run: (-priority, task), so that the first is the one to start first.
+using ReadyTasks = std::set<std::pair<int64_t, int>>;
+
+class State {
+ public:
+  explicit State(int parallelism) : parallelism_(parallelism) {}
+
+  // Facts.
+  int parallelism() const { return parallelism_; }
+  const Counters& counters() const { return counters_; }
+  const std::map<std::string, DagState, std::less<>>& dags() const { return dags_; }
+  const std::map<RunNumber, ActiveRun>& runs() const { return runs_; }
+  const std::map<Fence, LiveTry>& tries() const { return tries_; }
+  const std::map<std::string, PoolState, std::less<>>& pools() const { return pools_; }
+  const std::vector<ExecutorState>& executors() const { return executors_; }
+  // Executors (by index) that take tries of this kind and queue.
+  const std::vector<int>& takers(TryKind kind, const std::string& queue) const;
+  // Nothing is started while this says why ("disk full …"); empty: all is well.
+  const std::string& stopped() const { return stopped_; }
+
+  const DagState* find_dag(std::string_view dag_id) const;
+  const ActiveRun* find_run(RunNumber number) const;
+  const ActiveRun* find_run(const std::string& dag_id, const std::string& run_id) const;
+  const TaskInstance& instance(InstanceRef at) const { return runs_.at(at.run).instance(at); }
+  const TaskSlot& slot(TaskRef task) const { return runs_.at(task.run).slots[static_cast<size_t>(task.task)]; }
+  int max_active_runs(const DagState& dag) const;
+
+  // Indexes: what plan has to look at.
+  const std::set<TaskRef>& dirty() const { return dirty_; }              // what their upstream says may have changed
+  const std::set<TaskRef>& fillable() const { return fillable_; }        // instances to be created
+  const std::set<RunNumber>& finishable() const { return finishable_; }  // nothing of them is unfinished
+  const std::set<std::pair<TimePoint, std::string>>& dag_timers() const { return dag_timers_; }
+  const std::set<std::pair<TimePoint, InstanceRef>>& retry_timers() const { return retry_timers_; }
+  const std::set<std::pair<TimePoint, RunNumber>>& run_timers() const { return run_timers_; }
+  const std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>>& ready() const { return ready_; }
+  const std::set<Fence>& ending() const { return ending_; }            // tries that are to be killed
+  int64_t processes() const { return processes_; }                     // live tries with a process
+  const std::set<RunNumber>& evictable() const { return evictable_; }  // finished, no live try
+
+  // Changes. A move that the table does not have, or that does not fit, is a broken promise of ours.
+  void apply(const Move& move);
+  void settle(TaskRef task) { dirty_.erase(task); }
+
+  // From the store or the outside world, not moves.
+  void set_counters(const Counters& counters) { counters_ = counters; }
+  void load_dag(DagRecord record);
+  void load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries);  // derived members are not read
+  void set_pools(const std::vector<Pool>& pools);
+  void set_executors(std::vector<ExecutorState> executors);  // forgets the takers
+  void set_takers(TryKind kind, const std::string& queue, std::vector<int> executors);
+  void set_stopped(std::string why) { stopped_ = std::move(why); }
+  // Finished runs leave memory; those that look back on them keep what became of them.
+  void evict_finished();
+
+  // For the auditor: the same facts with every index made anew, and the comparison of all but `dirty`.
+  State rebuilt() const;
+  bool same_facts_and_indexes(const State& other) const;
+
+ private:
+  void apply_move(const MoveInstance& move);
+  void apply_move(const AddInstances& move);
+  void apply_move(const SetLength& move);
+  void apply_move(const ChangeTry& move);
+  void apply_move(const NotePoke& move);
+  void apply_move(const StoreXCom& move);
+  void apply_move(const ForgetXComs& move);
+  void apply_move(const AddRun& move);
+  void apply_move(const MoveRun& move);
+  void apply_move(const DropRun& move);
+  void apply_move(const SetDag& move);
+  void apply_move(const LoadDag& move);
+  void apply_move(const NoteEvent&) {}
+
+  ActiveRun& run_at(RunNumber number);
+  // Adds (+1) or takes away (-1) all that a row, a slot's length or a run contributes to the indexes.
+  void count_instance(ActiveRun& run, InstanceRef at, int sign);
+  void count_missing(ActiveRun& run, int task, int sign);
+  void count_run(const ActiveRun& run, int sign);
+  void count_try(const ActiveRun& run, const LiveTry& live, int sign);
+  void update_ready(const ActiveRun& run, int task);
+  void update_run_index(const ActiveRun& run);
+  void update_dag_timer(DagState& dag);
+  void mark_dirty(TaskRef task) { dirty_.insert(task); }
+  void mark_all_dirty(const ActiveRun& run);
+  void mark_successors(const ActiveRun& run, int task);
+  void insert_run(ActiveRun run);
+  void erase_run(RunNumber number);
+
+  int parallelism_;
+  Counters counters_;
+  std::map<std::string, DagState, std::less<>> dags_;
+  std::map<RunNumber, ActiveRun> runs_;
+  std::map<Fence, LiveTry> tries_;
+  std::map<std::string, PoolState, std::less<>> pools_;
+  std::vector<ExecutorState> executors_;
+  std::map<QueueKey, std::vector<int>> takers_;
+  std::string stopped_;
+
+  std::map<std::pair<std::string, std::string>, RunNumber> runs_by_id_;
+  std::map<RunNumber, std::set<RunNumber>> successors_;  // runs that look back at it
+  std::set<TaskRef> dirty_;
+  std::set<TaskRef> fillable_;
+  std::set<RunNumber> finishable_;
+  std::set<RunNumber> evictable_;
+  std::set<std::pair<TimePoint, std::string>> dag_timers_;
+  std::set<std::pair<TimePoint, InstanceRef>> retry_timers_;
+  std::set<std::pair<TimePoint, RunNumber>> run_timers_;
+  std::map<RunNumber, TimePoint> run_timer_of_;
+  std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>> ready_;
+  std::set<Fence> ending_;
+  int64_t processes_ = 0;
+};
+
+ReadyGroup group_of(const Task& task);
+
+}  // namespace udon
