@@ -1,0 +1,83 @@
+#pragma once
+// Looks at everything after every turn and trusts nothing: counts again from the rows what the scheduler keeps
+// incrementally, compares its memory with the store, and the store with what really happened outside.
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "model/command.h"
+#include "model/reason.h"
+#include "scheduler/state.h"
+#include "store/memory_store.h"
+#include "tests/simulation/outside.h"
+
+namespace udon::simulation {
+
+class Auditor {
+ public:
+  Auditor(MemoryStore& store, Outside& outside) : store_(store), outside_(outside) {}
+
+  // What a command that was answered well has touched: those may leave a final state.
+  void allow(const CommandOutcome& outcome);
+  // Killed or marked while live: when the try is over, the task instance is that.
+  void expect(const TaskInstanceKey& key, TaskState state) { expected_[key] = state; }
+  void forget(const TaskInstanceKey& key) { expected_.erase(key); }
+  void forget_run(const std::string& dag_id, const std::string& run_id) {
+    std::erase_if(expected_, [&](const auto& one) { return one.first.dag_id == dag_id && one.first.run_id == run_id; });
+  }
+  void allow_fewer_pool_slots() { pools_changed_ = true; }
+  void allow_catalog_change() { catalog_changed_ = true; }
+
+  // After a turn that committed. wake_at: what the turn asked for.
+  void after_turn(const State& state, std::optional<TimePoint> wake_at);
+  // The scheduler is about to live again: what it knew is gone, what the store says stays.
+  void after_restart() { known_.clear(), known_runs_.clear(); }
+  void acknowledged(const TryId& id, const Process* process);
+  // When everything has come to rest.
+  void at_rest(const State& state);
+  void complain(std::string what) {
+    if (!problem_) problem_ = std::move(what);
+  }
+  const std::optional<std::string>& problem() const { return problem_; }
+  // How often each reason was given; to see that the simulation reaches all of them.
+  const std::map<ReasonKind, int64_t>& reasons() const { return reasons_; }
+
+ private:
+  void compare_with_store(const State& state);
+  void check_indexes(const State& state);
+  void check_limits(const State& state);
+  void check_starts(const State& state);
+  void check_finality(const State& state);
+  void check_processes(const State& state);
+  void check_reasons(const State& state, std::optional<TimePoint> wake_at);
+  void check_reason(const State& state, const ActiveRun& run, int task, const TaskInstance* row, const Reason& reason,
+                    std::optional<TimePoint> wake_at);
+  void remember(const State& state);
+
+  template <class T>
+  std::optional<T> must(Result<T> result, const char* what) {
+    if (result) return std::move(*result);
+    complain(std::string(what) + ": " + result.error().message);
+    return std::nullopt;
+  }
+
+  MemoryStore& store_;
+  Outside& outside_;
+  std::map<InstanceNumber, TaskInstance> known_;
+  std::map<RunNumber, RunState> known_runs_;
+  std::set<TaskInstanceKey> touched_;
+  std::set<std::pair<std::string, std::string>> touched_runs_;
+  std::map<TaskInstanceKey, TaskState> expected_;
+  std::map<std::string, int64_t> slots_before_;
+  bool pools_changed_ = false;
+  bool catalog_changed_ = false;
+  std::map<ReasonKind, int64_t> reasons_;
+  std::optional<std::string> problem_;
+};
+
+// Counted from the rows of the task instances alone.
+UpstreamCounts count_upstream(const ActiveRun& run, int task);
+
+}  // namespace udon::simulation

@@ -1,0 +1,145 @@
+#pragma once
+// The world of the simulation outside the scheduler: processes and the executors that carry tries out. It outlives
+// every crash of the scheduler, knows what really happened, and can lose, delay and double what it says about it.
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "executor/executor.h"
+
+namespace udon::simulation {
+
+// The scheduler dies here: thrown out of whatever it called.
+struct Crash {};
+
+// How unkind the world is; all zero: it only takes its time. Each is "once in n"; 0: never.
+struct Unkindness {
+  uint64_t slow_start = 0;
+  uint64_t lost_report = 0;
+  uint64_t doubled_report = 0;
+  uint64_t late_report = 0;
+  uint64_t refused_start = 0;
+  uint64_t hangs = 0;
+  uint64_t failures = 0;
+  uint64_t dies = 0;  // without a result
+};
+
+// A try as it really is.
+struct Process {
+  enum class Phase { starting, running, ended };
+  TryRequest request;
+  int executor = 0;
+  Phase phase = Phase::starting;
+  TimePoint begins_at{};
+  TimePoint ends_at{};
+  TimePoint next_poke{};
+  TryEnded end;  // what it will end with
+  bool is_killed = false;
+  bool is_reported = false;  // its end has been put on the way at least once
+};
+
+// Faults of the simulation's own making, to see that the auditor notices.
+enum class Planted {
+  nothing,
+  lies_that_a_try_is_unknown,   // executor
+  swaps_results,                // executor: the end of one try told as another's
+  never_ends_what_is_killed,    // executor
+  swallows_a_commit,            // store
+  forgets_a_run_after_restart,  // store
+  drops_xcoms,                  // store
+  forgets_what_a_try_becomes,   // store
+  wider_pools,                  // store
+};
+
+class Outside {
+ public:
+  Outside(FakeClock& clock, Random& random) : clock_(clock), random_(random) {}
+
+  Unkindness unkindness;
+  Planted planted = Planted::nothing;
+  // Asked before and after every call from the scheduler; may throw Crash.
+  std::function<void()> step = [] {};
+  // Called when the scheduler says that it has committed the end of a try.
+  std::function<void(const TryId&, const Process*)> on_acknowledge;
+  // What broke a promise of the executors' side, in words.
+  std::function<void(std::string)> complain;
+
+  FakeClock& clock() { return clock_; }
+  Random& random() { return random_; }
+  std::map<Fence, Process>& processes() { return processes_; }
+
+  Process* find(const TryId& id);
+  void begin(const TryRequest& request, int executor);
+  bool end(const TryId& id, EndCause why, const std::string& message);
+  void acknowledged(const TryId& id);
+  // Lets time pass for the processes: starts and ends those that are due.
+  void advance();
+  // When something happens next.
+  std::optional<TimePoint> next_event() const;
+  // The scheduler has died: tries that were handed over but not begun may never begin; reports on the way are gone.
+  void scheduler_died();
+  // Everything that was ever told about a try may come once more, much later.
+  void remember(int executor, const Report& report) { told_.emplace_back(executor, report); }
+  std::optional<std::pair<int, Report>> old_report();
+  int live_of(InstanceNumber instance) const;
+
+ private:
+  TryEnded plan_end(const TryRequest& request);
+  bool happens(uint64_t once_in) { return once_in != 0 && random_.one_in(once_in); }
+
+  FakeClock& clock_;
+  Random& random_;
+  std::map<Fence, Process> processes_;  // until acknowledged
+  std::deque<std::pair<int, Report>> told_;
+  friend class SimulatedExecutor;
+};
+
+// What the scheduler holds; made anew with each of its lives.
+class SimulatedExecutor final : public Executor {
+ public:
+  SimulatedExecutor(Outside& outside, int index, std::string name, TryKind kind, std::vector<std::string> queues,
+                    int slots)
+      : outside_(outside),
+        index_(index),
+        name_(std::move(name)),
+        kind_(kind),
+        queues_(std::move(queues)),
+        slots_(slots) {}
+
+  std::string name() const override { return name_; }
+  bool takes(TryKind kind, const std::string& queue) const override;
+  int free_slots() const override;
+  Result<void> start(const TryRequest& request) override;
+  std::vector<Report> poll() override;
+  void acknowledge(const TryId& id) override;
+  void kill(const TryId& id, EndCause why, const std::string& message) override;
+  void adopt(const TryRequest& request) override;
+  std::vector<TryId> leftovers() override;
+  std::vector<TryId> running() const override;
+
+  // Looks at what has happened and puts reports on their way.
+  void notice();
+  std::optional<TimePoint> next_report() const;
+  // A stray report of long ago.
+  void receive_again(Report report) { coming_.emplace_back(outside_.clock().now(), std::move(report)); }
+  int live() const;
+
+ private:
+  void send(const TryId& id, decltype(Report::what) what);
+
+  Outside& outside_;
+  int index_;
+  std::string name_;
+  TryKind kind_;
+  std::vector<std::string> queues_;
+  int slots_;
+  std::map<Fence, bool> held_;  // fence → its start has been reported
+  std::vector<std::pair<TimePoint, Report>> coming_;
+};
+
+}  // namespace udon::simulation

@@ -1,0 +1,147 @@
+#include "tests/simulation/people.h"
+
+#include <algorithm>
+
+#include "scheduler/commands.h"
+#include "scheduler/plan.h"
+
+namespace udon::simulation {
+
+namespace {
+const char* const dag_ids[] = {"alpha", "beta", "gamma", "nobody"};
+}
+
+Selection People::random_selection() {
+  Selection selection;
+  const auto runs = store_.reader().runs({}, {.limit = 12, .offset = 0});
+  if (!runs || runs->rows.empty()) return selection;
+  const DagRun& run = runs->rows[random_.below(runs->rows.size())];
+  selection.dag_id = run.dag_id;
+  selection.run_id = run.run_id;
+  const auto instances = store_.reader().instances_of(run.number);
+  if (instances && !instances->empty() && !random_.one_in(4)) {
+    const TaskInstance& row = (*instances)[random_.below(instances->size())];
+    selection.tasks.emplace_back(row.task_id, random_.one_in(2) ? row.map_index : -1);
+  }
+  if (random_.one_in(40)) selection.tasks.emplace_back("no_such_task", -1);
+  selection.upstream = random_.one_in(5);
+  selection.downstream = random_.one_in(3);
+  selection.only_failed = random_.one_in(6);
+  selection.only_running = random_.one_in(8);
+  return selection;
+}
+
+Command People::random_command(TimePoint now) {
+  const std::string dag_id = dag_ids[random_.below(4)];
+  const Selection selection = random_selection();
+  switch (random_.below(12)) {
+    case 0: return SetPaused{.dag_id = dag_id, .paused = random_.one_in(3), .user = "ada"};
+    case 1:
+    case 2: return ClearTasks{.selection = selection, .dry_run = random_.one_in(6), .user = "ada"};
+    case 3: {
+      const TaskState states[] = {TaskState::success, TaskState::failed, TaskState::skipped, TaskState::queued};
+      return MarkTasks{
+          .selection = selection, .state = states[random_.below(random_.one_in(9) ? 4 : 3)], .user = "ada"};
+    }
+    case 4: return KillTasks{.selection = selection, .user = "ada"};
+    case 5: {
+      const RunState states[] = {RunState::success, RunState::failed, RunState::queued, RunState::running};
+      return MarkRun{
+          .dag_id = selection.dag_id, .run_id = selection.run_id, .state = states[random_.below(4)], .user = "ada"};
+    }
+    case 6: return SetRunNote{.dag_id = selection.dag_id, .run_id = selection.run_id, .note = "seen", .user = "ada"};
+    case 7: return DeleteRun{.dag_id = selection.dag_id, .run_id = selection.run_id, .user = "ada"};
+    default: break;
+  }
+  TriggerRun trigger{.dag_id = dag_id};
+  trigger.user = "ada";
+  trigger.triggered_by = "rest_api";
+  if (random_.one_in(5)) trigger.run_id = "by_hand_" + std::to_string(random_.below(5));
+  if (random_.one_in(6)) trigger.has_logical_date = false;
+  if (random_.one_in(6)) trigger.logical_date = now - std::chrono::minutes(random_.below(60));
+  if (random_.one_in(8)) trigger.run_after = now + std::chrono::minutes(random_.below(60));
+  if (random_.one_in(6)) trigger.conf.set("size", random_.one_in(2) ? Value(5) : Value("large"));
+  return trigger;
+}
+
+void People::ask(Loop& loop, TimePoint now, Auditor&) {
+  const Command command = random_command(now);
+  keep(loop.enqueue(command), command);
+}
+
+int People::hear_answers(const State& state, Auditor& auditor) {
+  int heard = 0;
+  std::erase_if(open_, [&](auto& open) {
+    auto& [command, answer] = open;
+    if (answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return false;
+    ++heard;
+    const auto outcome = answer.get();
+    if (outcome) {
+      promise(state, command, *outcome, auditor);
+    } else if (outcome.error().kind == ErrorKind::unavailable) {
+      if (const auto names = run_of(command)) auditor.forget_run(names->first, names->second);
+    }
+    return true;
+  });
+  return heard;
+}
+
+void People::promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor) {
+  auditor.allow(outcome);
+  if (const auto* trigger = std::get_if<TriggerRun>(&command)) {
+    const auto there = store_.reader().run(trigger->dag_id, outcome.run->run_id);
+    if (!there || !*there) auditor.complain("run " + outcome.run->run_id + " was promised and is not in the store");
+    return;
+  }
+  if (const auto names = run_of(command); names && !std::holds_alternative<SetRunNote>(command)) {
+    const bool is_dry = std::holds_alternative<ClearTasks>(command) && std::get<ClearTasks>(command).dry_run;
+    if (!is_dry) {
+      for (const TaskInstanceKey& key : outcome.instances) auditor.forget(key);
+    }
+    if (!std::holds_alternative<KillTasks>(command) && !std::holds_alternative<MarkTasks>(command)) return;
+    const auto* mark = std::get_if<MarkTasks>(&command);
+    const ActiveRun* run = state.find_run(names->first, names->second);
+    if (run == nullptr) return;
+    for (const auto& [fence, live] : state.tries()) {
+      if (live.at.run != run->row.number || !live.becomes) continue;
+      const TaskInstanceKey key = key_of(*run, run->instance(live.at));
+      if (std::ranges::find(outcome.instances, key) == outcome.instances.end()) continue;
+      const TaskState wish = mark == nullptr ? TaskState::failed : mark->state;
+      // Marking one well clears what had failed behind it, which may be live only as something to begin anew.
+      if (*live.becomes == wish) auditor.expect(key, wish);
+    }
+  }
+}
+
+void People::lose_answers(Auditor& auditor) {
+  for (auto& [command, answer] : open_) {
+    if (const auto names = run_of(command)) auditor.forget_run(names->first, names->second);
+  }
+  open_.clear();
+}
+
+void People::help(const State& state, Loop& loop, Auditor&) {
+  if (!open_.empty() || !state.stopped().empty()) return;
+  for (const auto& [id, dag] : state.dags()) {
+    if (dag.record.is_paused) {
+      const SetPaused unpause{.dag_id = id, .paused = false, .user = "ada"};
+      keep(loop.enqueue(unpause), unpause);
+    }
+  }
+  if (!open_.empty() || !state.tries().empty() || !state.retry_timers().empty()) return;
+  for (const auto& [number, run] : state.runs()) {
+    for (size_t i = 0; i < run.slots.size(); ++i) {
+      const TaskSlot& slot = run.slots[i];
+      if (slot.undecided.empty() && !slot.instances.empty()) continue;
+      if (run.row.state != RunState::running || !held_by_past(state, run, static_cast<int>(i))) continue;
+      MarkTasks mark{.state = TaskState::success, .user = "ada"};
+      mark.selection.dag_id = run.row.dag_id;
+      mark.selection.run_id = run.row.run_id;
+      mark.selection.tasks.emplace_back(run.dag().tasks[i].task_id, -1);
+      keep(loop.enqueue(mark), mark);
+      return;
+    }
+  }
+}
+
+}  // namespace udon::simulation

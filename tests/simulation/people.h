@@ -1,0 +1,40 @@
+#pragma once
+// Those who ask the scheduler for things: random commands, their answers, and what the answers promise.
+#include <future>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "scheduler/loop.h"
+#include "scheduler/state.h"
+#include "store/memory_store.h"
+#include "tests/simulation/auditor.h"
+
+namespace udon::simulation {
+
+class People {
+ public:
+  People(Random& random, MemoryStore& store) : random_(random), store_(store) {}
+
+  void ask(Loop& loop, TimePoint now, Auditor& auditor);
+  void keep(std::future<Result<CommandOutcome>> answer, Command command) {
+    open_.emplace_back(std::move(command), std::move(answer));
+  }
+  // Takes the answers that have come and tells the auditor what they allow and promise. How many there were.
+  int hear_answers(const State& state, Auditor& auditor);
+  // The scheduler died before it answered: nobody knows what it did.
+  void lose_answers(Auditor& auditor);
+  // When nothing else will happen: what a person would do about what waits for a person.
+  void help(const State& state, Loop& loop, Auditor& auditor);
+
+ private:
+  Command random_command(TimePoint now);
+  Selection random_selection();
+  void promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor);
+
+  Random& random_;
+  MemoryStore& store_;
+  std::vector<std::pair<Command, std::future<Result<CommandOutcome>>>> open_;
+};
+
+}  // namespace udon::simulation

@@ -1,0 +1,158 @@
+#include "tests/simulation/planted_store.h"
+
+namespace udon::simulation {
+
+namespace {
+
+Error no_space() { return {ErrorKind::io, "commit: No space left on device"}; }
+Error no_answer() { return {ErrorKind::unavailable, "the store does not answer"}; }
+
+}  // namespace
+
+struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
+  Impl(PlantedStore& the_owner, Store& the_behind, Outside& the_outside)
+      : owner(the_owner), behind(the_behind), outside(the_outside) {}
+
+  PlantedStore& owner;
+  Store& behind;
+  Outside& outside;
+  int commits = 0;
+
+  bool plants(Planted what) const { return outside.planted == what; }
+  template <class F>
+  auto read(F&& f) -> decltype(f()) {
+    if (owner.read_fault()) return no_answer();
+    return f();
+  }
+
+  Result<std::optional<DagRecord>> dag(const std::string& id) override {
+    return read([&] { return behind.reader().dag(id); });
+  }
+  Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& page) override {
+    return read([&] { return behind.reader().dags(filter, page); });
+  }
+  Result<std::optional<DagVersionRecord>> dag_version(const std::string& id, const std::string& version) override {
+    return read([&] { return behind.reader().dag_version(id, version); });
+  }
+  Result<std::vector<DagVersionRecord>> dag_versions(const std::string& id) override {
+    return read([&] { return behind.reader().dag_versions(id); });
+  }
+  Result<std::optional<DagRun>> run(const std::string& dag_id, const std::string& run_id) override {
+    return read([&] { return behind.reader().run(dag_id, run_id); });
+  }
+  Result<std::optional<DagRun>> run_by_number(RunNumber number) override {
+    return read([&] { return behind.reader().run_by_number(number); });
+  }
+  Result<Page<DagRun>> runs(const RunFilter& filter, const PageRequest& page) override {
+    return read([&] { return behind.reader().runs(filter, page); });
+  }
+  Result<std::vector<DagRun>> active_runs() override {
+    auto runs = read([&] { return behind.reader().active_runs(); });
+    if (runs && !runs->empty() && plants(Planted::forgets_a_run_after_restart)) runs->pop_back();
+    return runs;
+  }
+  Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {
+    return read([&] { return behind.reader().instances_of(run); });
+  }
+  Result<std::optional<InstanceRow>> instance(const TaskInstanceKey& key) override {
+    return read([&] { return behind.reader().instance(key); });
+  }
+  Result<std::optional<InstanceRow>> instance_of_fence(Fence fence) override {
+    return read([&] { return behind.reader().instance_of_fence(fence); });
+  }
+  Result<std::optional<InstanceRow>> instance_by_number(InstanceNumber number) override {
+    return read([&] { return behind.reader().instance_by_number(number); });
+  }
+  Result<Page<InstanceRow>> instances(const InstanceFilter& filter, const PageRequest& page) override {
+    auto rows = read([&] { return behind.reader().instances(filter, page); });
+    if (rows && plants(Planted::forgets_a_run_after_restart)) rows->rows.clear();
+    return rows;
+  }
+  Result<std::vector<TryRecord>> tries_of(InstanceNumber instance) override {
+    if (plants(Planted::forgets_what_a_try_becomes)) return std::vector<TryRecord>{};
+    return read([&] { return behind.reader().tries_of(instance); });
+  }
+  Result<std::optional<XComRecord>> xcom(InstanceNumber instance, const std::string& key) override {
+    return read([&] { return behind.reader().xcom(instance, key); });
+  }
+  Result<std::vector<XComRecord>> xcoms_of(InstanceNumber instance) override {
+    return read([&] { return behind.reader().xcoms_of(instance); });
+  }
+  Result<std::vector<std::pair<int, Value>>> xcoms_of_task(RunNumber run, const std::string& task_id,
+                                                           const std::string& key) override {
+    return read([&] { return behind.reader().xcoms_of_task(run, task_id, key); });
+  }
+  Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id, const std::string& task_id,
+                                   const PageRequest& page) override {
+    return read([&] { return behind.reader().events(dag_id, run_id, task_id, page); });
+  }
+
+  Result<std::optional<Connection>> connection(const std::string& id) override {
+    return behind.settings().connection(id);
+  }
+  Result<Page<Connection>> connections(const PageRequest& page) override { return behind.settings().connections(page); }
+  Result<void> put_connection(const Connection& connection, Existing existing) override {
+    return behind.settings().put_connection(connection, existing);
+  }
+  Result<void> delete_connection(const std::string& id) override { return behind.settings().delete_connection(id); }
+  Result<std::optional<VariableRecord>> variable(const std::string& key) override {
+    return behind.settings().variable(key);
+  }
+  Result<Page<VariableRecord>> variables(const PageRequest& page) override { return behind.settings().variables(page); }
+  Result<void> put_variable(const VariableRecord& variable, Existing existing) override {
+    return behind.settings().put_variable(variable, existing);
+  }
+  Result<void> delete_variable(const std::string& key) override { return behind.settings().delete_variable(key); }
+  Result<std::vector<Pool>> pools() override {
+    auto pools = read([&] { return behind.settings().pools(); });
+    if (pools && plants(Planted::wider_pools)) {
+      for (Pool& pool : *pools) pool.slots += 3;
+    }
+    return pools;
+  }
+  Result<void> put_pool(const Pool& pool, Existing existing) override {
+    return behind.settings().put_pool(pool, existing);
+  }
+  Result<void> delete_pool(const std::string& name) override { return behind.settings().delete_pool(name); }
+  Result<std::optional<UserRecord>> user(const std::string& name) override { return behind.settings().user(name); }
+  Result<std::vector<UserRecord>> users() override { return behind.settings().users(); }
+  Result<void> put_user(const UserRecord& user, Existing existing) override {
+    return behind.settings().put_user(user, existing);
+  }
+  Result<void> delete_user(const std::string& name) override { return behind.settings().delete_user(name); }
+  Result<std::string> setting_or_set(const std::string& key, const std::string& value) override {
+    return behind.settings().setting_or_set(key, value);
+  }
+
+  Result<Epoch> acquire_epoch(TimePoint at) override { return behind.writer().acquire_epoch(at); }
+  Result<Counters> counters() override {
+    return read([&] { return behind.writer().counters(); });
+  }
+  Result<void> commit(const Batch& batch) override {
+    outside.step();
+    ++commits;
+    switch (owner.commit_fault()) {
+      case CommitFault::before_effect: return no_space();
+      case CommitFault::after_effect:
+        if (auto done = behind.writer().commit(batch); !done) return done;
+        return no_answer();
+      case CommitFault::none: break;
+    }
+    if (plants(Planted::swallows_a_commit) && commits % 20 == 0) return {};
+    Batch sent = batch;
+    if (plants(Planted::drops_xcoms)) {
+      std::erase_if(sent.changes, [](const Change& change) { return std::holds_alternative<PutXCom>(change); });
+    }
+    const Result<void> done = behind.writer().commit(sent);
+    outside.step();
+    return done;
+  }
+};
+
+PlantedStore::PlantedStore(Store& behind, Outside& outside) : impl_(std::make_unique<Impl>(*this, behind, outside)) {}
+PlantedStore::~PlantedStore() = default;
+StoreReader& PlantedStore::reader() { return *impl_; }
+StoreSettings& PlantedStore::settings() { return *impl_; }
+StoreWriter& PlantedStore::writer() { return *impl_; }
+
+}  // namespace udon::simulation

@@ -1,0 +1,106 @@
+#include "tests/simulation/random_dag.h"
+
+#include <algorithm>
+
+namespace udon::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+MapInput literal_input(Random& random, const std::string& name) {
+  Value::List items;
+  for (uint64_t i = random.below(5); i > 0; --i) items.emplace_back(static_cast<int64_t>(i));
+  return {.name = name, .source = std::move(items)};
+}
+
+void make_mapped(Random& random, Task& task, const Dag& dag) {
+  MapSpec spec;
+  if (!task.upstream.empty() && random.one_in(2)) {
+    const auto from = static_cast<size_t>(task.upstream[random.below(task.upstream.size())]);
+    spec.inputs.push_back({.name = "item", .source = dag.tasks[from].task_id});
+    if (random.one_in(4)) spec.inputs.push_back(literal_input(random, "other"));
+  } else {
+    spec.inputs.push_back(literal_input(random, "item"));
+  }
+  task.expand = std::move(spec);
+}
+
+Task random_task(Random& random, const Dag& dag, int index) {
+  Task task;
+  task.task_id = "t" + std::to_string(index);
+  task.operator_name = "bash";
+  for (int before = 0; before < index; ++before) {
+    if (random.one_in(3)) task.upstream.push_back(before);
+  }
+  if (random.one_in(3)) task.trigger_rule = all_trigger_rules()[random.below(all_trigger_rules().size())];
+  task.retry.retries = static_cast<int>(random.below(3));
+  task.retry.delay = Duration(random.below(300'000'000));
+  task.retry.exponential_backoff = random.one_in(4);
+  task.priority_weight = 1 + static_cast<int>(random.below(3));
+  if (random.one_in(5)) task.kind = OperatorKind::sensor;
+  if (task.kind == OperatorKind::sensor) {
+    if (random.one_in(2)) task.timeout = Duration(60'000'000 + random.below(600'000'000));
+    task.poke_interval = Duration(5'000'000 + random.below(60'000'000));
+    task.soft_fail = random.one_in(3);
+  } else if (random.one_in(4)) {
+    task.execution_timeout = Duration(1'000'000 + random.below(90'000'000));
+  }
+  if (random.one_in(4)) task.pool = "narrow";
+  if (random.one_in(40)) task.pool = "gone";
+  if (random.one_in(6)) task.pool_slots = 2;
+  if (random.one_in(12)) task.queue = "far";
+  if (random.one_in(8)) task.max_active_tis_per_dag = 1 + static_cast<int>(random.below(2));
+  if (random.one_in(8)) task.max_active_tis_per_dagrun = 1;
+  task.depends_on_past = random.one_in(12);
+  task.wait_for_downstream = random.one_in(20);
+  if (task.wait_for_downstream) task.depends_on_past = true;
+  task.is_setup = random.one_in(15);
+  task.is_teardown = !task.is_setup && random.one_in(15);
+  if (random.one_in(4)) make_mapped(random, task, dag);
+  return task;
+}
+
+}  // namespace
+
+DagPtr random_dag(Random& random, const std::string& dag_id, int generation) {
+  auto dag = std::make_shared<Dag>();
+  dag->dag_id = dag_id;
+  dag->file = dag_id + ".yaml";
+  dag->version = dag_id + "-" + std::to_string(generation);
+  dag->max_active_runs = 1 + static_cast<int>(random.below(3));
+  dag->max_active_tasks = 1 + static_cast<int>(random.below(4));
+  if (random.one_in(6)) dag->dagrun_timeout = Duration(60'000'000 + random.below(1'200'000'000));
+  if (random.one_in(10)) dag->max_consecutive_failed_dag_runs = 2;
+  if (random.one_in(2)) {
+    dag->schedule.kind =
+        EverySchedule{.every = Duration(120'000'000 + random.below(900'000'000)), .has_interval = random.one_in(2)};
+    dag->schedule.start_date = parse_time("2026-01-01T00:00:00Z").value();
+    dag->schedule.catchup = random.one_in(2);
+  }
+  if (random.one_in(3)) {
+    Param param;
+    param.name = "size";
+    param.schema.set("type", "integer");
+    param.schema.set("minimum", 1);
+    param.default_value = Value(3);
+    dag->params.push_back(std::move(param));
+  }
+  const int count = 1 + static_cast<int>(random.below(8));
+  for (int i = 0; i < count; ++i) dag->tasks.push_back(random_task(random, *dag, i));
+  for (int i = 0; i < count; ++i) {
+    for (const int before : dag->tasks[static_cast<size_t>(i)].upstream) {
+      dag->tasks[static_cast<size_t>(before)].downstream.push_back(i);
+    }
+  }
+  return dag;
+}
+
+DagPtr without_calendar(const Dag& dag) {
+  auto copy = std::make_shared<Dag>(dag);
+  copy->schedule.kind = NoSchedule{};
+  copy->version += "-quiet";
+  return copy;
+}
+
+}  // namespace udon::simulation

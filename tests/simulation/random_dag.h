@@ -1,0 +1,14 @@
+#pragma once
+// DAGs of every shape that the scheduler knows, small enough that their corners meet often.
+#include <string>
+
+#include "base/random.h"
+#include "model/dag.h"
+
+namespace udon::simulation {
+
+DagPtr random_dag(Random& random, const std::string& dag_id, int generation);
+// The same without calendar and limits that could hold it back for ever; to come to rest.
+DagPtr without_calendar(const Dag& dag);
+
+}  // namespace udon::simulation
