@@ -461,8 +461,7 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
     case ReasonKind::no_worker:
       return holds(there == TaskState::scheduled && of.queue == "far", "somebody takes its queue");
     case ReasonKind::dispatch_stopped: return wrong("the store works");
-    case ReasonKind::ready:
-      return holds(wake_at && *wake_at <= now, "the turn is over and nothing holds it back");
+    case ReasonKind::ready: return holds(wake_at && *wake_at <= now, "the turn is over and nothing holds it back");
   }
 }
 
