@@ -24,6 +24,8 @@ inline constexpr int map_length_max = 100'000;
 // A DAG file, and how deep its values nest: yaml-cpp recurses.
 inline constexpr int64_t dag_file_bytes_max = 4 << 20;
 inline constexpr int value_depth_max = 100;
+// Values in one such file, aliases expanded: a few lines of them can stand for billions.
+inline constexpr int64_t dag_file_values_max = 500'000;
 // Output of one template, and the steps that rendering may take: a template is data, it must end.
 inline constexpr int64_t template_output_bytes_max = 4 << 20;
 inline constexpr int template_steps_max = 1'000'000;

@@ -47,7 +47,8 @@ class Catalog {
 struct LoadedFile {
   std::vector<DagPtr> dags;
   std::vector<Diagnostic> diagnostics;
-  std::vector<Path> included;  // files whose content is part of the version
+  std::vector<Path> included;    // files whose content is part of the version
+  std::vector<int> dag_lines;    // where each of `dags` begins
 };
 LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators);
 // Unknown pools and connections of these DAGs, or a warning that they could not be checked.

@@ -4,9 +4,12 @@ namespace udon {
 
 std::string to_string(const Diagnostic& diagnostic) {
   std::string text = diagnostic.file;
-  if (diagnostic.line > 0) text += ":" + std::to_string(diagnostic.line);
-  if (diagnostic.line > 0 && diagnostic.column > 0) text += ":" + std::to_string(diagnostic.column);
-  text += diagnostic.severity == Diagnostic::Severity::error ? ": error: " : ": warning: ";
+  if (diagnostic.line > 0) {
+    text += ":" + std::to_string(diagnostic.line);
+    if (diagnostic.column > 0) text += ":" + std::to_string(diagnostic.column);
+  }
+  if (!text.empty()) text += ": ";
+  text += diagnostic.severity == Diagnostic::Severity::error ? "error: " : "warning: ";
   return text + diagnostic.message;
 }
 

@@ -33,6 +33,10 @@ std::optional<TemplateProblem> check_template(std::string_view text);
 // The top-level names that the template reads: "ds", "params", "item", …
 std::vector<std::string> names_in_template(std::string_view text);
 
+// The names that every task's templates have: Airflow's context, as the scheduler fills it, and what comes through the
+// lookups. Those of `expand` come beside them.
+const std::vector<std::string>& template_names();
+
 // What a template would ask for and hand on, told from its text alone.
 struct TemplateFacts {
   struct Splice {

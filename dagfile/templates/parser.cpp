@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "dagfile/templates/filters.h"
 #include "dagfile/templates/lexer.h"
@@ -738,6 +739,10 @@ class Parser {
 }  // namespace
 
 Parsed parse(std::string_view source) {
+  const auto refused = [](std::string message) { return Parsed{{}, TemplateProblem{1, 1, std::move(message)}}; };
+  if (!is_valid_utf8(source)) return refused("the text is no valid UTF-8");
+  if (static_cast<int64_t>(source.size()) > limits::template_output_bytes_max)
+    return refused("the template is too long");
   Tokens tokens = tokenize(source);
   if (tokens.problem) return {{}, std::move(tokens.problem)};
   return Parser(std::move(tokens.tokens)).run();

@@ -90,7 +90,8 @@ Result<Datum> Evaluator::xcom_pull(const Arguments& arguments) {
     TRY_ASSIGN(const bool asks, is_true(given.at(other)));
     if (!asks) continue;
     TRY_ASSIGN(const std::string wanted, to_text(given.at(other)));
-    const bool is_own = other != include_prior_dates && context_.get("dag_run").text(other == dag_id ? "dag_id" : "run_id") == wanted;
+    const bool is_own =
+        other != include_prior_dates && context_.get("dag_run").text(other == dag_id ? "dag_id" : "run_id") == wanted;
     if (!is_own) return failure("`ti.xcom_pull` reads XComs of its own run only");
   }
   TRY_ASSIGN(const std::string key, given.text(key_, "return_value"));

@@ -14,20 +14,11 @@ bool has_tag(std::string_view text) {
 
 std::string place(int line, int column) { return std::to_string(line) + ":" + std::to_string(column) + ": "; }
 
-templates::Parsed checked(std::string_view text) {
-  const auto refused = [](std::string message) {
-    return templates::Parsed{{}, TemplateProblem{1, 1, std::move(message)}};
-  };
-  if (!is_valid_utf8(text)) return refused("the text is no valid UTF-8");
-  if (static_cast<int64_t>(text.size()) > limits::template_output_bytes_max) return refused("the template is too long");
-  return templates::parse(text);
-}
-
 enum class Form { typed, text };  // typed: a whole {{ … }} keeps its type
 
 Result<Value> render_as(Form form, std::string_view text, const Value& context, const TemplateLookups& lookups) {
   if (!has_tag(text)) return Value(text);
-  const templates::Parsed parsed = checked(text);
+  const templates::Parsed parsed = templates::parse(text);
   if (parsed.problem)
     return templates::failure(place(parsed.problem->line, parsed.problem->column) + parsed.problem->message);
   templates::Evaluator evaluator(context, lookups);
@@ -78,9 +69,35 @@ Result<Value> render_inside(const Value& value, const Value& context, const Temp
 
 }  // namespace
 
+const std::vector<std::string>& template_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all{"ds",
+                                 "ds_nodash",
+                                 "ts",
+                                 "ts_nodash",
+                                 "ts_nodash_with_tz",
+                                 "logical_date",
+                                 "data_interval_start",
+                                 "data_interval_end",
+                                 "local",
+                                 "run_id",
+                                 "params",
+                                 "dag_run",
+                                 "dag",
+                                 "task",
+                                 "try_number",
+                                 "map_index",
+                                 "task_instance_key_str"};
+    const auto& globals = templates::global_names();
+    all.insert(all.end(), globals.begin(), globals.end());
+    return all;
+  }();
+  return names;
+}
+
 std::optional<TemplateProblem> check_template(std::string_view text) {
   if (!has_tag(text)) return std::nullopt;
-  return checked(text).problem;
+  return templates::parse(text).problem;
 }
 
 Result<Value> render_text(std::string_view text, const Value& context, const TemplateLookups& lookups) {

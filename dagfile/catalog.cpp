@@ -1,0 +1,265 @@
+#include "dagfile/catalog.h"
+
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <set>
+
+#include "base/limits.h"
+#include "dagfile/loader/files.h"
+#include "dagfile/loader/load.h"
+
+namespace udon {
+namespace {
+
+// What tells a file that nobody touched from others. Not only the times: a file can be put in place of another within
+// one tick of the file system's clock.
+struct FileStat {
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+  int64_t size = -1;  // -1: there is none, or it cannot be looked at
+  uint64_t inode = 0;
+  uint64_t device = 0;
+  bool operator==(const FileStat&) const = default;
+};
+
+FileStat stat_of(const Path& path) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return {};
+  const auto nanoseconds = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+  return {nanoseconds(found.st_mtim), nanoseconds(found.st_ctim), int64_t{found.st_size}, uint64_t{found.st_ino},
+          uint64_t{found.st_dev}};
+}
+
+bool is_dag_file_name(const Path& name) { return name.extension() == ".yaml" || name.extension() == ".yml"; }
+
+bool has_error_of(const std::vector<Diagnostic>& diagnostics, const std::string& dag_id) {
+  return std::any_of(diagnostics.begin(), diagnostics.end(), [&](const Diagnostic& diagnostic) {
+    return diagnostic.severity == Diagnostic::Severity::error && diagnostic.dag_id == dag_id;
+  });
+}
+
+// One file as it was last seen, and the DAGs of its last good content.
+struct KnownFile {
+  FileStat stat;
+  std::map<std::string, FileStat> included;
+  uint64_t content = 0;  // hash, with that of included files
+  // It was read just after it changed: a second change within the same tick of the clock would look like none. The
+  // next refresh reads it once more.
+  bool is_fresh = true;
+  std::vector<DagPtr> dags;
+  std::map<std::string, int> lines;  // of dags, by id
+  std::vector<Diagnostic> diagnostics;
+};
+
+// The files of the folder, and what was wrong on the way to them.
+struct Found {
+  std::set<std::string> files;
+  std::vector<std::string> unreadable;  // folders: what was known below them stays
+  std::vector<Diagnostic> diagnostics;
+};
+
+class Walk {
+ public:
+  explicit Walk(const Path& folder) : folder_(folder) {}
+
+  Found run() {
+    std::error_code error;
+    const bool is_there = std::filesystem::is_directory(folder_, error);
+    if (!is_there) {
+      found_.diagnostics.push_back(
+          {Diagnostic::Severity::error, "", 0, 0, "the DAGs folder " + folder_.string() + " is not there", ""});
+      return std::move(found_);
+    }
+    visit("", 0);
+    return std::move(found_);
+  }
+
+ private:
+  void visit(const Path& relative, int depth) {
+    std::error_code error;
+    std::filesystem::directory_iterator entries(folder_ / relative, error);
+    if (error || depth > limits::value_depth_max) {
+      found_.unreadable.push_back(relative.generic_string());
+      warn(relative, error ? "cannot be read: " + error.message() : "lies too deep", Diagnostic::Severity::error);
+      return;
+    }
+    for (; entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+      const std::filesystem::directory_entry& entry = *entries;
+      const Path name = entry.path().filename();
+      if (name.string().starts_with('.')) continue;  // editors' files, .git
+      std::error_code ignored;
+      const Path path = relative / name;
+      if (entry.is_symlink(ignored)) {
+        link(path);
+      } else if (entry.is_directory(ignored)) {
+        visit(path, depth + 1);
+      } else if (is_dag_file_name(name) && entry.is_regular_file(ignored)) {
+        found_.files.insert(path.generic_string());
+      }
+    }
+    if (error) {
+      found_.unreadable.push_back(relative.generic_string());
+      warn(relative, "cannot be read: " + error.message(), Diagnostic::Severity::error);
+    }
+  }
+
+  // A link to a file inside is that file by another name (as mounted ConfigMaps have them); all others stay aside.
+  void link(const Path& path) {
+    std::error_code error;
+    const bool is_folder = std::filesystem::is_directory(folder_ / path, error);
+    if (!is_folder && !is_dag_file_name(path)) return;
+    if (is_folder) return warn(path, "is a link to a folder, which is not followed", Diagnostic::Severity::warning);
+    if (const Result<void> inside = check_inside(folder_, folder_ / path); !inside)
+      return warn(path, "is a link: " + inside.error().message, Diagnostic::Severity::warning);
+    if (std::filesystem::is_regular_file(folder_ / path, error)) found_.files.insert(path.generic_string());
+  }
+
+  void warn(const Path& path, std::string message, Diagnostic::Severity severity) {
+    found_.diagnostics.push_back({severity, path.generic_string(), 0, 0, std::move(message), ""});
+  }
+
+  const Path& folder_;
+  Found found_;
+};
+
+}  // namespace
+
+struct Catalog::State {
+  State(Path folder_given, const OperatorCatalog& operators_given)
+      : folder(std::move(folder_given)), operators(operators_given) {}
+
+  bool is_unchanged(const std::string& name, const KnownFile& known) const {
+    if (known.is_fresh || stat_of(folder / name) != known.stat) return false;
+    return std::all_of(known.included.begin(), known.included.end(),
+                       [&](const auto& included) { return stat_of(folder / included.first) == included.second; });
+  }
+
+  static uint64_t hash_of(std::string_view text, uint64_t seed) {
+    return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+  }
+
+  // The hash of the file and of what it included last time.
+  uint64_t content_of(std::string_view text, const KnownFile& known) const {
+    uint64_t hash = hash_of(text, 0);
+    for (const auto& [name, stat] : known.included) {
+      const Result<std::string> content = read_file(folder / name, limits::dag_file_bytes_max);
+      hash = hash_of(content ? *content : "?", hash);
+    }
+    return hash;
+  }
+
+  void look_at(const std::string& name, KnownFile& known) {
+    if (is_unchanged(name, known)) return;
+    // Looked at before it is read: a change in between shows at the next refresh.
+    const FileStat before = stat_of(folder / name);
+    const bool is_seen_twice = before == known.stat;
+    const Result<std::string> text = read_file(folder / name, limits::dag_file_bytes_max);
+    if (!text) {
+      known.diagnostics = {{Diagnostic::Severity::error, name, 0, 0, text.error().message, ""}};
+      known.content = 0;
+      known.is_fresh = true;  // tried again each time
+      return;
+    }
+    bool included_seen_twice = true;
+    for (auto& [included, stat] : known.included) {
+      const FileStat now = stat_of(folder / included);
+      included_seen_twice = included_seen_twice && now == stat;
+      stat = now;
+    }
+    known.stat = before;
+    known.is_fresh = !is_seen_twice || !included_seen_twice;
+    if (known.content != 0 && content_of(*text, known) == known.content) return;
+    load(name, *text, known);
+  }
+
+  void load(const std::string& name, const std::string& text, KnownFile& known) {
+    LoadedFile loaded = load_dag_text(folder, name, text, operators);
+    known.included.clear();
+    for (const Path& included : loaded.included)
+      known.included.emplace(included.generic_string(), stat_of(folder / included));
+    known.content = content_of(text, known);
+    known.diagnostics = std::move(loaded.diagnostics);
+    for (size_t i = 0; i < loaded.dags.size(); ++i) known.lines[loaded.dags[i]->dag_id] = loaded.dag_lines[i];
+    keep_last_good(loaded.dags, known);
+  }
+
+  // DAGs that the file no longer has are gone; those that are broken now stay as they were.
+  static void keep_last_good(std::vector<DagPtr>& dags, KnownFile& known) {
+    const bool is_all_broken = has_error_of(known.diagnostics, "");
+    for (const DagPtr& old : known.dags) {
+      const auto same =
+          std::find_if(dags.begin(), dags.end(), [&](const DagPtr& dag) { return dag->dag_id == old->dag_id; });
+      if (same == dags.end()) {
+        if (is_all_broken || has_error_of(known.diagnostics, old->dag_id)) dags.push_back(old);
+      } else if (**same == *old) {
+        *same = old;
+      }
+    }
+    known.dags = std::move(dags);
+  }
+
+  CatalogPtr snapshot_of(const Found& found) const {
+    auto made = std::make_shared<CatalogSnapshot>();
+    made->diagnostics = found.diagnostics;
+    made->files = static_cast<int>(files.size());
+    for (const auto& [name, known] : files) {
+      made->diagnostics.insert(made->diagnostics.end(), known.diagnostics.begin(), known.diagnostics.end());
+      for (const DagPtr& dag : known.dags) {
+        const auto [other, is_new] = made->dags.emplace(dag->dag_id, dag);
+        if (is_new) continue;
+        const auto line = known.lines.find(dag->dag_id);
+        made->diagnostics.push_back({Diagnostic::Severity::error, name, line != known.lines.end() ? line->second : 0, 1,
+                                     "the DAG id `" + dag->dag_id + "` is taken by " + other->second->file,
+                                     dag->dag_id});
+      }
+    }
+    std::stable_sort(made->diagnostics.begin(), made->diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {
+      return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+    });
+    return made;
+  }
+
+  void publish(CatalogPtr made) {
+    const std::lock_guard lock(mutex);
+    if (made->dags == snapshot->dags && made->diagnostics == snapshot->diagnostics && made->files == snapshot->files &&
+        snapshot->generation > 0)
+      return;
+    auto next = std::make_shared<CatalogSnapshot>(*made);
+    next->generation = snapshot->generation + 1;
+    snapshot = std::move(next);
+  }
+
+  const Path folder;
+  const OperatorCatalog& operators;
+  std::map<std::string, KnownFile> files;
+  mutable std::mutex mutex;  // of `snapshot` alone
+  CatalogPtr snapshot = std::make_shared<const CatalogSnapshot>();
+};
+
+Catalog::Catalog(Path folder, const OperatorCatalog& operators)
+    : state_(std::make_unique<State>(std::move(folder), operators)) {}
+Catalog::~Catalog() = default;
+
+CatalogPtr Catalog::current() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->snapshot;
+}
+
+CatalogPtr Catalog::refresh() {
+  const Found found = Walk(state_->folder).run();
+  std::erase_if(state_->files, [&](const auto& known) {
+    if (found.files.contains(known.first)) return false;
+    return std::none_of(found.unreadable.begin(), found.unreadable.end(), [&](const std::string& folder) {
+      return folder.empty() || known.first.starts_with(folder + "/");
+    });
+  });
+  for (const std::string& name : found.files) state_->look_at(name, state_->files[name]);
+  state_->publish(state_->snapshot_of(found));
+  return current();
+}
+
+}  // namespace udon

@@ -1,0 +1,61 @@
+#pragma once
+// One document of a DAG file → one Dag, or diagnostics that say why not.
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "dagfile/loader/fields.h"
+#include "dagfile/loader/files.h"
+#include "dagfile/loader/problems.h"
+#include "model/dag.h"
+#include "plugins/spec/spec.h"
+
+namespace udon {
+
+// What all parts of reading a document share. References outlive it.
+struct DocumentContext {
+  const Path& folder;
+  const Path& relative;
+  const OperatorCatalog& operators;
+  Problems& problems;
+  std::vector<IncludedFile>& included;
+};
+
+// The words of a DAG that are not in dag_fields().
+const std::vector<std::string>& special_dag_keys();
+// The words of a task that are not in task_fields().
+const std::vector<std::string>& special_task_keys();
+
+// Nothing if it has errors; `context.problems` has them. `root` is a map.
+std::optional<Dag> load_document(const DocumentContext& context, const YamlNode& root);
+
+// Its parts, in the order in which they are read.
+void read_schedule(const YamlNode& root, Dag& dag, Problems& problems);                    // schedule.cpp
+void read_params(const YamlNode& node, Dag& dag, Problems& problems);                      // document.cpp
+std::optional<MapSpec> read_expand(const YamlNode& task, const DocumentContext& context);  // expand.cpp
+
+// A task as written, beside the Task that it becomes.
+struct TaskSource {
+  uint32_t offset = 0;  // of its id
+  const YamlNode* node = nullptr;
+  const OperatorSpec* spec = nullptr;  // null: unknown, and said so
+  struct Parameter {
+    std::string name;
+    uint32_t offset = 0;  // of the name
+    const YamlNode* value = nullptr;
+    bool is_default = false;  // of default_args
+  };
+  std::vector<Parameter> parameters;                    // its own, then those of default_args
+  std::vector<std::pair<std::string, uint32_t>> after;  // ids, and where they stand
+};
+void read_tasks(const YamlNode& root, Dag& dag, std::vector<TaskSource>& sources,
+                const DocumentContext& context);  // tasks.cpp
+// Resolves `after`, finds cycles, and puts both vectors into an order in which upstream comes before downstream:
+// as written, as far as that goes.
+void connect_tasks(Dag& dag, std::vector<TaskSource>& sources, Problems& problems);  // graph.cpp
+// Parameters and templates against the operator's description; fills parameters and connections of the tasks.
+void check_operators(Dag& dag, const std::vector<TaskSource>& sources, Problems& problems);  // operators.cpp
+
+}  // namespace udon

@@ -1,0 +1,187 @@
+// Parameters and their templates, task by task.
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "dagfile/loader/document.h"
+#include "dagfile/templates.h"
+
+namespace udon {
+namespace {
+
+template <class T>
+void add_once(std::vector<T>& list, const T& item) {
+  if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
+}
+
+bool has_intervals(const Schedule& schedule) {
+  if (const auto* cron = std::get_if<CronSchedule>(&schedule.kind)) return cron->has_interval;
+  if (const auto* every = std::get_if<EverySchedule>(&schedule.kind)) return every->has_interval;
+  return false;
+}
+
+class OperatorCheck {
+ public:
+  OperatorCheck(Dag& dag, Problems& problems) : dag_(dag), problems_(problems), names_(template_names()) {
+    for (const Task& task : dag.tasks) task_ids_.push_back(task.task_id);
+  }
+
+  void check(Task& task, const TaskSource& source) {
+    mapped_.clear();
+    if (task.expand)
+      for (const MapInput& input : task.expand->inputs) mapped_.push_back(input.name);
+    Value parameters = Value::map();
+    for (const TaskSource::Parameter& parameter : source.parameters) {
+      parameters.set(parameter.name, to_value(*parameter.value));
+      where_ = parameter.is_default ? "`default_args`" : "task `" + task.task_id + "`";
+      const ParamSpec* spec = source.spec != nullptr ? source.spec->find(parameter.name) : nullptr;
+      check_templates(task, *parameter.value, spec);
+    }
+    where_ = "task `" + task.task_id + "`";
+    for (const std::string& asset : task.outlets) check_asset(task, source, "outlets", asset);
+    for (const std::string& asset : task.inlets) check_asset(task, source, "inlets", asset);
+    if (source.spec == nullptr) return;
+    for (const ParamProblem& problem : check_parameters(*source.spec, parameters)) {
+      const auto named = std::find_if(source.parameters.begin(), source.parameters.end(),
+                                      [&](const auto& p) { return p.name == problem.param; });
+      const bool is_unknown = source.spec->find(problem.param) == nullptr;
+      const uint32_t offset = named == source.parameters.end() ? source.offset
+                              : is_unknown                     ? named->offset
+                                                               : named->value->offset;
+      const bool names_itself = named == source.parameters.end() || is_unknown;
+      where_ = named != source.parameters.end() && named->is_default ? "`default_args`" : "task `" + task.task_id + "`";
+      problems_.error(offset, where_ + ": " + (names_itself ? "" : "`" + problem.param + "`: ") + problem.message);
+    }
+    take_connections(task, *source.spec, parameters);
+    task.parameters = std::move(parameters);
+  }
+
+ private:
+  void check_asset(Task& task, const TaskSource& source, const char* key, const std::string& asset) {
+    const YamlNode* node = source.node->find(key);
+    if (node == nullptr) return;  // of default_args
+    for (const YamlNode& item : node->items)
+      if (item.text == asset) check_templates(task, item, nullptr);
+    if (node->is_text()) check_templates(task, *node, nullptr);
+  }
+
+  void check_templates(Task& task, const YamlNode& node, const ParamSpec* spec) {
+    for (const YamlNode& item : node.items) check_templates(task, item, spec);
+    for (const YamlMember& member : node.members) check_templates(task, member.value, spec);
+    if (!node.is_text() || node.text.find('{') == std::string::npos) return;
+    if (const auto problem = check_template(node.text)) {
+      problems_.error(place(node, problem->line, problem->column), where_ + ": template: " + problem->message);
+      return;
+    }
+    const TemplateFacts facts = facts_of_template(node.text, mapped_);
+    if (facts.names.empty()) return;
+    for (const std::string& connection : facts.connections) add_once(task.connections, connection);
+    task.opens_any_connection = task.opens_any_connection || facts.opens_any_connection;
+    check_names(node, facts);
+    check_pulls(task, node, facts);
+    if (spec == nullptr) return;
+    if (spec->type == ParamType::uri) check_partition(node, facts, *spec);
+    if (spec->type == ParamType::command) {
+      for (const TemplateFacts::Splice& splice : facts.splices)
+        problems_.warning(
+            place(node, splice.line, splice.column),
+            where_ + ": `" + splice.source +
+                "` is somebody's text and becomes part of a command; hand it over in `env`, or write `| shell_quote`");
+    }
+  }
+
+  void check_names(const YamlNode& node, const TemplateFacts& facts) {
+    for (const std::string& name : facts.names) {
+      const bool is_known = std::find(names_.begin(), names_.end(), name) != names_.end() ||
+                            std::find(mapped_.begin(), mapped_.end(), name) != mapped_.end();
+      if (is_known) continue;
+      std::vector<std::string> known = names_;
+      known.insert(known.end(), mapped_.begin(), mapped_.end());
+      problems_.warning(node.offset, where_ + ": templates have no `" + name + "`" + did_you_mean(name, known));
+    }
+  }
+
+  void check_pulls(const Task& task, const YamlNode& node, const TemplateFacts& facts) {
+    for (const std::string& pulled : facts.pulled_tasks) {
+      const int place = dag_.index_of(pulled);
+      if (place < 0) {
+        problems_.error(node,
+                        where_ + ": xcom_pull of an unknown task `" + pulled + "`" + did_you_mean(pulled, task_ids_));
+      } else if (!comes_before(place, task)) {
+        problems_.warning(node.offset, "task `" + task.task_id + "` pulls an XCom of `" + pulled +
+                                           "`, which need not have run before it; add it to `after`");
+      }
+    }
+  }
+
+  bool comes_before(int place, const Task& task) const {
+    std::vector<int> open(task.upstream);
+    std::set<int> seen;
+    while (!open.empty()) {
+      const int at = open.back();
+      open.pop_back();
+      if (at == place) return true;
+      if (!seen.insert(at).second) continue;
+      const auto& before = dag_.tasks[static_cast<size_t>(at)].upstream;
+      open.insert(open.end(), before.begin(), before.end());
+    }
+    return false;
+  }
+
+  void check_partition(const YamlNode& node, const TemplateFacts& facts, const ParamSpec& spec) {
+    if (!has_intervals(dag_.schedule)) return;
+    for (const std::string& name : facts.names) {
+      static const std::set<std::string, std::less<>> named_after_run{"ds",        "ds_nodash",         "ts",
+                                                                      "ts_nodash", "ts_nodash_with_tz", "logical_date"};
+      if (!named_after_run.contains(name)) continue;
+      problems_.warning(node.offset,
+                        where_ + ": `" + spec.name + "` is named after `" + name +
+                            "`, but the run is about a data interval, and in a manual run the two differ; write `{{ "
+                            "data_interval_start | ds }}` or `{{ local.data_interval_start | ds }}`");
+    }
+  }
+
+  uint32_t place(const YamlNode& node, int line, int column) const {
+    size_t begin = 0;
+    for (int i = 1; i < line; ++i) begin = std::min(node.text.find('\n', begin), node.text.size() - 1) + 1;
+    return offset_in_source(problems_.yaml(), node, begin + static_cast<size_t>(std::max(column, 1)) - 1);
+  }
+
+  static void take_connections(Task& task, const OperatorSpec& spec, const Value& parameters) {
+    for (const std::string& id : spec.connections) add_default(task, id);
+    for (const ParamSpec& param : spec.params) {
+      if (param.type != ParamType::connection) continue;
+      const Value* given = parameters.find(param.name);
+      if (given == nullptr || given->is_null()) {
+        if (param.default_value && param.default_value->is_string())
+          add_default(task, param.default_value->as_string());
+      } else if (holds_template(*given)) {
+        task.opens_any_connection = true;
+      } else if (given->is_string()) {
+        add_once(task.connections, given->as_string());
+        std::erase(task.default_connections, given->as_string());
+      }
+    }
+  }
+  static void add_default(Task& task, const std::string& id) {
+    if (std::find(task.connections.begin(), task.connections.end(), id) != task.connections.end()) return;
+    task.connections.push_back(id);
+    task.default_connections.push_back(id);
+  }
+
+  Dag& dag_;
+  Problems& problems_;
+  std::vector<std::string> names_;
+  std::vector<std::string> task_ids_;
+  std::vector<std::string> mapped_;
+  std::string where_;  // who says what is being checked
+};
+
+}  // namespace
+
+void check_operators(Dag& dag, const std::vector<TaskSource>& sources, Problems& problems) {
+  OperatorCheck check(dag, problems);
+  for (size_t i = 0; i < sources.size(); ++i) check.check(dag.tasks[i], sources[i]);
+}
+
+}  // namespace udon

@@ -1,0 +1,218 @@
+// schedule, timezone, dst, start_date and end_date.
+#include <algorithm>
+
+#include "base/text.h"
+#include "dagfile/loader/document.h"
+
+namespace udon {
+namespace {
+
+// Years before any that somebody schedules for: a cron that finds no time from here on will find none.
+constexpr TimePoint long_ago = std::chrono::sys_days(std::chrono::year(2000) / 1 / 1);
+
+std::optional<CronExpression> read_cron(const YamlNode& node, Problems& problems) {
+  if (!node.is_text()) {
+    problems.error(node, "`schedule`: " + expected("a cron expression such as \"30 2 * * *\"", node));
+    return std::nullopt;
+  }
+  Result<CronExpression> cron = parse_cron(node.text);
+  if (!cron) {
+    problems.error(node, "`schedule`: " + cron.error().message);
+    return std::nullopt;
+  }
+  if (!next_match(*cron, "UTC", {}, long_ago)) {
+    problems.error(node, "`schedule`: `" + node.text + "` names a time that never comes");
+    return std::nullopt;
+  }
+  return *cron;
+}
+
+std::optional<DstPolicy> read_dst(const YamlNode& node, Problems& problems) {
+  DstPolicy policy;
+  if (!node.is_map()) {
+    problems.error(node, "`dst`: " + expected("a map such as {skipped: run_after, repeated: first}", node));
+    return std::nullopt;
+  }
+  bool is_good = true;
+  for (const YamlMember& member : node.members) {
+    const std::vector<std::string> skipped{"run_after", "skip"}, repeated{"first", "last", "both"};
+    if (member.key != "skipped" && member.key != "repeated") {
+      problems.error(member.offset, "`dst`: unknown key `" + member.key + "`" +
+                                        did_you_mean(member.key, std::vector<std::string>{"skipped", "repeated"}));
+      is_good = false;
+      continue;
+    }
+    const FieldType type{FieldType::Kind::word, 0, 0, member.key == "skipped" ? skipped : repeated};
+    const auto word = read_field(type, "dst." + member.key, member.value, problems);
+    is_good = is_good && word;
+    if (!word) continue;
+    if (member.key == "skipped")
+      policy.skipped = word->text == "skip" ? DstPolicy::Skipped::skip : DstPolicy::Skipped::run_after;
+    else
+      policy.repeated = word->text == "both"   ? DstPolicy::Repeated::both
+                        : word->text == "last" ? DstPolicy::Repeated::last
+                                               : DstPolicy::Repeated::first;
+  }
+  if (!is_good) return std::nullopt;
+  return policy;
+}
+
+std::optional<ScheduleKind> read_map(const YamlNode& node, Problems& problems) {
+  static const std::vector<std::string> known{"cron", "every", "assets", "interval"};
+  std::vector<std::string> kinds;
+  bool is_good = true;
+  for (const YamlMember& member : node.members) {
+    if (std::find(known.begin(), known.end(), member.key) == known.end()) {
+      problems.error(member.offset, "`schedule`: unknown key `" + member.key + "`" + did_you_mean(member.key, known));
+      is_good = false;
+    } else if (member.key != "interval") {
+      kinds.push_back(member.key);
+    }
+  }
+  if (!is_good) return std::nullopt;
+  if (kinds.size() != 1) {
+    problems.error(node, "`schedule`: expected one of `cron`, `every` and `assets`, got " +
+                             (kinds.empty() ? std::string("none") : join(kinds, ", ")));
+    return std::nullopt;
+  }
+  std::optional<bool> interval;
+  const YamlNode* interval_node = node.find("interval");
+  if (interval_node != nullptr) {
+    interval = read_flag("schedule.interval", *interval_node, problems);
+    if (!interval) return std::nullopt;
+  }
+  if (const YamlNode* assets = node.find("assets")) {
+    const auto texts = read_texts("schedule.assets", *assets, problems);
+    if (!texts) return std::nullopt;
+    if (texts->empty()) problems.error(*assets, "`schedule.assets`: expected at least one asset");
+    if (interval) problems.error(*interval_node, "`schedule`: `interval` does not go with `assets`");
+    return ScheduleKind(AssetSchedule{*texts});
+  }
+  if (const YamlNode* every = node.find("every")) {
+    const auto value = read_field({FieldType::Kind::duration, 1, 0, {}}, "schedule.every", *every, problems);
+    if (!value) return std::nullopt;
+    return ScheduleKind(EverySchedule{value->duration, interval.value_or(true)});
+  }
+  CronSchedule schedule;
+  const YamlNode& crons = *node.find("cron");
+  if (crons.is_list()) {
+    for (const YamlNode& item : crons.items) {
+      const auto cron = read_cron(item, problems);
+      if (!cron) return std::nullopt;
+      schedule.crons.push_back(*cron);
+    }
+  } else {
+    const auto cron = read_cron(crons, problems);
+    if (!cron) return std::nullopt;
+    schedule.crons.push_back(*cron);
+  }
+  if (schedule.crons.empty()) {
+    problems.error(crons, "`schedule.cron`: expected at least one cron expression");
+    return std::nullopt;
+  }
+  schedule.has_interval = interval.value_or(false);
+  if (schedule.has_interval && schedule.crons.size() > 1) {
+    problems.error(*interval_node,
+                   "`schedule`: an interval needs one cron expression, not " + std::to_string(schedule.crons.size()));
+    return std::nullopt;
+  }
+  return ScheduleKind(std::move(schedule));
+}
+
+std::optional<ScheduleKind> read_kind(const YamlNode& node, Problems& problems) {
+  if (node.is_null()) return ScheduleKind(NoSchedule{});
+  if (node.is_map()) return read_map(node, problems);
+  if (node.is_list()) {
+    CronSchedule schedule;
+    for (const YamlNode& item : node.items) {
+      const auto cron = read_cron(item, problems);
+      if (!cron) return std::nullopt;
+      schedule.crons.push_back(*cron);
+    }
+    if (schedule.crons.empty()) {
+      problems.error(node, "`schedule`: expected at least one cron expression; write `none` for manual runs only");
+      return std::nullopt;
+    }
+    return ScheduleKind(std::move(schedule));
+  }
+  if (node.is_text() && (node.text == "none" || node.text == "None" || node.text == "@none"))
+    return ScheduleKind(NoSchedule{});
+  if (node.is_text() && node.text == "@once") return ScheduleKind(OnceSchedule{});
+  if (node.is_text() && node.text == "@continuous") return ScheduleKind(ContinuousSchedule{});
+  const auto cron = read_cron(node, problems);
+  if (!cron) return std::nullopt;
+  CronSchedule schedule;
+  schedule.crons.push_back(*cron);
+  return ScheduleKind(std::move(schedule));
+}
+
+// As written, for people: the cron expression, "every 15m", "assets a, b".
+std::string shown(const ScheduleKind& kind) {
+  if (std::holds_alternative<OnceSchedule>(kind)) return "@once";
+  if (std::holds_alternative<ContinuousSchedule>(kind)) return "@continuous";
+  if (const auto* every = std::get_if<EverySchedule>(&kind)) return "every " + format_duration(every->every);
+  if (const auto* assets = std::get_if<AssetSchedule>(&kind)) return "assets " + join(assets->assets, ", ");
+  if (const auto* cron = std::get_if<CronSchedule>(&kind)) {
+    std::vector<std::string> texts;
+    for (const CronExpression& expression : cron->crons) texts.push_back(expression.text);
+    return join(texts, ", ");
+  }
+  return "";
+}
+
+// A date or time without an offset is the zone's wall clock, as in Airflow.
+std::optional<TimePoint> read_time(std::string_view key, const YamlNode& node, const std::string& timezone,
+                                   Problems& problems) {
+  const auto wrong = [&] {
+    problems.error(node, "`" + std::string(key) + "`: " +
+                             expected("a date such as 2026-01-31 or a time such as 2026-01-31T09:00:00+09:00", node));
+    return std::nullopt;
+  };
+  if (!node.is_text()) return wrong();
+  if (const Result<TimePoint> time = parse_time(node.text); time && node.text.size() > 10) return *time;
+  const Result<TimePoint> wall = parse_time(node.text.size() > 10 ? node.text + "Z" : node.text);
+  if (!wall) return wrong();
+  const auto zone = TimeZone::find(timezone);
+  if (!zone) return *wall;  // the zone's own error is enough
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*wall);
+  const TimeZone::Instants instants = (*zone)->instants_of(WallTime(seconds.time_since_epoch()));
+  return TimePoint(instants.first) + (*wall - TimePoint(seconds));
+}
+
+}  // namespace
+
+void read_schedule(const YamlNode& root, Dag& dag, Problems& problems) {
+  Schedule& schedule = dag.schedule;
+  if (const YamlNode* zone = root.find("timezone")) {
+    if (!zone->is_text()) {
+      problems.error(*zone, "`timezone`: " + expected("the name of a time zone such as Asia/Seoul", *zone));
+    } else if (!is_known_timezone(zone->text)) {
+      problems.error(*zone, "unknown time zone `" + zone->text + "`" + did_you_mean(zone->text, known_timezones()));
+    } else {
+      schedule.timezone = zone->text;
+    }
+  }
+  const YamlNode* kind = root.find("schedule");
+  if (kind != nullptr) {
+    if (auto read = read_kind(*kind, problems)) schedule.kind = std::move(*read);
+  }
+  dag.schedule_text = shown(schedule.kind);
+  if (const YamlNode* dst = root.find("dst")) {
+    const auto policy = read_dst(*dst, problems);
+    auto* cron = std::get_if<CronSchedule>(&schedule.kind);
+    if (cron == nullptr)
+      problems.error(*dst, "`dst` is about cron expressions, and the schedule has none");
+    else if (policy)
+      cron->dst = *policy;
+  }
+  const YamlNode *start = root.find("start_date"), *end = root.find("end_date");
+  if (start != nullptr) schedule.start_date = read_time("start_date", *start, schedule.timezone, problems);
+  if (end != nullptr) schedule.end_date = read_time("end_date", *end, schedule.timezone, problems);
+  if (schedule.start_date && schedule.end_date && *schedule.end_date < *schedule.start_date)
+    problems.error(*end, "`end_date` lies before `start_date`: there would be no run");
+  const YamlNode* catchup = root.find("catchup");
+  if (catchup != nullptr && schedule.catchup && !schedule.start_date)
+    problems.warning(catchup->offset, "`catchup` has nothing to begin with: there is no `start_date`");
+}
+
+}  // namespace udon

@@ -1,0 +1,236 @@
+// The tasks of a DAG, each by itself.
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "dagfile/loader/document.h"
+
+namespace udon {
+namespace {
+
+// default_args, sorted into what every task takes and what only operators with such a parameter take.
+struct DefaultArgs {
+  std::vector<const YamlMember*> fields;
+  std::vector<const YamlMember*> parameters;
+};
+
+bool is_waiting(OperatorKind kind) { return kind == OperatorKind::sensor || kind == OperatorKind::external_job; }
+
+// Words that only what waits outside of a process understands.
+bool fits_kind(std::string_view key, OperatorKind kind) {
+  if (key == "soft_fail") return kind == OperatorKind::sensor;
+  if (key == "timeout" || key == "poke_interval") return is_waiting(kind);
+  return true;
+}
+
+class TaskReader {
+ public:
+  TaskReader(Dag& dag, std::vector<TaskSource>& sources, const DocumentContext& context)
+      : dag_(dag), sources_(sources), context_(context), problems_(context.problems) {}
+
+  void read(const YamlNode& root) {
+    const YamlNode* tasks = root.find("tasks");
+    if (tasks == nullptr || tasks->is_null() || (!tasks->is_map() && !tasks->is_list())) {
+      if (tasks == nullptr)
+        problems_.error(root, "`tasks` is missing");
+      else
+        problems_.error(*tasks, "`tasks`: " + expected("a map of task ids to tasks, or a list of tasks", *tasks));
+      return;
+    }
+    collect(*tasks);
+    if (tasks->items.empty() && tasks->members.empty())
+      problems_.error(*tasks, "`tasks` is empty: a DAG has at least one");
+    const YamlNode* defaults = root.find("default_args");
+    const DefaultArgs default_args = defaults != nullptr ? sort_defaults(*defaults) : DefaultArgs{};
+    for (size_t i = 0; i < sources_.size(); ++i) fill(dag_.tasks[i], sources_[i], default_args);
+  }
+
+ private:
+  void collect(const YamlNode& tasks) {
+    for (const YamlMember& member : tasks.members) {
+      if (const auto problem = problem_of_id(member.key)) {
+        problems_.error(member.offset, "`" + member.key + "` is no task id: it " + *problem);
+        continue;
+      }
+      if (member.value.is_map() && member.value.find("task_id") != nullptr) {
+        problems_.error(*member.value.find("task_id"), "`task_id` is for a list of tasks; in a map the key is the id");
+        continue;
+      }
+      add(member.key, member.offset, member.value);
+    }
+    for (const YamlNode& item : tasks.items) {
+      const YamlNode* id = item.find("task_id");
+      if (id == nullptr) {
+        problems_.error(item, item.is_map() ? "`task_id` is missing" : expected("a task", item));
+        continue;
+      }
+      const auto read = read_id("task_id", *id, problems_);
+      if (!read) continue;
+      if (!ids_.insert(*read).second) {
+        problems_.error(*id, "the task id `" + *read + "` stands twice");
+        continue;
+      }
+      add(*read, id->offset, item);
+    }
+  }
+
+  void add(const std::string& id, uint32_t offset, const YamlNode& node) {
+    if (!node.is_map()) {
+      problems_.error(node.is_null() ? offset : node.offset,
+                      "task `" + id + "`: " + expected("a map with `operator`", node));
+      return;
+    }
+    TaskSource source;
+    source.offset = offset;
+    source.node = &node;
+    const YamlNode* name = node.find("operator");
+    if (name == nullptr || !name->is_text()) {
+      problems_.error(name == nullptr ? offset : name->offset,
+                      "task `" + id + "`: " +
+                          (name == nullptr ? "`operator` is missing"
+                                           : "`operator`: " + expected("the name of an operator", *name)));
+    } else {
+      source.spec = context_.operators.find(name->text);
+      if (source.spec == nullptr)
+        problems_.error(*name,
+                        "unknown operator `" + name->text + "`" + did_you_mean(name->text, context_.operators.names()));
+    }
+    Task task;
+    task.task_id = id;
+    task.line = problems_.yaml().place(offset).line;
+    if (source.spec != nullptr) {
+      task.operator_name = source.spec->name;
+      task.kind = parse_operator_kind(source.spec->kind).value_or(OperatorKind::process);
+    }
+    dag_.tasks.push_back(std::move(task));
+    sources_.push_back(std::move(source));
+  }
+
+  DefaultArgs sort_defaults(const YamlNode& node) {
+    DefaultArgs sorted;
+    if (!node.is_map()) {
+      problems_.error(node, "`default_args`: " + expected("a map", node));
+      return sorted;
+    }
+    for (const YamlMember& member : node.members) {
+      if (find_field(task_fields(), member.key) != nullptr) {
+        // Tried once here, so that a mistake is told once and not by each task.
+        Task scratch;
+        const int before = problems_.errors();
+        set_field(scratch, member);
+        if (problems_.errors() == before) sorted.fields.push_back(&member);
+        continue;
+      }
+      const bool is_parameter = std::any_of(sources_.begin(), sources_.end(), [&](const TaskSource& source) {
+        return source.spec != nullptr && source.spec->find(member.key) != nullptr;
+      });
+      if (is_parameter) {
+        sorted.parameters.push_back(&member);
+        continue;
+      }
+      // With an unknown operator among the tasks, the key may be its parameter.
+      const bool is_complete = std::all_of(sources_.begin(), sources_.end(),
+                                           [](const TaskSource& source) { return source.spec != nullptr; });
+      if (is_complete) problems_.error(member.offset, "`default_args`: " + about_unknown(member.key, sources_));
+    }
+    return sorted;
+  }
+
+  static std::string about_unknown(const std::string& key, const std::vector<TaskSource>& sources) {
+    std::vector<std::string> known;
+    for (const Field<Task>& field : task_fields()) known.emplace_back(field.key);
+    for (const TaskSource& source : sources) {
+      if (source.spec == nullptr) continue;
+      for (const ParamSpec& param : source.spec->params) known.push_back(param.name);
+    }
+    if (key == "owner") return "`owner` belongs to the DAG here: `owners`";
+    const auto& special = special_task_keys();
+    if (std::find(special.begin(), special.end(), key) != special.end())
+      return "`" + key + "` must be said of each task";
+    return "neither a task nor one of its operators has `" + key + "`" + did_you_mean(key, known);
+  }
+
+  void set_field(Task& task, const YamlMember& member) {
+    const Field<Task>& field = *find_field(task_fields(), member.key);
+    if (auto value = read_field(field.type, field.key, member.value, problems_)) field.set(task, std::move(*value));
+  }
+
+  void fill(Task& task, TaskSource& source, const DefaultArgs& defaults) {
+    for (const YamlMember* member : defaults.fields) {
+      if (source.node->find(member->key) == nullptr && fits_kind(member->key, task.kind)) set_field(task, *member);
+    }
+    for (const YamlMember& member : source.node->members) {
+      const auto& special = special_task_keys();
+      if (std::find(special.begin(), special.end(), member.key) != special.end()) continue;
+      if (find_field(task_fields(), member.key) != nullptr) {
+        if (source.spec != nullptr && !fits_kind(member.key, task.kind)) {
+          problems_.error(member.offset, "`" + member.key + "` is for sensors" +
+                                             (member.key == "soft_fail" ? "" : " and external jobs") + ", and `" +
+                                             source.spec->name + "` is none" +
+                                             (member.key == "timeout" ? "; did you mean `execution_timeout`?" : ""));
+          continue;
+        }
+        set_field(task, member);
+      } else if (is_reserved_task_key(member.key)) {
+        problems_.error(member.offset, member.key == "owner"
+                                           ? "`owner` belongs to the DAG here: `owners`"
+                                           : "`" + member.key + "` is a reserved word that means nothing yet");
+      } else {
+        source.parameters.push_back({member.key, member.offset, &member.value, false});
+      }
+    }
+    for (const YamlMember* member : defaults.parameters) {
+      if (source.spec != nullptr && source.spec->find(member->key) != nullptr &&
+          source.node->find(member->key) == nullptr)
+        source.parameters.push_back({member->key, member->offset, &member->value, true});
+    }
+    if (task.is_setup && task.is_teardown) problems_.error(source.offset, "a task is `setup` or `teardown`, not both");
+    task.expand = read_expand(*source.node, context_);
+    if (const YamlNode* after = source.node->find("after")) read_after(*after, source);
+    if (!task.expand) return;
+    for (const MapInput& input : task.expand->inputs) {
+      if (const auto* upstream = std::get_if<std::string>(&input.source)) {
+        const YamlNode* node =
+            source.node->find("expand") != nullptr ? source.node->find("expand") : source.node->find("expand_zip");
+        source.after.emplace_back(*upstream, node->find(input.name)->offset);
+      }
+    }
+  }
+
+  void read_after(const YamlNode& after, TaskSource& source) {
+    if (after.is_text()) {
+      source.after.emplace_back(after.text, after.offset);
+      return;
+    }
+    if (!after.is_list()) {
+      problems_.error(after, "`after`: " + expected("a list of task ids", after));
+      return;
+    }
+    for (const YamlNode& item : after.items) {
+      if (item.is_text())
+        source.after.emplace_back(item.text, item.offset);
+      else
+        problems_.error(item, "`after`: " + expected("a task id", item) +
+                                  (item.is_list() || item.is_map() ? "" : "; quote it to make it a text"));
+    }
+  }
+
+  Dag& dag_;
+  std::vector<TaskSource>& sources_;
+  const DocumentContext& context_;
+  Problems& problems_;
+  std::set<std::string> ids_;
+};
+
+}  // namespace
+
+const std::vector<std::string>& special_task_keys() {
+  static const std::vector<std::string> keys{"task_id", "operator", "after", "expand", "expand_zip"};
+  return keys;
+}
+
+void read_tasks(const YamlNode& root, Dag& dag, std::vector<TaskSource>& sources, const DocumentContext& context) {
+  TaskReader(dag, sources, context).read(root);
+}
+
+}  // namespace udon

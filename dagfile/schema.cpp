@@ -1,0 +1,179 @@
+#include "dagfile/schema.h"
+
+#include "dagfile/loader/document.h"
+#include "dagfile/params.h"
+
+namespace udon {
+namespace {
+
+Value map(Value::Map members) { return Value(std::move(members)); }
+Value list(Value::List items) { return Value(std::move(items)); }
+Value any_of(Value::List options) { return map({{"anyOf", list(std::move(options))}}); }
+Value reference(const std::string& name) { return map({{"$ref", "#/definitions/" + name}}); }
+
+Value described(Value schema, std::string_view help) {
+  schema.set("description", help);
+  return schema;
+}
+
+Value texts(const std::vector<std::string>& words) {
+  Value::List items;
+  for (const std::string& word : words) items.emplace_back(word);
+  return list(std::move(items));
+}
+
+Value schema_of(const FieldType& type) {
+  switch (type.kind) {
+    case FieldType::Kind::text: return map({{"type", "string"}});
+    case FieldType::Kind::id: return reference("id");
+    case FieldType::Kind::integer: {
+      Value schema = map({{"type", "integer"}, {"minimum", type.least}});
+      if (type.most != INT_MAX) schema.set("maximum", type.most);
+      return schema;
+    }
+    case FieldType::Kind::flag: return map({{"type", "boolean"}});
+    case FieldType::Kind::duration: return reference("duration");
+    case FieldType::Kind::texts: return reference("texts");
+    case FieldType::Kind::word: return map({{"enum", texts(type.words)}});
+  }
+  return Value::map();
+}
+
+Value schema_of(const ParamSpec& param) {
+  Value schema;
+  switch (param.type) {
+    case ParamType::any: return described(Value::map(), param.help);
+    case ParamType::string:
+    case ParamType::sql:
+    case ParamType::uri:
+    case ParamType::command: schema = map({{"type", "string"}}); break;
+    case ParamType::connection: schema = reference("id"); break;
+    case ParamType::integer: schema = map({{"type", "integer"}}); break;
+    case ParamType::number: schema = map({{"type", "number"}}); break;
+    case ParamType::boolean: schema = map({{"type", "boolean"}}); break;
+    case ParamType::duration: schema = reference("duration"); break;
+    case ParamType::bytes: schema = map({{"type", list({"string", "integer"})}}); break;
+    case ParamType::list: schema = map({{"type", "array"}}); break;
+    case ParamType::map: schema = map({{"type", "object"}}); break;
+  }
+  // A template stands for a value of any type; so do the words that a description allows in its place.
+  Value::List options;
+  if (param.type == ParamType::string && !param.choices.empty())
+    options.push_back(map({{"enum", texts(param.choices)}}));
+  else
+    options.push_back(std::move(schema));
+  if (param.type != ParamType::string && !param.choices.empty())
+    options.push_back(map({{"enum", texts(param.choices)}}));
+  options.push_back(reference("template"));
+  Value whole = described(any_of(std::move(options)), param.help);
+  if (param.default_value && !param.default_value->is_null()) whole.set("default", *param.default_value);
+  return whole;
+}
+
+Value task_properties() {
+  Value properties = Value::map();
+  properties.set("task_id", described(reference("id"), "In a list of tasks: its id."));
+  properties.set("after", described(reference("texts"), "The tasks that it waits for."));
+  const Value inputs = map({{"type", "object"}, {"additionalProperties", reference("mapped")}, {"minProperties", 1}});
+  properties.set("expand", described(inputs, "One task instance for each item; several names: for each combination."));
+  properties.set("expand_zip", described(inputs, "As expand, with the first of each list, then the second of each, …"));
+  for (const Field<Task>& field : task_fields())
+    properties.set(field.key, described(schema_of(field.type), field.help));
+  return properties;
+}
+
+Value schedule_schema() {
+  const Value cron = map({{"type", "string"}});
+  const Value crons = map({{"type", "array"}, {"items", cron}, {"minItems", 1}});
+  return any_of(
+      {described(
+           cron,
+           "A cron expression, @hourly, @daily, @weekly, @monthly, @quarterly, @yearly, @once, @continuous or none."),
+       map({{"type", "null"}}), crons,
+       map({{"type", "object"},
+            {"additionalProperties", false},
+            {"properties", map({{"cron", any_of({cron, crons})},
+                                {"every", reference("duration")},
+                                {"assets", reference("texts")},
+                                {"interval", described(map({{"type", "boolean"}}),
+                                                       "A run is about the time since the one before.")}})}})});
+}
+
+Value dag_properties() {
+  const Value date =
+      described(map({{"type", "string"}}), "2026-01-31, or a time; without an offset it is the DAG's time zone's.");
+  Value properties = Value::map();
+  properties.set("dag", described(reference("id"), "The DAG's id."));
+  properties.set("schedule", described(schedule_schema(), "When runs are due."));
+  properties.set("timezone", described(map({{"type", "string"}}),
+                                       "Of the schedule and of local.*: Asia/Seoul. UTC unless said otherwise."));
+  properties.set("dst",
+                 described(map({{"type", "object"},
+                                {"additionalProperties", false},
+                                {"properties", map({{"skipped", map({{"enum", list({"run_after", "skip"})}})},
+                                                    {"repeated", map({{"enum", list({"first", "last", "both"})}})}})}}),
+                           "What becomes of times that daylight saving skips or repeats."));
+  properties.set("start_date", date);
+  properties.set("end_date", date);
+  Value param = Value::map();
+  for (const std::string& key : param_schema_keys()) param.set(key, Value::map());
+  properties.set(
+      "params",
+      described(
+          map({{"type", "object"},
+               {"additionalProperties",
+                any_of({map({{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(param)}}),
+                        map({{"type", list({"string", "number", "boolean", "array", "null"})}})})}}),
+          "What a run can be given: JSON Schema by name, or just a default."));
+  Value defaults = Value::map();
+  for (const Field<Task>& field : task_fields()) defaults.set(field.key, described(schema_of(field.type), field.help));
+  properties.set("default_args",
+                 described(map({{"type", "object"}, {"properties", std::move(defaults)}}),
+                           "What all tasks have unless they say otherwise; parameters of operators too."));
+  const Value task = reference("task");
+  properties.set("tasks", any_of({map({{"type", "object"}, {"additionalProperties", task}, {"minProperties", 1}}),
+                                  map({{"type", "array"}, {"items", task}, {"minItems", 1}})}));
+  for (const Field<Dag>& field : dag_fields()) properties.set(field.key, described(schema_of(field.type), field.help));
+  return properties;
+}
+
+}  // namespace
+
+Value dag_file_schema(const OperatorCatalog& operators) {
+  Value definitions = Value::map();
+  definitions.set("id", map({{"type", "string"}, {"minLength", 1}}));
+  definitions.set("duration", map({{"type", "string"}, {"pattern", "^([0-9]+(us|ms|s|m|h|d))+$|\\{[{%]"}}));
+  definitions.set("texts", map({{"type", list({"string", "array"})}, {"items", map({{"type", "string"}})}}));
+  definitions.set("template", map({{"type", "string"}, {"pattern", "\\{[{%]"}}));
+  definitions.set(
+      "mapped", any_of({map({{"type", "array"}}),
+                        map({{"type", "object"},
+                             {"additionalProperties", false},
+                             {"minProperties", 1},
+                             {"maxProperties", 1},
+                             {"properties", map({{"file", map({{"type", "string"}})}, {"xcom", reference("id")}})}})}));
+  Value::List tasks;
+  for (const std::string& name : operators.names()) {
+    const OperatorSpec& spec = *operators.find(name);
+    Value properties = Value::map();
+    properties.set("operator", described(map({{"const", name}}), spec.summary));
+    for (const ParamSpec& param : spec.params) properties.set(param.name, schema_of(param));
+    const Value words = task_properties();
+    for (const auto& [key, value] : words.as_map()) properties.set(key, value);
+    definitions.set("task_" + name, map({{"type", "object"},
+                                         {"required", list({"operator"})},
+                                         {"additionalProperties", false},
+                                         {"properties", std::move(properties)}}));
+    tasks.push_back(reference("task_" + name));
+  }
+  definitions.set("task", any_of(std::move(tasks)));
+  return map({{"$schema", "http://json-schema.org/draft-07/schema#"},
+              {"title", "Udon DAG file"},
+              {"type", "object"},
+              {"required", list({"dag", "tasks"})},
+              {"additionalProperties", false},
+              {"properties", dag_properties()},
+              {"definitions", std::move(definitions)}});
+}
+
+}  // namespace udon

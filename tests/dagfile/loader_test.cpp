@@ -1,0 +1,456 @@
+// What good DAG files mean. What bad ones get is in diagnostics_test.cpp.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "base/limits.h"
+#include "dagfile/catalog.h"
+#include "dagfile/loader/files.h"
+#include "dagfile/loader/load.h"
+#include "dagfile/loader/yaml.h"
+#include "dagfile/schema.h"
+#include "dagfile/serialize.h"
+#include "plugins/spec/builtin.h"
+#include "tests/dagfile/operators.h"
+#include "tests/golden.h"
+
+namespace udon {
+namespace {
+
+const OperatorCatalog& operators() {
+  static const OperatorCatalog catalog = test::operators();
+  return catalog;
+}
+
+std::string told(const LoadedFile& loaded) {
+  std::string text;
+  for (const Diagnostic& diagnostic : loaded.diagnostics) text += to_string(diagnostic) + "\n";
+  return text;
+}
+
+LoadedFile load(const std::string& text) { return load_dag_text(".", "dags.yaml", text, operators()); }
+
+Dag dag_of(const std::string& text) {
+  const LoadedFile loaded = load(text);
+  INFO(told(loaded));
+  REQUIRE(loaded.dags.size() == 1);
+  return *loaded.dags[0];
+}
+
+const Task& task_of(const Dag& dag, const std::string& id) {
+  REQUIRE(dag.index_of(id) >= 0);
+  return dag.tasks[static_cast<size_t>(dag.index_of(id))];
+}
+
+std::string ids_of(const Dag& dag) {
+  std::string ids;
+  for (const Task& task : dag.tasks) ids += task.task_id + " ";
+  return ids;
+}
+
+TEST_CASE("a DAG with every word means what it says") {
+  const std::string text = R"(
+dag: everything
+description: All words of a DAG
+schedule: {cron: "30 2 * * *", interval: true}
+timezone: Asia/Seoul
+dst: {skipped: skip, repeated: both}
+start_date: 2026-01-01
+end_date: 2026-12-31T00:00:00Z
+catchup: true
+max_active_runs: 2
+max_active_tasks: 3
+max_consecutive_failed_dag_runs: 4
+dagrun_timeout: 1d
+tags: [lake, 한글]
+owners: data
+is_paused_upon_creation: true
+doc: "# Everything"
+params:
+  lake: {type: string, default: "s3://lake", description: Where}
+  limit: 10
+default_args: {retries: 3, retry_delay: 1m, pool: replica, connection: replica, poke_interval: 5s}
+tasks:
+  last:
+    operator: bash
+    after: [first, waiting]
+    command: echo {{ ds }}
+    trigger_rule: all_done
+    retries: 0
+    retry_exponential_backoff: true
+    max_retry_delay: 1h
+    execution_timeout: 2h
+    pool: default_pool
+    pool_slots: 2
+    priority_weight: -5
+    weight_rule: absolute
+    queue: big
+    depends_on_past: true
+    max_active_tis_per_dag: 5
+    max_active_tis_per_dagrun: 6
+    group: extract.mysql
+    teardown: true
+    inlets: ["lake://a"]
+    outlets: lake://b
+    doc: The last
+  first:
+    operator: export
+    table: orders
+    columns: '*'
+    to: "{{ params.lake }}/orders/"
+    expand: {item: [1, 2], name: [a, b, c]}
+    setup: true
+  waiting: {operator: wait, timeout: 1h, soft_fail: true, wait_for_downstream: true}
+)";
+  const Dag dag = dag_of(text);
+  test::check_golden("tests/golden/everything.json", to_json_pretty(serialize(dag)) + "\n");
+  CHECK(ids_of(dag) == "first waiting last ");
+  CHECK(task_of(dag, "last").upstream == std::vector<int>{0, 1});
+  CHECK(task_of(dag, "first").downstream == std::vector<int>{2});
+  CHECK(format_time(*dag.schedule.start_date) == "2025-12-31T15:00:00Z");
+  CHECK(known_length(*task_of(dag, "first").expand) == 6);
+}
+
+TEST_CASE("schedules in all their forms") {
+  const auto kind = [](const std::string& schedule) {
+    return dag_of("dag: a\nschedule: " + schedule + "\ntasks: {t: {operator: empty}}\n").schedule.kind;
+  };
+  const auto shown = [](const std::string& schedule) {
+    return dag_of("dag: a\nschedule: " + schedule + "\ntasks: {t: {operator: empty}}\n").schedule_text;
+  };
+  CHECK(std::holds_alternative<NoSchedule>(dag_of("dag: a\ntasks: {t: {operator: empty}}").schedule.kind));
+  CHECK(std::holds_alternative<NoSchedule>(kind("none")));
+  CHECK(std::holds_alternative<NoSchedule>(kind("null")));
+  CHECK(std::holds_alternative<NoSchedule>(kind("")));
+  CHECK(std::holds_alternative<OnceSchedule>(kind("\"@once\"")));
+  CHECK(std::holds_alternative<ContinuousSchedule>(kind("'@continuous'")));
+  CHECK_FALSE(std::get<CronSchedule>(kind("\"@daily\"")).has_interval);
+  CHECK_FALSE(std::get<CronSchedule>(kind("30 2 * * *")).has_interval);
+  CHECK(std::get<CronSchedule>(kind("{cron: \"0 0 * * *\", interval: true}")).has_interval);
+  CHECK(std::get<CronSchedule>(kind("[\"0 0 * * *\", \"0 12 * * 1-5\"]")).crons.size() == 2);
+  CHECK(std::get<CronSchedule>(kind("{cron: [\"0 0 * * *\", \"@weekly\"]}")).crons.size() == 2);
+  CHECK(std::get<EverySchedule>(kind("{every: 15m}")) == EverySchedule{std::chrono::minutes(15), true});
+  CHECK_FALSE(std::get<EverySchedule>(kind("{every: 15m, interval: false}")).has_interval);
+  CHECK(std::get<AssetSchedule>(kind("{assets: [a, b]}")).assets == std::vector<std::string>{"a", "b"});
+  CHECK(shown("none").empty());
+  CHECK(shown("30 2 * * *") == "30 2 * * *");
+  CHECK(shown("{every: 90m}") == "every 1h30m");
+  CHECK(shown("[\"0 0 * * *\", \"@weekly\"]") == "0 0 * * *, @weekly");
+  CHECK(shown("{assets: [a, b]}") == "assets a, b");
+}
+
+TEST_CASE("dates without an offset are the zone's own, through daylight saving") {
+  const auto start = [](const std::string& date, const std::string& zone) {
+    return format_time(
+        *dag_of("dag: a\ntimezone: " + zone + "\nstart_date: " + date + "\ntasks: {t: {operator: empty}}")
+             .schedule.start_date);
+  };
+  CHECK(start("2026-01-31", "UTC") == "2026-01-31T00:00:00Z");
+  CHECK(start("2026-07-01", "Europe/Berlin") == "2026-06-30T22:00:00Z");
+  CHECK(start("2026-01-01 09:30:00", "Asia/Seoul") == "2026-01-01T00:30:00Z");
+  CHECK(start("2026-01-01T09:30:00.250", "Asia/Seoul") == "2026-01-01T00:30:00.250000Z");
+  CHECK(start("2026-01-01T09:30:00+02:00", "Asia/Seoul") == "2026-01-01T07:30:00Z");
+  CHECK(start("2026-03-29T02:30:00", "Europe/Berlin") == "2026-03-29T01:00:00Z");  // skipped: the end of the gap
+}
+
+TEST_CASE("tasks keep their order as far as dependencies allow") {
+  CHECK(ids_of(dag_of("dag: a\ntasks: {c: {operator: empty}, b: {operator: empty}, a: {operator: empty}}")) ==
+        "c b a ");
+  CHECK(ids_of(dag_of("dag: a\ntasks: {d: {operator: empty, after: [a]}, c: {operator: empty}, b: {operator: empty, "
+                      "after: c}, a: {operator: empty}}")) == "c b a d ");
+  CHECK(ids_of(dag_of(
+            "dag: a\ntasks:\n- {task_id: y, operator: empty, after: x}\n- {task_id: x, operator: empty}\n")) == "x y ");
+}
+
+TEST_CASE("default_args reach what takes them, and a task's own word wins") {
+  const Dag dag = dag_of(R"(
+dag: a
+default_args: {retries: 2, timeout: 1h, command: "echo default", memory: 1GB}
+tasks:
+  own: {operator: bash, command: echo own, retries: 5}
+  none: {operator: empty}
+  dflt: {operator: bash}
+  sensor: {operator: wait, connection: c}
+  export: {operator: export, connection: c, table: t, columns: [id], to: out/}
+)");
+  CHECK(task_of(dag, "own").parameters.text("command") == "echo own");
+  CHECK(task_of(dag, "own").retry.retries == 5);
+  CHECK(task_of(dag, "dflt").parameters.text("command") == "echo default");
+  CHECK(task_of(dag, "dflt").retry.retries == 2);
+  CHECK(task_of(dag, "none").parameters == Value::map());
+  CHECK_FALSE(task_of(dag, "own").timeout);
+  CHECK(task_of(dag, "sensor").timeout == std::chrono::hours(1));
+  CHECK(task_of(dag, "sensor").kind == OperatorKind::sensor);
+  CHECK(task_of(dag, "export").parameters.text("memory") == "1GB");
+}
+
+TEST_CASE("a try may open the connections that its file names, and its operator's defaults") {
+  const Dag dag = dag_of(R"(
+dag: a
+tasks:
+  named: {operator: export, connection: replica, mask_key: key, table: t, columns: [id], to: "s3://a/b"}
+  own: {operator: export, connection: replica, to_connection: aws_default, table: t, columns: [id], to: out/}
+  template: {operator: export, connection: "{{ item.connection }}", table: t, columns: [id], to: out/, expand: {item: [{connection: x}]}}
+  used: {operator: bash, command: "curl {{ conn.api.host | shell_quote }} {{ conn['b-c'].port | int }}"}
+  any: {operator: bash, command: "curl {{ conn[item].host | shell_quote }}", expand: {item: [x]}}
+  job: {operator: submit}
+)");
+  using Names = std::vector<std::string>;
+  CHECK(task_of(dag, "named").connections == Names{"replica", "aws_default", "key"});
+  CHECK(task_of(dag, "named").default_connections == Names{"aws_default"});
+  CHECK(task_of(dag, "own").connections == Names{"replica", "aws_default"});
+  CHECK(task_of(dag, "own").default_connections.empty());
+  CHECK(task_of(dag, "template").connections == Names{"aws_default"});
+  CHECK(task_of(dag, "template").opens_any_connection);
+  CHECK(task_of(dag, "used").connections == Names{"api", "b-c"});
+  CHECK_FALSE(task_of(dag, "used").opens_any_connection);
+  CHECK(task_of(dag, "any").opens_any_connection);
+  CHECK(task_of(dag, "job").connections == Names{"cluster_default"});
+}
+
+TEST_CASE("names of pools and connections are checked against what is known") {
+  CatalogSnapshot catalog;
+  const LoadedFile loaded = load(R"(
+dag: a
+tasks:
+  t: {operator: export, connection: replcia, table: t, columns: [id], to: out/, pool: replica_slots}
+)");
+  catalog.dags.emplace("a", loaded.dags.at(0));
+  const auto all = [&](const KnownNames& names) {
+    std::string text;
+    for (const Diagnostic& diagnostic : check_names(catalog, names)) text += to_string(diagnostic) + "\n";
+    return text;
+  };
+  CHECK(all({}) == "warning: pools are not checked: no server\nwarning: connections are not checked: no server\n");
+  CHECK(all({std::vector<std::string>{"replica_slots"}, std::vector<std::string>{"replica"}}) ==
+        "dags.yaml:4:1: error: task `t`: unknown connection `replcia`; did you mean `replica`?\n");
+  CHECK(all({std::vector<std::string>{"replica_slot"}, std::vector<std::string>{"replcia"}}) ==
+        "dags.yaml:4:1: error: task `t`: unknown pool `replica_slots`; did you mean `replica_slot`?\n");
+}
+
+TEST_CASE("params are schemas or plain defaults") {
+  const Dag dag = dag_of(
+      "dag: a\nparams: {a: 5, b: {type: integer, default: 3, minimum: 1}, c: {type: [string, 'null'], default: null}, "
+      "d: [x], e: {type: string}}\ntasks: {t: {operator: empty}}");
+  REQUIRE(dag.params.size() == 5);
+  CHECK(dag.params[0].default_value == Value(5));
+  CHECK(dag.params[1].default_value == Value(3));
+  CHECK(to_json(dag.params[1].schema) == R"({"type":"integer","minimum":1})");
+  CHECK(dag.params[2].default_value == Value());
+  CHECK(dag.params[3].default_value == *parse_json(R"(["x"])"));
+  CHECK_FALSE(dag.params[4].default_value);
+}
+
+TEST_CASE("several documents are several DAGs, each with its own text and version") {
+  const std::string first = "dag: a\ntasks: {t: {operator: empty}}\n",
+                    second = "---\ndag: b\ntasks: {t: {operator: empty}}\n";
+  const LoadedFile loaded = load(first + second);
+  REQUIRE(loaded.dags.size() == 2);
+  CHECK(loaded.dags[0]->source == first);
+  CHECK(loaded.dags[1]->source == second);
+  CHECK(loaded.dag_lines == std::vector<int>{1, 4});
+  const LoadedFile changed = load(first + second + "tags: [x]\n");
+  REQUIRE(changed.dags.size() == 2);
+  CHECK(changed.dags[0]->version == loaded.dags[0]->version);
+  CHECK(changed.dags[1]->version != loaded.dags[1]->version);
+  CHECK(loaded.dags[0]->version.size() == 32);
+  // One broken document leaves the others alone.
+  const LoadedFile broken = load("dag: a\ntasks: {t: {operator: nope}}\n" + second);
+  REQUIRE(broken.dags.size() == 1);
+  CHECK(broken.dags[0]->dag_id == "b");
+  CHECK(broken.diagnostics.at(0).dag_id == "a");
+}
+
+TEST_CASE("files that are no DAG files are left alone") {
+  CHECK(told(load("")).empty());
+  CHECK(told(load("# nothing\n")).empty());
+  CHECK(told(load("- {table: orders}\n")).empty());
+  CHECK(told(load("---\n---\n")).empty());
+  CHECK(told(load("version: 2\nmodels: []\n")).empty());
+}
+
+TEST_CASE("anchors, aliases and merge keys") {
+  const Dag dag = dag_of(R"(
+dag: a
+params:
+  common: {default: &common {operator: bash, retries: 2, command: echo}}
+  other: {default: &other {retries: 9, pool: other}}
+tasks:
+  t: {<<: *common, retries: 3}
+  u: {<<: [*common, *other]}
+  v: *common
+)");
+  CHECK(task_of(dag, "t").retry.retries == 3);
+  CHECK(task_of(dag, "t").parameters.text("command") == "echo");
+  CHECK(task_of(dag, "u").retry.retries == 2);
+  CHECK(task_of(dag, "u").pool == "other");
+  CHECK(task_of(dag, "v").operator_name == "bash");
+}
+
+TEST_CASE("byte order marks and line ends of other systems change nothing") {
+  const std::string text = "dag: a\ntasks:\n  t:\n    operator: bash\n    command: |\n      echo one\n      echo two\n";
+  std::string windows = "\xEF\xBB\xBF";
+  for (const char c : text) windows += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  CHECK(dag_of(windows).tasks == dag_of(text).tasks);
+  CHECK(dag_of(windows).version == dag_of(text).version);
+}
+
+TEST_CASE("plain scalars are what YAML 1.2 says, and nothing more") {
+  const YamlFile file = parse_yaml(
+      "[no, yes, on, 007, 1.10, 0x1F, 0o17, 1e3, .5, -3, +4, 12:30, 2026-01-01, '5', ~, Null, True, FALSE, 1_000, 0.0, "
+      "'', \"\", -, .]");
+  REQUIRE_FALSE(file.problem);
+  CHECK(
+      to_json(to_value(file.documents.at(0).root)) ==
+      R"(["no","yes","on","007",1.1,31,15,1000.0,0.5,-3,4,"12:30","2026-01-01","5",null,null,true,false,"1_000",0.0,"","","-","."])");
+}
+
+std::string problem_of(const std::string& bytes) {
+  const YamlFile file = parse_yaml(bytes);
+  if (!file.problem) return "none";
+  const YamlPlace place = file.place(file.problem->offset);
+  return std::to_string(place.line) + ":" + std::to_string(place.column) + ": " + file.problem->message;
+}
+
+TEST_CASE("what is no text is refused with its place") {
+  CHECK(problem_of("a: 1\nb: \xff\n") == "2:4: the file is no valid UTF-8");
+  CHECK(problem_of("a: \xed\xa0\x80\n") == "1:4: the file is no valid UTF-8");
+  CHECK(problem_of(std::string("a: b\0c\n", 7)) == "1:5: a control character (byte 0)");
+  CHECK(problem_of("a: \x1b[0m\n") == "1:4: a control character (byte 27)");
+  CHECK(problem_of("한글: [1") == "1:7: `]` is missing");
+}
+
+TEST_CASE("deep and huge files are refused, not suffered") {
+  CHECK(problem_of(std::string(50, '[') + std::string(50, ']')) == "none");
+  CHECK(problem_of(std::string(5000, '[') + std::string(5000, ']')).ends_with("nested deeper than 100"));
+  std::string map;
+  for (int i = 0; i < 300; ++i) map += std::string(static_cast<size_t>(i), ' ') + "a:\n";
+  CHECK(problem_of(map).ends_with("nested deeper than 100"));
+  std::string many = "[";
+  for (int i = 0; i < 600'000; ++i) many += "1,";
+  CHECK(problem_of(many + "1]").ends_with("the file holds more than 500000 values, aliases expanded"));
+}
+
+// The place of every character of a scalar, in each of YAML's styles.
+TEST_CASE("places inside of texts are places of the file") {
+  const auto place = [](const std::string& yaml, const std::string& wanted) {
+    const YamlFile file = parse_yaml(yaml);
+    REQUIRE_FALSE(file.problem);
+    const YamlNode& node = *file.documents.at(0).root.find("a");
+    const size_t at = node.text.find(wanted);
+    REQUIRE(at != std::string::npos);
+    const uint32_t offset = offset_in_source(file, node, at);
+    return file.source.substr(offset, wanted.size()) == wanted;
+  };
+  CHECK(place("a: one XX two", "XX"));
+  CHECK(place("a: one\n  two XX\n", "XX"));
+  CHECK(place("a: \"one \\\"q\\\" \\t\\u00e9\\x41 XX\"", "XX"));
+  CHECK(place("a: \"one \\n\\n 한글 XX\"", "XX"));
+  CHECK(place("a: \"one\n  two\n\n  three XX\"", "XX"));
+  CHECK(place("a: \"one \\\n  XX\"", "XX"));
+  CHECK(place("a: 'it''s '' XX'", "XX"));
+  CHECK(place("a: |\n  one\n    two XX\n  three YY\n", "XX"));
+  CHECK(place("a: |\n  one\n    two XX\n\n\n  three YY\n", "YY"));
+  CHECK(place("a: |-\n   XX\n", "XX"));
+  CHECK(place("a: |2\n    XX\n", "XX"));
+  CHECK(place("a: >\n  one\n  two\n\n  three XX\n   more YY\n", "XX"));
+  CHECK(place("a: >\n  one\n  two\n\n  three XX\n   more YY\n", "YY"));
+  CHECK(place("b: x\na: &n 'XX'\n", "XX"));
+}
+
+TEST_CASE("CSV is read as RFC 4180 has it") {
+  const auto csv = [](const std::string& text) {
+    const Result<Value::List> list = parse_csv(text);
+    return list ? to_json(Value(*list)) : list.error().message;
+  };
+  CHECK(csv("name,rows\norders,5\n\"a \"\"b\"\", c\",\n") ==
+        R"([{"name":"orders","rows":"5"},{"name":"a \"b\", c","rows":""}])");
+  CHECK(csv("\xEF\xBB\xBFname\r\n우동\r\n\r\n\"two\nlines\"") == R"([{"name":"우동"},{"name":"two\nlines"}])");
+  CHECK(csv("a,b\n1,") == R"([{"a":"1","b":""}])");
+  CHECK(csv("a\n") == "[]");
+  CHECK(csv("") == "it has no header");
+  CHECK(csv("a,a\n") == "line 1: the header's column 2 has no name of its own");
+  CHECK(csv("a,b\n1\n") == "line 2: 1 fields where the header has 2");
+  CHECK(csv("a\n\"x\ny\n") == "line 2: a quoted field is not closed");
+  CHECK(csv("a\n\"x\"y\n") == "line 2: text after a quoted field");
+}
+
+TEST_CASE("a task is mapped over the list of a file, which is part of the version") {
+  const Path folder = std::filesystem::temp_directory_path() / ("udon-loader-" + std::to_string(::getpid()));
+  const auto put = [&](const std::string& name, const std::string& text) {
+    REQUIRE(make_directories((folder / name).parent_path()));
+    REQUIRE(write_file_atomically(folder / name, text, Durability::survives_kill));
+  };
+  put("team/orders.yaml",
+      "dag: a\ntasks:\n  t: {operator: bash, command: echo, expand: {item: {file: lists/tables.yaml}, row: {file: "
+      "../rows.csv}, x: {file: x.json}}}\n");
+  put("team/lists/tables.yaml", "- {table: orders}\n- {table: users}\n");
+  put("rows.csv", "id\n1\n2\n3\n");
+  put("team/x.json", "[1, null]");
+  const LoadedFile loaded = load_dag_file(folder, "team/orders.yaml", operators());
+  INFO(told(loaded));
+  REQUIRE(loaded.dags.size() == 1);
+  CHECK(known_length(*loaded.dags[0]->tasks[0].expand) == 12);
+  CHECK(to_json(bound_values(*loaded.dags[0]->tasks[0].expand, 0)) ==
+        R"({"item":{"table":"orders"},"row":{"id":"1"},"x":1})");
+  CHECK(loaded.included == std::vector<Path>{"rows.csv", "team/lists/tables.yaml", "team/x.json"});
+  put("team/lists/tables.yaml", "- {table: orders}\n");
+  CHECK(load_dag_file(folder, "team/orders.yaml", operators()).dags.at(0)->version != loaded.dags[0]->version);
+  std::filesystem::create_symlink("/etc/hostname", folder / "secret.csv");
+  put("team/link.yaml",
+      "dag: b\ntasks:\n  t: {operator: bash, command: echo, expand: {item: {file: ../secret.csv}}}\n");
+  CHECK(told(load_dag_file(folder, "team/link.yaml", operators())).find("it leads out of the DAGs folder") !=
+        std::string::npos);
+  CHECK(told(load_dag_file(folder, "nope.yaml", operators())).starts_with("nope.yaml: error: "));
+  put("large.yaml", std::string(static_cast<size_t>(limits::dag_file_bytes_max) + 1, '#'));
+  CHECK(load_dag_file(folder, "large.yaml", operators()).diagnostics.size() == 1);
+  REQUIRE(remove_tree(folder));
+}
+
+TEST_CASE("a file of a thousand mistakes tells the first hundred") {
+  std::string text = "dag: a\ntasks:\n";
+  for (int i = 0; i < 1000; ++i) text += "  t" + std::to_string(i) + ": {operator: nope}\n";
+  const LoadedFile loaded = load(text);
+  CHECK(loaded.dags.empty());
+  CHECK(loaded.diagnostics.size() == 100);
+  CHECK(loaded.diagnostics.back().message.starts_with("there are more problems than are shown"));
+}
+
+TEST_CASE("a chain of ten thousand tasks loads, and so does the report of its cycle") {
+  std::string text = "dag: a\ntasks:\n  t0: {operator: empty}\n";
+  for (int i = 1; i < 10'000; ++i)
+    text += "  t" + std::to_string(i) + ": {operator: empty, after: t" + std::to_string(i - 1) + "}\n";
+  CHECK(dag_of(text).tasks.size() == 10'000);
+  const LoadedFile cycle = load(text + "  z: {operator: empty, after: [t9999, z]}\n");
+  REQUIRE(cycle.diagnostics.size() == 1);
+  CHECK(cycle.diagnostics[0].message == "a cycle: z → z");
+}
+
+TEST_CASE("the examples of the operators' help pages load") {
+  const OperatorCatalog built_in = builtin_operators();
+  int count = 0;
+  for (const std::string& name : built_in.names()) {
+    const std::string& help = built_in.find(name)->help;
+    for (size_t at = help.find("```yaml\n"); at != std::string::npos; at = help.find("```yaml\n", at + 1)) {
+      const size_t begin = at + 8;
+      const std::string text = help.substr(begin, help.find("```", begin) - begin);
+      const LoadedFile loaded = load_dag_text(".", name + "/README.md", text, built_in);
+      INFO(name << "\n" << text << "\n" << told(loaded));
+      CHECK(told(loaded).find("error:") == std::string::npos);
+      ++count;
+    }
+  }
+  CHECK(count >= 2);
+}
+
+TEST_CASE("the schema of the format has every word of it") {
+  const Value schema = dag_file_schema(operators());
+  test::check_golden("tests/golden/dag_file_schema.json", to_json_pretty(schema) + "\n");
+  const Value& task = schema.get("definitions").get("task_export").get("properties");
+  for (const char* const key : {"operator", "after", "expand", "retries", "table", "to_connection"})
+    CHECK(task.find(key) != nullptr);
+  CHECK(dag_file_schema(builtin_operators()).get("definitions").find("task_bash") != nullptr);
+}
+
+}  // namespace
+}  // namespace udon

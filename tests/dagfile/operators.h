@@ -1,0 +1,42 @@
+#pragma once
+// Operators of the tests' own, so that no change of a real one changes what these tests say.
+#include <catch2/catch.hpp>
+
+#include "plugins/spec/spec.h"
+
+namespace udon::test {
+
+inline OperatorCatalog operators() {
+  const char* const descriptions[] = {
+      R"({"name": "bash", "summary": "Runs a command.", "params": [
+           {"name": "command", "type": "command", "required": true, "help": "What to run."},
+           {"name": "env", "type": "map", "default": {}, "help": "Environment."}]})",
+      R"({"name": "empty", "summary": "Does nothing.", "params": []})",
+      R"({"name": "wait", "kind": "sensor", "summary": "Waits.", "params": [
+           {"name": "connection", "type": "connection", "required": true, "help": "Where."},
+           {"name": "behind_at_most", "type": "duration", "default": "30s", "help": "How much."}]})",
+      R"({"name": "submit", "kind": "external_job", "summary": "Submits.", "connections": ["cluster_default"], "params": []})",
+      R"({"name": "export", "summary": "Exports a table.", "params": [
+           {"name": "connection", "type": "connection", "required": true, "help": "Where it is."},
+           {"name": "table", "type": "string", "required": true, "help": "Which."},
+           {"name": "columns", "type": "list", "choices": ["*"], "required": true, "help": "Its columns."},
+           {"name": "to", "type": "uri", "required": true, "help": "Where it goes."},
+           {"name": "to_connection", "type": "connection", "default": "aws_default", "help": "By whose right."},
+           {"name": "mask_key", "type": "connection", "default": null, "help": "A key."},
+           {"name": "memory", "type": "bytes", "default": "256MB", "help": "How much."},
+           {"name": "certify", "type": "string", "choices": ["rows", "wire"], "default": "wire", "help": "How."},
+           {"name": "limit", "type": "integer", "default": null, "help": "How many."},
+           {"name": "settings", "type": "map", "default": null, "help": "More."},
+           {"name": "flag", "type": "boolean", "default": false, "help": "Whether."}]})"};
+  OperatorCatalog catalog;
+  for (const char* const description : descriptions) {
+    const Result<Value> value = parse_json(description);
+    REQUIRE(value);
+    const Result<OperatorSpec> spec = parse_operator_spec(*value);
+    REQUIRE(spec);
+    catalog.add(*spec);
+  }
+  return catalog;
+}
+
+}  // namespace udon::test
