@@ -153,6 +153,9 @@ class Codec final : public httplib::Server {
   Codec(const HttpServerOptions& options, const HttpServer::Handler& handler)
       : body_bytes_max_(options.body_bytes_max), handler_(handler) {
     set_payload_max_length(static_cast<size_t>(options.body_bytes_max));
+    // Only printed, in a header that some clients obey.
+    set_keep_alive_timeout(std::chrono::floor<std::chrono::seconds>(options.keep_alive).count());
+    set_keep_alive_max_count(1'000'000);
     const auto answer = [this](const httplib::Request& from, httplib::Response& to) { respond(from, to); };
     Get("/", answer), Post("/", answer), Put("/", answer), Patch("/", answer), Delete("/", answer),
         Options("/", answer);

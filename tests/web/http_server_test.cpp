@@ -14,7 +14,6 @@
 using namespace udon;
 using namespace udon::web;
 using udon::test::RawClient;
-using udon::test::TemporaryFolder;
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "tests/base/temporary_folder.h"
 
 namespace udon::test {
 
@@ -81,26 +82,6 @@ class RawClient {
   }
   FileDescriptor fd_;
   std::string buffered_;
-};
-
-// A folder that goes with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "udon-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const Path& path() const { return path_; }
-
- private:
-  Path path_;
 };
 
 }  // namespace udon::test

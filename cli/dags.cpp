@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/dags_check.h"
+#include "cli/verbs.h"
+
+namespace udon::cli {
+namespace {
+
+std::string dag_path(const std::string& dag_id) { return "/api/v2/dags/" + path_of({dag_id}); }
+
+const std::vector<Column>& list_columns() {
+  static const std::vector<Column> columns{
+      column("DAG", "dag_id"),
+      column("SCHEDULE", "timetable_summary"),
+      {"PAUSED", [](const Value& dag) { return std::string(dag.flag("is_paused") ? "paused" : ""); }},
+      column("NEXT RUN", "next_dagrun_run_after"),
+      column("FILE", "relative_fileloc"),
+      column("TAGS", "tags"),
+      column("DESCRIPTION", "description")};
+  return columns;
+}
+
+Result<int> list(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(Api* const api, session.api());
+  std::string target = "/api/v2/dags" + query_of({{"dag_id_pattern", arguments.text_or("pattern", "")},
+                                                  {"paused", arguments.has("paused") ? "true" : ""},
+                                                  {"exclude_stale", arguments.has("stale") ? "false" : ""}});
+  for (const std::string& tag : arguments.all("tag"))
+    target += (target.find('?') == std::string::npos ? "?tags=" : "&tags=") + percent_encode(tag);
+  TRY_ASSIGN(const Value dags, api->get_all(target, "dags"));
+  session.output().list(dags, "dags", list_columns());
+  if (dags.get("dags").size() == 0 && session.output().format() == Format::table)
+    session.output().note("put DAG files into " + session.settings().text("core", "dags_folder") +
+                          " (UDON__CORE__DAGS_FOLDER), and see `udon dags check`");
+  return succeeded;
+}
+
+// Tasks as they stand after each other, with what they wait for.
+Value::List with_upstream(const Value& tasks) {
+  std::map<std::string, Value::List> upstream;
+  for (const Value& task : tasks.get("tasks").as_list())
+    for (const Value& downstream : task.get("downstream_task_ids").as_list())
+      upstream[downstream.as_string()].push_back(task.get("task_id"));
+  Value::List rows;
+  for (Value task : tasks.get("tasks").as_list()) {
+    task.set("upstream_task_ids", upstream[task.text("task_id")]);
+    rows.push_back(std::move(task));
+  }
+  return rows;
+}
+
+Result<int> show(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(Api* const api, session.api());
+  const std::string& dag_id = arguments.text("DAG");
+  TRY_ASSIGN(Value dag, api->get(dag_path(dag_id) + "/details"));
+  TRY_ASSIGN(const Value tasks, api->get(dag_path(dag_id) + "/tasks"));
+  Value::List rows = with_upstream(tasks);
+  dag.set("tasks", rows);
+  if (session.output().format() != Format::table) {
+    session.output().object(dag, {});
+    return succeeded;
+  }
+  session.output().object(
+      dag, {column("dag", "dag_id"),
+            column("description", "description"),
+            column("file", "relative_fileloc"),
+            column("schedule", "timetable_summary"),
+            column("timezone", "timezone"),
+            column("paused", "is_paused"),
+            column("next run", "next_dagrun_run_after"),
+            column("catchup", "catchup"),
+            column("max active runs", "max_active_runs"),
+            column("max active tasks", "max_active_tasks"),
+            column("tags", "tags"),
+            column("owners", "owners"),
+            column("docs", "doc_md"),
+            {"params", [](const Value& shown) {
+               std::vector<std::string> lines;
+               if (shown.get("params").is_map())
+                 for (const auto& [name, param] : shown.get("params").as_map())
+                   lines.push_back(name + " = " + to_json(param.get("value")) +
+                                   (param.text("description").empty() ? "" : "  " + param.text("description")));
+               return join(lines, "\n");
+             }}});
+  session.output().raw("\n");
+  session.output().list(
+      Value::Map{{"tasks", std::move(rows)}}, "tasks",
+      {column("TASK", "task_id"),
+       column("OPERATOR", "operator_name"),
+       column("AFTER", "upstream_task_ids"),
+       column("TRIGGER RULE", "trigger_rule"),
+       column("POOL", "pool"),
+       {"MAPPED", [](const Value& task) { return std::string(task.flag("is_mapped") ? "mapped" : ""); }}});
+  return succeeded;
+}
+
+Result<int> trigger(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(Api* const api, session.api());
+  const std::string& dag_id = arguments.text("DAG");
+  Value body = Value::Map{{"logical_date", format_time(session.clock().now())}};
+  if (arguments.has("logical-date")) {
+    const std::string given = arguments.text("logical-date");
+    if (given == "none") {
+      body.set("logical_date", nullptr);
+    } else {
+      Result<TimePoint> time = parse_time(given);
+      if (!time) return time.error().within("--logical-date");
+      body.set("logical_date", format_time(*time));
+    }
+  }
+  if (arguments.has("conf")) {
+    Result<Value> conf = parse_json(arguments.text("conf"));
+    if (!conf) return conf.error().within("--conf");
+    if (!conf->is_map())
+      return Error{ErrorKind::invalid, "--conf: expected a JSON object such as {\"lake\": \"s3://bucket\"}"};
+    body.set("conf", *std::move(conf));
+  }
+  if (arguments.has("run-id")) body.set("dag_run_id", arguments.text("run-id"));
+  if (arguments.has("note")) body.set("note", arguments.text("note"));
+  TRY_ASSIGN(const Value run, api->post(dag_path(dag_id) + "/dagRuns", body));
+  const std::string run_id = run.text("dag_run_id");
+  if (!arguments.has("wait")) {
+    session.output().done("triggered " + dag_id + " " + run_id, run);
+    session.output().note("udon runs wait " + dag_id + " " + run_id + "   waits for it");
+    return succeeded;
+  }
+  if (session.output().format() == Format::table) session.output().done("triggered " + dag_id + " " + run_id, run);
+  TRY_ASSIGN(const int code, wait_for_run(session, dag_id, run_id, std::nullopt));
+  if (session.output().format() == Format::table) return code;
+  // A program gets the run as it ended.
+  TRY_ASSIGN(const Value ended, api->get(run_path(dag_id, run_id)));
+  session.output().object(ended, {});
+  return code;
+}
+
+Result<int> set_paused(const Arguments& arguments, Session& session, const char* word, bool paused) {
+  TRY_ASSIGN(Api* const api, session.api());
+  Value::List changed;
+  for (const std::string& dag_id : arguments.all("DAG")) {
+    TRY_ASSIGN(Value dag, api->patch(dag_path(dag_id), Value::Map{{"is_paused", paused}}));
+    changed.push_back(std::move(dag));
+  }
+  const auto total = static_cast<int64_t>(changed.size());
+  session.output().done(join(arguments.all("DAG"), ", ") + (total == 1 ? " is " : " are ") + word,
+                        Value::Map{{"dags", std::move(changed)}, {"total_entries", total}});
+  return succeeded;
+}
+
+}  // namespace
+
+std::vector<Command> dags_commands() {
+  const Positional dag{"DAG", "id of the DAG"};
+  return {
+      {"dags",
+       "list",
+       "Lists DAGs",
+       {},
+       {{"pattern", "only ids that contain TEXT", "TEXT"},
+        {"tag", "only DAGs with this tag; several times: any of them", "TAG", Flag::Count::any},
+        {"paused", "only paused ones", ""},
+        {"stale", "also those whose file is gone", ""}},
+       list},
+      {"dags", "show", "Shows a DAG and its tasks", {dag}, {}, show},
+      {"dags",
+       "check",
+       "Checks DAG files; ends with 1 if any has an error",
+       {{"PATH", "a file or folder; else the DAGs folder", Positional::Count::optional}},
+       {{"pools", "pools that exist, separated by commas, where no server is asked", "A,B"},
+        {"connections", "connections that exist, likewise", "A,B"}},
+       check_dags},
+      {"dags",
+       "trigger",
+       "Triggers a run",
+       {dag},
+       {{"conf", "params of the run, a JSON object", "JSON"},
+        {"logical-date", "the run's logical date; else now; none: without one", "TIME"},
+        {"run-id", "the run's id; else made of the logical date", "ID"},
+        {"note", "a note on the run", "TEXT"},
+        {"wait", "wait until it has ended: 0 success, 1 failed", ""}},
+       trigger},
+      {"dags",
+       "pause",
+       "Pauses DAGs: what runs goes on, nothing new starts",
+       {{"DAG", "ids of DAGs", Positional::Count::some}},
+       {},
+       [](const Arguments& arguments, Session& session) { return set_paused(arguments, session, "paused", true); }},
+      {"dags",
+       "unpause",
+       "Lets paused DAGs go on",
+       {{"DAG", "ids of DAGs", Positional::Count::some}},
+       {},
+       [](const Arguments& arguments, Session& session) {
+         return set_paused(arguments, session, "not paused", false);
+       }},
+  };
+}
+
+}  // namespace udon::cli

@@ -1,0 +1,117 @@
+#include "cli/dags_check.h"
+
+#include "base/subprocess.h"
+#include "base/text.h"
+#include "connections/secrets/sources.h"
+#include "dagfile/catalog.h"
+#include "plugins/spec/builtin.h"
+
+namespace udon::cli {
+namespace {
+
+std::vector<std::string> names_of(const std::string& text) {
+  std::vector<std::string> names;
+  for (const std::string& name : split(text, ','))
+    if (!trim(name).empty()) names.emplace_back(trim(name));
+  return names;
+}
+
+// The pools and connections that a server or a store knows; what was stated is added. Nothing: nobody to ask.
+Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
+  KnownNames names;
+  const Result<Api*> api = session.api();
+  if (api) {
+    TRY_ASSIGN(const Value pools, (*api)->get_all("/api/v2/pools", "pools"));
+    TRY_ASSIGN(const Value connections, (*api)->get_all("/api/v2/connections", "connections"));
+    names.pools.emplace();
+    for (const Value& pool : pools.get("pools").as_list()) names.pools->push_back(pool.text("name"));
+    names.connections.emplace();
+    for (const Value& connection : connections.get("connections").as_list())
+      names.connections->push_back(connection.text("connection_id"));
+  } else if (api.error().kind != ErrorKind::not_found) {
+    return api.error();
+  }
+  if (arguments.has("pools")) {
+    if (!names.pools) names.pools = {"default_pool"};
+    for (std::string& name : names_of(arguments.text("pools"))) names.pools->push_back(std::move(name));
+  }
+  if (arguments.has("connections")) {
+    if (!names.connections) names.connections.emplace();
+    for (std::string& name : names_of(arguments.text("connections"))) names.connections->push_back(std::move(name));
+  }
+  return names;
+}
+
+// Those of the environment are looked up whatever their case, so each that a DAG names is tried.
+void add_environment_connections(const CatalogSnapshot& catalog, KnownNames& names) {
+  if (!names.connections) return;
+  const EnvironmentSecrets environment(current_environment());
+  for (const auto& [id, dag] : catalog.dags)
+    for (const Task& task : dag->tasks)
+      for (const std::string& connection : task.connections) {
+        const auto found = environment.connection(connection);
+        if (!found || *found) names.connections->push_back(connection);
+      }
+}
+
+Result<CatalogSnapshot> load(const Path& path, const Path& dags_folder, const OperatorCatalog& operators) {
+  std::error_code problem;
+  const Path absolute = std::filesystem::absolute(path, problem).lexically_normal();
+  if (!std::filesystem::exists(absolute, problem))
+    return Error{ErrorKind::not_found, "there is no " + absolute.string()};
+  if (std::filesystem::is_directory(absolute, problem)) {
+    Catalog catalog(absolute, operators);
+    return *catalog.refresh();
+  }
+  // A file of the DAGs folder is named as there; any other by itself.
+  const Path relative = absolute.lexically_relative(dags_folder);
+  const bool is_inside = !relative.empty() && *relative.begin() != "..";
+  const LoadedFile file = load_dag_file(is_inside ? dags_folder : absolute.parent_path(),
+                                        is_inside ? relative : absolute.filename(), operators);
+  CatalogSnapshot catalog;
+  catalog.files = 1;
+  catalog.diagnostics = file.diagnostics;
+  for (const DagPtr& dag : file.dags) catalog.dags.emplace(dag->dag_id, dag);
+  return catalog;
+}
+
+Value show(const Diagnostic& diagnostic) {
+  return Value::Map{{"severity", diagnostic.severity == Diagnostic::Severity::error ? "error" : "warning"},
+                    {"file", diagnostic.file},
+                    {"line", diagnostic.line},
+                    {"column", diagnostic.column},
+                    {"message", diagnostic.message},
+                    {"dag_id", diagnostic.dag_id.empty() ? Value() : Value(diagnostic.dag_id)}};
+}
+
+}  // namespace
+
+Result<int> check_dags(const Arguments& arguments, Session& session) {
+  const Path dags_folder = session.settings().path("core", "dags_folder");
+  const OperatorCatalog operators = builtin_operators();
+  TRY_ASSIGN(CatalogSnapshot catalog, load(arguments.text_or("PATH", dags_folder.string()), dags_folder, operators));
+  TRY_ASSIGN(KnownNames names, known_names(arguments, session));
+  add_environment_connections(catalog, names);
+  for (Diagnostic& diagnostic : check_names(catalog, names)) catalog.diagnostics.push_back(std::move(diagnostic));
+  int errors = 0, warnings = 0;
+  Value::List rows;
+  for (const Diagnostic& diagnostic : catalog.diagnostics) {
+    (diagnostic.severity == Diagnostic::Severity::error ? errors : warnings) += 1;
+    rows.push_back(show(diagnostic));
+    if (session.output().format() == Format::table) session.output().raw(to_string(diagnostic) + "\n");
+  }
+  const auto total = static_cast<int64_t>(rows.size());
+  const auto count = [](int64_t number, const std::string& word) {
+    return std::to_string(number) + " " + word + (number == 1 ? "" : "s");
+  };
+  session.output().done(count(static_cast<int64_t>(catalog.dags.size()), "DAG") + " in " +
+                            count(catalog.files, "file") + ": " + count(errors, "error") + ", " +
+                            count(warnings, "warning"),
+                        Value::Map{{"dags", static_cast<int64_t>(catalog.dags.size())},
+                                   {"files", catalog.files},
+                                   {"diagnostics", std::move(rows)},
+                                   {"total_entries", total}});
+  return errors > 0 ? failed : succeeded;
+}
+
+}  // namespace udon::cli

@@ -1,0 +1,183 @@
+#include "cli/standalone.h"
+
+#include <algorithm>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/subprocess.h"
+#include "cli/first_start.h"
+#include "cli/home.h"
+#include "executor/local/environment.h"
+#include "plugins/spec/builtin.h"
+#include "web/task_api.h"
+
+namespace udon::cli {
+namespace {
+
+// Programs and plugins of one install folder.
+Path install_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
+
+LocalExecutorOptions local_options(const Settings& settings) {
+  return {.runner = install_folder() / "udon-task",
+          .slots = static_cast<int>(settings.integer("core", "parallelism")),
+          .environment = environment_of_tries(current_environment())};
+}
+
+ProberExecutorOptions prober_options(const Path& home) {
+  return {.argv = {(install_folder() / "udon").string(), "prober", "--home", home.string()},
+          .environment = environment_of_tries(current_environment())};
+}
+
+std::vector<web::ShownSetting> shown(const Settings& settings) {
+  std::vector<web::ShownSetting> list;
+  for (const SettingValue& setting : settings.all())
+    if (!setting.spec->is_secret) list.push_back({setting.spec->section, setting.spec->key, setting.value});
+  return list;
+}
+
+}  // namespace
+
+void Waker::set(Loop* loop) {
+  const std::lock_guard lock(mutex_);
+  loop_ = loop;
+}
+
+void Waker::wake() {
+  const std::lock_guard lock(mutex_);
+  if (loop_) loop_->wake();
+}
+
+Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Settings& settings, const Clock& clock) {
+  TRY(make_directories(home, 0700));
+  TRY_ASSIGN(Lease lease, Lease::acquire(home));
+  TRY(make_directories(socket_file(home).parent_path(), 0700));
+  TRY_ASSIGN(SecretKey key, find_secret_key(home, settings, MakeKey::if_absent));
+  TRY_ASSIGN(std::unique_ptr<SqliteStore> store,
+             open_sqlite_store(store_file(home), key.cipher, OpenMode::create_or_migrate));
+  TRY_ASSIGN(std::string installation, store->settings().setting_or_set("installation", make_secret(6)));
+  TRY_ASSIGN(std::string token_key, key_of_tokens(key, store->settings()));
+  TRY_ASSIGN(std::optional<std::string> first_password, make_first_user(home, settings, store->settings()));
+  std::unique_ptr<Standalone> made(new Standalone(home, settings, clock, std::move(lease), std::move(key),
+                                                  std::move(store), std::move(installation), std::move(token_key)));
+  made->first_password_ = std::move(first_password);
+  const std::string host = settings.text("web", "host");
+  TRY_ASSIGN(const int port, made->server_.listen_tcp(host, static_cast<int>(settings.integer("web", "port"))));
+  made->address_ =
+      "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+  TRY(made->server_.listen_unix(socket_file(home)));
+  return made;
+}
+
+Standalone::Standalone(const Path& home, const Settings& settings, const Clock& clock, Lease lease, SecretKey key,
+                       std::unique_ptr<SqliteStore> store, std::string installation, std::string token_key)
+    : clock_(clock),
+      lease_(std::move(lease)),
+      key_(std::move(key)),
+      store_(std::move(store)),
+      spool_(home),
+      operators_(builtin_operators()),
+      catalog_(settings.path("core", "dags_folder"), operators_),
+      make_token_(make_try_tokens(key_)),
+      local_executor_(spool_, local_options(settings), clock, [this] { waker_.wake(); }),
+      prober_executor_(spool_, prober_options(home), clock, [this] { waker_.wake(); }),
+      loop_({.installation = std::move(installation),
+             .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
+             .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation")},
+            clock, store_->reader(), store_->writer(), store_->settings(), {&local_executor_, &prober_executor_},
+            make_token_, metrics_),
+      environment_(current_environment()),
+      connections_(environment_, [this](const std::string& id) { return store_->settings().connection(id); }),
+      variables_(environment_,
+                 [this](const std::string& name) -> Result<std::optional<std::string>> {
+                   TRY_ASSIGN(auto record, store_->settings().variable(name));
+                   return record ? std::optional<std::string>(std::move(record->value)) : std::nullopt;
+                 }),
+      authenticator_(std::move(token_key), store_->settings(), clock),
+      dags_(store_->reader(), [this] { return catalog_.current(); }),
+      world_{.clock = clock,
+             .reader = store_->reader(),
+             .settings = store_->settings(),
+             .control = loop_,
+             .operators = operators_,
+             .connections = connections_,
+             .variables = variables_,
+             .spool = spool_,
+             .metrics = metrics_,
+             .authenticator = authenticator_,
+             .dags = dags_,
+             .catalog = [this] { return catalog_.current(); },
+             .make_token = make_token_,
+             .dags_folder = settings.path("core", "dags_folder"),
+             .shown_settings = shown(settings),
+             .metrics_are_open = settings.flag("web", "open_metrics"),
+             .openapi_is_open = settings.flag("web", "open_openapi")},
+      router_([this](const web::Request& request) { return authenticator_.authenticate(request); }),
+      server_({}, clock, [this](const web::Request& request) { return router_.handle(request); }) {
+  web::add_api(router_, world_);
+  web::add_task_api(router_, world_);
+  waker_.set(&loop_);
+}
+
+Standalone::~Standalone() {
+  stop();
+  waker_.set(nullptr);
+}
+
+Result<void> Standalone::start(std::function<void()> on_end) {
+  // The door of the tries before the loop: those that run may be asking already.
+  TRY(server_.start());
+  TRY(loop_.start());
+  catalog_thread_ = std::jthread([this](const std::stop_token& stop) { keep_catalog_fresh(stop); });
+  loop_thread_ = std::jthread([this, on_end = std::move(on_end)](const std::stop_token& stop) {
+    const Result<void> ended = loop_.run(stop);
+    if (stop.stop_requested()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      failure_ = ended ? Error{ErrorKind::cancelled, "the scheduler's loop ended by itself"} : ended.error();
+    }
+    on_end();
+  });
+  return {};
+}
+
+void Standalone::stop() {
+  // Web first: what it has asked of the loop is still answered.
+  server_.stop();
+  for (std::jthread* thread : {&catalog_thread_, &loop_thread_}) {
+    thread->request_stop();
+    loop_.wake();
+    if (thread->joinable()) thread->join();
+  }
+}
+
+std::optional<Error> Standalone::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  CatalogPtr last;
+  while (!stop.stop_requested()) {
+    const Duration before = clock_.monotonic();
+    CatalogPtr now = catalog_.refresh();
+    if (now != last) {
+      for (const Diagnostic& diagnostic : now->diagnostics)
+        if (!last ||
+            std::find(last->diagnostics.begin(), last->diagnostics.end(), diagnostic) == last->diagnostics.end())
+          log(diagnostic.severity == Diagnostic::Severity::error ? LogLevel::error : LogLevel::warning, "dags",
+              to_string(diagnostic));
+      log_info("dags", std::to_string(now->dags.size()) + " DAGs in " + std::to_string(now->files) + " files");
+      loop_.offer(now);
+      last = std::move(now);
+    }
+    // A second while it is quick; thousands of files may cost half a percent of a processor, no more.
+    const Duration pause =
+        std::clamp<Duration>((clock_.monotonic() - before) * 200, std::chrono::seconds(1), std::chrono::seconds(30));
+    std::unique_lock lock(mutex);
+    stopped.wait_for(lock, stop, pause, [] { return false; });
+  }
+}
+
+}  // namespace udon::cli

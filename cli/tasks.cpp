@@ -1,0 +1,234 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/verbs.h"
+
+namespace udon::cli {
+namespace {
+
+std::string shown_name(const Value& row) {
+  const int64_t map_index = row.integer("map_index", -1);
+  return row.text("task_id") + (map_index < 0 ? "" : "[" + std::to_string(map_index) + "]");
+}
+
+const std::vector<Column>& list_columns() {
+  static const std::vector<Column> columns{
+      {"TASK", shown_name},           {"STATE", [](const Value& row) { return row.text("state", "none"); }},
+      column("TRY", "try_number"),    column("START", "start_date"),
+      column("END", "end_date"),      column("SECONDS", "duration"),
+      column("OPERATOR", "operator"), column("POOL", "pool"),
+      column("NOTE", "note")};
+  return columns;
+}
+
+struct Named {
+  Api* api = nullptr;
+  std::string dag_id, run_id, task_id;
+  int64_t map_index = -1;
+  std::string instances() const { return run_path(dag_id, run_id) + "/taskInstances"; }
+  // The task instance itself.
+  Result<Value> get() const {
+    return api->get(instances() + "/" + path_of({task_id}) + (map_index < 0 ? "" : "/" + std::to_string(map_index)));
+  }
+};
+Result<Named> named_task(const Arguments& arguments, Session& session) {
+  Named named;
+  TRY_ASSIGN(named.api, session.api());
+  named.dag_id = arguments.text("DAG");
+  TRY_ASSIGN(named.run_id, resolve_run(*named.api, named.dag_id, arguments.text("RUN")));
+  if (arguments.has("TASK")) named.task_id = arguments.text("TASK");
+  if (arguments.has("map-index")) {
+    TRY_ASSIGN(named.map_index, parse_count("--map-index", arguments.text("map-index")));
+  }
+  return named;
+}
+
+Result<int> list(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  TRY_ASSIGN(const int64_t limit, parse_count("--limit", arguments.text_or("limit", "1000")));
+  std::string target = named.instances();
+  char separator = '?';
+  for (const std::string& state : arguments.all("state")) {
+    target += separator + ("state=" + percent_encode(state));
+    separator = '&';
+  }
+  TRY_ASSIGN(const Value instances, named.api->get_all(target, "task_instances", limit));
+  session.output().list(instances, "task_instances", list_columns());
+  return succeeded;
+}
+
+Result<int> logs(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  TRY_ASSIGN(Value instance, named.get());
+  const bool follows = arguments.has("follow");
+  int64_t try_number = instance.integer("try_number");
+  if (arguments.has("try")) {
+    TRY_ASSIGN(try_number, parse_count("--try", arguments.text("try")));
+  }
+  while (try_number == 0) {
+    if (!follows)
+      return Error{ErrorKind::not_found, shown_name(instance) + " has not been tried yet (" +
+                                             instance.text("state", "none") + "); `udon tasks why " + named.dag_id +
+                                             " " + named.run_id + " " + named.task_id + "` says why"};
+    pause_for(std::chrono::milliseconds(200));
+    TRY_ASSIGN(instance, named.get());
+    try_number = instance.integer("try_number");
+  }
+  std::string token;
+  while (true) {
+    const std::string target = named.instances() + "/" + path_of({named.task_id}) + "/logs/" +
+                               std::to_string(try_number) +
+                               query_of({{"map_index", std::to_string(named.map_index)}, {"token", token}});
+    TRY_ASSIGN(const ApiAnswer answer, named.api->send("GET", target, "", "text/plain"));
+    if (answer.status != 200) return error_of_answer(answer);
+    session.output().raw(answer.body);
+    if (answer.continuation.empty()) return succeeded;
+    const bool has_more = answer.continuation != token && !answer.body.empty();
+    token = answer.continuation;
+    if (has_more) continue;
+    if (!follows) return succeeded;
+    pause_for(std::chrono::milliseconds(200));
+  }
+}
+
+Result<int> why(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  TRY_ASSIGN(const Value reason, named.api->get("/api/udon/dags/" + path_of({named.dag_id}) + "/dagRuns/" +
+                                                path_of({named.run_id}) + "/taskInstances/" + path_of({named.task_id}) +
+                                                "/" + std::to_string(named.map_index) + "/why"));
+  if (session.output().format() != Format::table) {
+    session.output().object(reason, {});
+    return succeeded;
+  }
+  session.output().raw(shown_name(reason) + " is " + reason.text("state", "none") + ": " + reason.text("text") + "\n");
+  if (reason.get("holders").is_list())
+    for (const Value& holder : reason.get("holders").as_list()) session.output().raw("  " + plain_text(holder) + "\n");
+  if (!reason.text("until").empty()) session.output().raw("  until " + reason.text("until") + "\n");
+  return succeeded;
+}
+
+// Tasks as the API wants them: "task", or ["task", 3].
+Value task_ids(const Arguments& arguments, const Named& named) {
+  Value::List ids;
+  for (const std::string& task : arguments.all("TASK"))
+    ids.push_back(named.map_index < 0 ? Value(task) : Value(Value::List{task, named.map_index}));
+  return ids;
+}
+
+std::string count_of(const Value& answer) {
+  const auto number = static_cast<int64_t>(answer.get("task_instances").size());
+  return std::to_string(number) + (number == 1 ? " task instance" : " task instances");
+}
+
+Result<int> clear(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  const bool dry_run = arguments.has("dry-run");
+  TRY_ASSIGN(const Value answer, named.api->post("/api/v2/dags/" + path_of({named.dag_id}) + "/clearTaskInstances",
+                                                 Value::Map{{"dag_run_id", named.run_id},
+                                                            {"task_ids", task_ids(arguments, named)},
+                                                            {"dry_run", dry_run},
+                                                            {"only_failed", arguments.has("only-failed")},
+                                                            {"include_upstream", arguments.has("upstream")},
+                                                            {"include_downstream", arguments.has("downstream")}}));
+  if (dry_run)
+    session.output().list(answer, "task_instances", list_columns());
+  else
+    session.output().done("cleared " + count_of(answer), answer);
+  return succeeded;
+}
+
+Result<int> kill(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  TRY_ASSIGN(const Value answer, named.api->post("/api/udon/dags/" + path_of({named.dag_id}) + "/dagRuns/" +
+                                                     path_of({named.run_id}) + "/kill",
+                                                 Value::Map{{"task_ids", task_ids(arguments, named)}}));
+  if (answer.get("task_instances").size() == 0)
+    return Error{ErrorKind::conflict, "none of these has a live try; there is nothing to kill"};
+  session.output().done("ending " + count_of(answer), answer);
+  return succeeded;
+}
+
+Result<int> mark(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  const std::string& state = arguments.text("STATE");
+  TRY_ASSIGN(const Value answer,
+             named.api->patch(named.instances() + "/" + path_of({named.task_id}) +
+                                  (named.map_index < 0 ? "" : "/" + std::to_string(named.map_index)),
+                              Value::Map{{"new_state", state},
+                                         {"include_upstream", arguments.has("upstream")},
+                                         {"include_downstream", arguments.has("downstream")}}));
+  session.output().done("marked " + count_of(answer) + " " + state, answer);
+  return succeeded;
+}
+
+Result<int> xcom(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  const std::string entries = named.instances() + "/" + path_of({named.task_id}) + "/xcomEntries";
+  const std::string query =
+      query_of({{"map_index", arguments.has("map-index") ? std::to_string(named.map_index) : ""}});
+  if (!arguments.has("KEY")) {
+    TRY_ASSIGN(const Value list, named.api->get_all(entries + query, "xcom_entries"));
+    session.output().list(list, "xcom_entries",
+                          {{"TASK", shown_name}, column("KEY", "key"), column("TIME", "timestamp")});
+    return succeeded;
+  }
+  TRY_ASSIGN(const Value entry, named.api->get(entries + "/" + path_of({arguments.text("KEY")}) + query));
+  if (session.output().format() == Format::table)
+    session.output().raw(to_json_pretty(entry.get("value")) + "\n");
+  else
+    session.output().object(entry, {});
+  return succeeded;
+}
+
+}  // namespace
+
+std::vector<Command> tasks_commands() {
+  const Positional dag{"DAG", "id of the DAG"}, run{"RUN", "id of the run, or `latest`"},
+      task{"TASK", "id of the task"};
+  const Positional tasks{"TASK", "ids of tasks", Positional::Count::some};
+  const Flag map_index{"map-index", "of a mapped task; else all of it", "N"};
+  const Flag upstream{"upstream", "with all that it waits for", ""},
+      downstream{"downstream", "with all that waits for it", ""};
+  return {
+      {"tasks",
+       "list",
+       "Lists the task instances of a run",
+       {dag, run},
+       {{"state", "only those in this state", "STATE", Flag::Count::any}, {"limit", "how many at most (1000)", "N"}},
+       list},
+      {"tasks",
+       "logs",
+       "Prints the log of a try, the last one if none is named",
+       {dag, run, task},
+       {{"try", "number of the try, from 1", "N"}, map_index, {"follow", "go on until the try has ended", ""}},
+       logs},
+      {"tasks", "why", "Says why a task instance is where it is", {dag, run, task}, {map_index}, why},
+      {"tasks",
+       "xcom",
+       "Lists what a task instance has pushed, or shows one value",
+       {dag, run, task, {"KEY", "such as return_value", Positional::Count::optional}},
+       {map_index},
+       xcom},
+      {"tasks",
+       "clear",
+       "Clears task instances, so that they run again",
+       {dag, run, tasks},
+       {map_index, upstream, downstream, {"only-failed", "only failed ones", ""}, {"dry-run", "only show which", ""}},
+       clear},
+      {"tasks",
+       "mark",
+       "Marks a task instance success, failed or skipped",
+       {dag, run, task, {"STATE", "success, failed or skipped"}},
+       {map_index, upstream, downstream},
+       mark},
+      {"tasks",
+       "kill",
+       "Ends the live tries of tasks; they fail without a retry",
+       {dag, run, tasks},
+       {map_index},
+       kill},
+  };
+}
+
+}  // namespace udon::cli

@@ -1,0 +1,25 @@
+#pragma once
+// What several nouns need.
+#include <optional>
+#include <string>
+
+#include "cli/session.h"
+
+namespace udon::cli {
+
+inline std::string run_path(const std::string& dag_id, const std::string& run_id) {
+  return "/api/v2/dags/" + path_of({dag_id}) + "/dagRuns/" + path_of({run_id});
+}
+// `latest` is the DAG's newest run; any other id is itself.
+Result<std::string> resolve_run(Api& api, const std::string& dag_id, const std::string& run_id);
+// An integer that was given as text; the error names the argument.
+Result<int64_t> parse_count(const std::string& name, const std::string& text);
+
+// Until the run has ended: 0 success, 1 failed, saying what failed and where to look. A paused DAG is 1 at once.
+Result<int> wait_for_run(Session& session, const std::string& dag_id, const std::string& run_id,
+                         std::optional<Duration> at_most);
+
+// Waits without spinning: for what only asking again can tell.
+void pause_for(std::chrono::milliseconds time);
+
+}  // namespace udon::cli
