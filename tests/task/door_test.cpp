@@ -135,7 +135,7 @@ TEST_CASE("a server that is silent is waited for until the timeout or the wish t
   REQUIRE(make_directories(fixture.socket.parent_path()));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::strcpy(address.sun_path, fixture.socket.c_str());
+  std::memcpy(address.sun_path, fixture.socket.c_str(), fixture.socket.string().size() + 1);
   REQUIRE(bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   REQUIRE(listen(listener.get(), 4) == 0);
   CHECK(ask_over_socket(fixture.socket, {.target = "/"}, 50ms, {}).error().kind == ErrorKind::timeout);
