@@ -81,6 +81,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       local_executor_(spool_, local_options(settings), clock, [this] { waker_.wake(); }),
       prober_executor_(spool_, prober_options(home), clock, [this] { waker_.wake(); }),
       loop_({.installation = std::move(installation),
+             .dags_folder = settings.path("core", "dags_folder").string(),
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation")},
             clock, store_->reader(), store_->writer(), store_->settings(), {&local_executor_, &prober_executor_},

@@ -20,9 +20,11 @@ constexpr Duration overdue_after = 4 * Duration(limits::kill_grace);
 
 }  // namespace
 
-Dispatcher::Dispatcher(std::string installation, const Clock& clock, std::vector<Executor*> executors,
-                       std::function<std::string(const TryId&)> make_token, History& history)
+Dispatcher::Dispatcher(std::string installation, std::string dags_folder, const Clock& clock,
+                       std::vector<Executor*> executors, std::function<std::string(const TryId&)> make_token,
+                       History& history)
     : installation_(std::move(installation)),
+      dags_folder_(std::move(dags_folder)),
       clock_(clock),
       executors_(std::move(executors)),
       make_token_(std::move(make_token)),
@@ -77,6 +79,7 @@ bool Dispatcher::is_known_elsewhere(int executor, const TryId& id) {
 
 TryRequest Dispatcher::request_for(const State& state, Fence fence) {
   TryRequest request = make_request(state, fence, installation_);
+  request.dags_folder = dags_folder_;
   request.token = make_token_(request.try_id);
   if (request.first_poke_at && request.try_number > 1) {
     const LiveTry& live = state.tries().at(fence);

@@ -25,7 +25,8 @@ struct Received {
 
 class Dispatcher {
  public:
-  Dispatcher(std::string installation, const Clock& clock, std::vector<Executor*> executors,
+  // dags_folder: absolute; what relative paths in parameters start from.
+  Dispatcher(std::string installation, std::string dags_folder, const Clock& clock, std::vector<Executor*> executors,
              std::function<std::string(const TryId&)> make_token, History& history);
 
   // Tells the state how many slots are free; and who takes the queues of what is ready.
@@ -72,6 +73,7 @@ class Dispatcher {
   TryId id_of(Fence fence) const { return {installation_, fence}; }
 
   std::string installation_;
+  std::string dags_folder_;
   const Clock& clock_;
   std::vector<Executor*> executors_;
   std::function<std::string(const TryId&)> make_token_;

@@ -45,7 +45,8 @@ struct Loop::Impl {
         writer(the_writer),
         settings(the_settings),
         history(reader, shapes),
-        dispatcher(options.installation, clock, std::move(executors), std::move(make_token), history),
+        dispatcher(options.installation, options.dags_folder, clock, std::move(executors), std::move(make_token),
+                   history),
         catalog(options.dags_are_paused_at_creation, shapes),
         state(options.parallelism),
         counts(metrics) {}

@@ -24,6 +24,7 @@ class State;
 
 struct LoopOptions {
   std::string installation;  // names this store's tries; from the store's settings
+  std::string dags_folder;   // absolute; relative paths in operators' parameters start there
   int parallelism = 32;      // live tries of kind process over everything
   bool dags_are_paused_at_creation = false;
 };
