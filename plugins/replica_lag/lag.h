@@ -29,6 +29,9 @@ struct LagQuestion {
   std::string heartbeat_table;  // empty: none
 };
 
+// From the age of the newest heartbeat by the replica's clock, in microseconds.
+Lag lag_of_heartbeat(std::optional<int64_t> age_us, const std::string& table);
+
 // How long one look may wait for a replica to reach its primary's position: a poke takes a few seconds at most.
 inline constexpr std::chrono::seconds catch_up_wait{2};
 

@@ -77,12 +77,7 @@ Result<Lag> heartbeat_lag(MysqlSession& replica, const std::string& table_text) 
       return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message);
     return Error(rows.error());
   }
-  const std::optional<int64_t> age = rows->rows.empty() ? std::nullopt : number(rows->rows[0][0]);
-  if (!age) return Lag::unknown("heartbeat table " + table_text + " has no row with a time in `ts`");
-  if (*age < -1'000'000)
-    return Lag::unknown("the heartbeat in " + table_text + " is " + format_duration(Duration(-*age)) +
-                        " ahead of the replica's clock: the clocks differ, or `ts` is not in UTC (pt-heartbeat --utc)");
-  return Lag::of(Duration(std::max<int64_t>(*age, 0)), "heartbeat table");
+  return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number(rows->rows[0][0]), table_text);
 }
 
 Duration wait_for(const LagQuestion& question) { return std::min<Duration>(question.behind_at_most, catch_up_wait); }
@@ -167,7 +162,7 @@ Result<Lag> lag_by_status(MysqlSession& replica, std::vector<MysqlChannel>& chan
   for (MysqlChannel& channel : channels) {
     channel.received += " " + heartbeats;
     const Duration said = std::chrono::seconds(channel.seconds_behind.value_or(0));
-    const Duration silent = last_heard.bound(channel, now, server_timeout);
+    const Duration silent = last_heard.bound(replica.address(), channel, now, server_timeout);
     lag = worse(std::move(lag), said >= silent ? Lag::of(said, "Seconds_Behind_Master")
                                                : Lag::of(silent, "time since the replica last heard from its primary"));
   }
@@ -229,15 +224,23 @@ bool gtid_covers(std::string_view seen, std::string_view wanted) {
   return true;
 }
 
-Duration LastHeard::bound(const MysqlChannel& channel, Duration now, Duration server_timeout) {
-  auto [place, is_new] = channels_.try_emplace(channel.name, Seen{channel.received, now, now - server_timeout});
+Duration LastHeard::bound(const std::string& replica, const MysqlChannel& channel, Duration now,
+                          Duration server_timeout) {
+  constexpr Duration forgotten = std::chrono::hours(1);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(seen_, [&](const auto& entry) { return now - entry.second.looked > forgotten; });
+  auto [place, is_new] =
+      seen_.try_emplace(replica + " " + channel.name, Seen{channel.received, now, now - server_timeout});
   Seen& seen = place->second;
-  if (!is_new && seen.received != channel.received) {
-    seen.heard_after = seen.looked;
-    seen.received = channel.received;
+  // Another poke of the same replica may have looked later and been quicker.
+  if (now > seen.looked) {
+    if (seen.received != channel.received) {
+      seen.heard_after = seen.looked;
+      seen.received = channel.received;
+    }
+    seen.looked = now;
   }
-  seen.looked = now;
-  return now - seen.heard_after;
+  return std::max(now - seen.heard_after, Duration(0));
 }
 
 Lag judge_aurora(const MysqlTable& rows) {

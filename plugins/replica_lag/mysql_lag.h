@@ -1,6 +1,7 @@
 #pragma once
 // The lag of a MySQL or MariaDB replica.
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,12 +34,14 @@ std::vector<MysqlChannel> mysql_channels(const MysqlTable& status);
 // Why the lag through this channel is unknown: a thread that does not run, no Seconds_Behind; or nothing.
 std::optional<std::string> problem_of(const MysqlChannel& channel);
 
-// Bounds the time since a replica last heard from its source, from what changed between two looks. Kept between pokes:
-// the servers keep only counters. Without memory (a restart of ours) the bound is the server's own timeout, after which
-// it would have noticed a dead connection.
+// Bounds the time since a replica last heard from its source, from what changed between two looks: the servers keep
+// only counters. Kept as long as the prober lives, over all pokes and tries, as each look at a replica serves them all;
+// without memory the bound is the server's own timeout, after which it would have noticed a dead connection.
+// Thread-safe.
 class LastHeard {
  public:
-  Duration bound(const MysqlChannel& channel, Duration now, Duration server_timeout);
+  // `now`: monotonic, taken before the status was asked for.
+  Duration bound(const std::string& replica, const MysqlChannel& channel, Duration now, Duration server_timeout);
 
  private:
   struct Seen {
@@ -46,7 +49,8 @@ class LastHeard {
     Duration looked;       // when we looked last
     Duration heard_after;  // something arrived at this time or later
   };
-  std::map<std::string, Seen> channels_;
+  std::mutex mutex_;
+  std::map<std::string, Seen> seen_;
 };
 
 // With a primary: positions are compared. Else a heartbeat table, if there is one. Else Seconds_Behind, and never less

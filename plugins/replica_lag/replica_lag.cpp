@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "plugins/db/mysql/session.h"
+#include "plugins/db/postgres/session.h"
 #include "plugins/replica_lag/lag.h"
 #include "plugins/replica_lag/mysql_lag.h"
+#include "plugins/replica_lag/postgres_lag.h"
 
 namespace udon {
 namespace {
@@ -13,6 +15,8 @@ constexpr std::chrono::seconds answer_timeout{5};
 
 class ReplicaLagSensor final : public Sensor {
  public:
+  explicit ReplicaLagSensor(LastHeard& last_heard) : last_heard_(last_heard) {}
+
   Result<Poke> poke(TaskContext& context) override {
     const Value& parameters = context.parameters();
     LagQuestion question;
@@ -34,8 +38,9 @@ class ReplicaLagSensor final : public Sensor {
   Result<Lag> measure(TaskContext& context, const Connection& replica, const std::optional<Connection>& primary,
                       const LagQuestion& question) {
     if (replica.type == "mysql") return measure_mysql(context, replica, primary, question);
-    return Error{ErrorKind::invalid,
-                 "connection " + replica.id + " is of type " + replica.type + "; replica_lag knows mysql"};
+    if (replica.type == "postgresql") return measure_postgres(context, replica, primary, question);
+    return Error{ErrorKind::invalid, "connection " + replica.id + " is of type " + replica.type +
+                                         "; replica_lag knows mysql and postgresql"};
   }
 
   Result<Lag> measure_mysql(TaskContext& context, const Connection& replica, const std::optional<Connection>& primary,
@@ -50,6 +55,20 @@ class ReplicaLagSensor final : public Sensor {
       TRY_ASSIGN(primary_session, MysqlSession::connect(*primary, options, context.stop_token()));
     }
     return measure_mysql_lag(*session, primary_session.get(), question, last_heard_, context.clock().monotonic());
+  }
+
+  Result<Lag> measure_postgres(TaskContext& context, const Connection& replica,
+                               const std::optional<Connection>& primary, const LagQuestion& question) {
+    PostgresOptions options;
+    options.connect_timeout = answer_timeout;
+    options.statement_timeout = answer_timeout;
+    options.program = "udon replica_lag";
+    TRY_ASSIGN(const auto session, PostgresSession::connect(replica, options, context.stop_token()));
+    std::unique_ptr<PostgresSession> primary_session;
+    if (primary) {
+      TRY_ASSIGN(primary_session, PostgresSession::connect(*primary, options, context.stop_token()));
+    }
+    return measure_postgres_lag(*session, primary_session.get(), question);
   }
 
   static Poke judge(const Lag& lag, const LagQuestion& question) {
@@ -68,11 +87,13 @@ class ReplicaLagSensor final : public Sensor {
     return poke;
   }
 
-  LastHeard last_heard_;
+  LastHeard& last_heard_;
 };
 
 }  // namespace
 
-std::unique_ptr<Sensor> make_replica_lag_sensor() { return std::make_unique<ReplicaLagSensor>(); }
+std::unique_ptr<Sensor> make_replica_lag_sensor(LastHeard& last_heard) {
+  return std::make_unique<ReplicaLagSensor>(last_heard);
+}
 
 }  // namespace udon

@@ -6,6 +6,9 @@
 
 namespace udon {
 
-std::unique_ptr<Sensor> make_replica_lag_sensor();
+class LastHeard;
+
+// `last_heard` outlives the sensor, which the prober makes anew for each poke.
+std::unique_ptr<Sensor> make_replica_lag_sensor(LastHeard& last_heard);
 
 }  // namespace udon

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "plugins/replica_lag/mysql_lag.h"
 #include "plugins/replica_lag/replica_lag.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_task_context.h"
@@ -41,7 +42,7 @@ class LagServers {
 struct LagSensor {
   SystemClock clock;
   FakeTaskContext context{clock};
-  std::unique_ptr<Sensor> sensor = make_replica_lag_sensor();
+  LastHeard last_heard;
 
   explicit LagSensor(const Connection& replica, Duration at_most = std::chrono::seconds(30)) {
     context.connections["replica"] = replica;
@@ -59,7 +60,7 @@ struct LagSensor {
     context.parameter_map.set("heartbeat_table", table);
     return *this;
   }
-  Result<Sensor::Poke> poke() { return sensor->poke(context); }
+  Result<Sensor::Poke> poke() { return make_replica_lag_sensor(last_heard)->poke(context); }  // as the prober does
   Sensor::Poke look() {
     auto seen = poke();
     INFO((seen ? "" : seen.error().message));

@@ -57,13 +57,20 @@ TEST_CASE("what was not heard is not taken as heard") {
   LastHeard heard;
   MysqlChannel channel{.received = "log 1"};
   // At the first look anything may have been silent for as long as the server allows.
-  CHECK(heard.bound(channel, 1000s, 60s) == 60s);
-  CHECK(heard.bound(channel, 1010s, 60s) == 70s);
+  CHECK(heard.bound("host:1", channel, 1000s, 60s) == 60s);
+  CHECK(heard.bound("host:1", channel, 1010s, 60s) == 70s);
   channel.received = "log 2";  // at some time after the last look
-  CHECK(heard.bound(channel, 1015s, 60s) == 5s);
-  CHECK(heard.bound(channel, 1016s, 60s) == 6s);
+  CHECK(heard.bound("host:1", channel, 1015s, 60s) == 5s);
+  CHECK(heard.bound("host:1", channel, 1016s, 60s) == 6s);
+  CHECK(heard.bound("host:2", channel, 1016s, 60s) == 60s);
+  // A slow look that another overtook neither changes what is known nor counts as fresh.
+  channel.received = "log 1";
+  CHECK(heard.bound("host:1", channel, 1012s, 60s) == 2s);
+  CHECK(heard.bound("host:1", channel, 1009s, 60s) == 0s);
+  channel.received = "log 2";
+  CHECK(heard.bound("host:1", channel, 1017s, 60s) == 7s);
   channel.name = "another";
-  CHECK(heard.bound(channel, 1016s, 60s) == 60s);
+  CHECK(heard.bound("host:1", channel, 1016s, 60s) == 60s);
 }
 
 TEST_CASE("a position covers another if it is as far in each domain") {
