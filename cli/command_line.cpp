@@ -85,7 +85,11 @@ struct Bound {
 };
 
 CLI::Validator is_integer() {
-  return CLI::Validator([](const std::string& text) { return parse_count("", text) ? std::string() : "expected an integer, not `" + text + "`"; }, "", "");
+  return CLI::Validator(
+      [](const std::string& text) {
+        return parse_count("", text) ? std::string() : "expected an integer, not `" + text + "`";
+      },
+      "", "");
 }
 
 // CLI11's own marks the obvious ("REQUIRED", "(1x)").
@@ -106,7 +110,8 @@ Bound bind(const Command& command, CLI::App& app, Slots& slots) {
     CLI::Option* option = app.add_option(positional.name, slot, positional.help)->type_name("");
     switch (positional.count) {
       case Positional::Count::one: option->required()->expected(1)->allow_extra_args(false); break;
-      case Positional::Count::optional: option->expected(0, 1); break;  // without extra args, CLI11 would give it none
+      // Without extra args CLI11 would never give it a word, as none is expected.
+      case Positional::Count::optional: option->expected(0, 1)->allow_extra_args(); break;
       case Positional::Count::some: option->required()->expected(1, 1 << 20); break;
     }
     if (positional.kind == Positional::Kind::integer) option->check(is_integer());
@@ -130,8 +135,10 @@ Bound bind(const Command& command, CLI::App& app, Slots& slots) {
 }
 
 // A mistake as CLI11 tells it, or better where it can be told better.
-std::string words_of(const CLI::ParseError& problem, const std::vector<std::string>& arguments, const std::deque<Bound>& bound) {
-  if (dynamic_cast<const CLI::RequiredError*>(&problem) && std::string_view(problem.what()).find("ubcommand") != std::string_view::npos)
+std::string words_of(const CLI::ParseError& problem, const std::vector<std::string>& arguments,
+                     const std::deque<Bound>& bound) {
+  if (dynamic_cast<const CLI::RequiredError*>(&problem) &&
+      std::string_view(problem.what()).find("ubcommand") != std::string_view::npos)
     return "which command? `udon --help` lists them";
   if (!dynamic_cast<const CLI::ExtrasError*>(&problem)) return problem.what();
   std::vector<std::string> known{"--output", "--help"};

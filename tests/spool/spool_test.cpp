@@ -138,7 +138,9 @@ TEST_CASE("the tries of a home are listed in order, and nothing else that lies t
   }
   REQUIRE(make_directories(home.path() / "spool" / "lost+found"));
   std::vector<Fence> fences;
-  for (const TryId& found : *spool.tries()) fences.push_back(found.fence);
+  const auto tries = spool.tries();
+  REQUIRE(tries);
+  for (const TryId& found : *tries) fences.push_back(found.fence);
   CHECK(fences == std::vector<Fence>{9, 10, 200});
 }
 
