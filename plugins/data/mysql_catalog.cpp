@@ -155,10 +155,25 @@ Result<MysqlTableFacts> read_mysql_table_facts(MysqlSession& session, const Tabl
   return facts;
 }
 
+namespace {
+
+// The GTID of that place in the binary log if nothing was written behind it yet, else nothing: BINLOG_GTID_POS would
+// tell it always, but reads the log from its start, up to a gigabyte.
+Result<std::string> gtid_at(MysqlSession& session, const std::string& file, const std::string& offset) {
+  // In this order: the log had not grown past our place when it was asked last, so not when the GTID was read either.
+  TRY_ASSIGN(const MysqlTable gtid, session.query("select @@global.gtid_binlog_pos"));
+  const auto status = session.query("show master status");
+  if (!status || status->rows.empty()) return std::string();  // the right BINLOG MONITOR is missing
+  if (status->at(0, "File") != file || status->at(0, "Position") != offset) return std::string();
+  return gtid.rows[0][0].value_or("");
+}
+
+}  // namespace
+
 Result<void> MysqlPosition::before_snapshot(MysqlSession& session) {
   TRY_ASSIGN(const MysqlTable rows,
              session.query(session.is_mariadb() ? "select @@gtid_slave_pos" : "select @@global.gtid_executed"));
-  replayed_ = rows.rows[0][0].value_or("");
+  executed_ = rows.rows[0][0].value_or("");
   return {};
 }
 
@@ -172,17 +187,15 @@ Result<std::string> MysqlPosition::after_snapshot(MysqlSession& session) const {
       if (lower_ascii(row[0].value_or("")) == "binlog_snapshot_position") offset = row[1].value_or("");
     }
     if (!file.empty()) {
-      TRY_ASSIGN(const MysqlTable gtid,
-                 session.query("select binlog_gtid_pos(" + session.literal(file) + ", " + offset + ")"));
-      const std::string position = gtid.rows[0][0].value_or("");
-      return (position.empty() ? "" : "gtid " + position + ", ") + "binlog " + file + ":" + offset;
+      TRY_ASSIGN(const std::string gtid, gtid_at(session, file, offset));
+      return "binlog " + file + ":" + offset + (gtid.empty() ? "" : ", gtid " + gtid);
     }
   }
-  // Without one, what was replayed before and after brackets the snapshot: equal, it is that.
+  // Without one, what was executed before and after brackets the snapshot.
   MysqlPosition again;
   TRY(again.before_snapshot(session));
-  if (again.replayed_.empty() || again.replayed_ != replayed_) return std::string();
-  return "gtid " + replayed_;
+  if (again.executed_.empty() || again.executed_ != executed_) return std::string();
+  return "gtid " + executed_ + " (before and after the snapshot)";
 }
 
 }  // namespace udon::data

@@ -32,7 +32,7 @@ class MysqlPosition {
   Result<std::string> after_snapshot(MysqlSession& session) const;
 
  private:
-  std::string replayed_;
+  std::string executed_;
 };
 
 }  // namespace udon::data
