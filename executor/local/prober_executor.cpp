@@ -53,7 +53,10 @@ int ProberExecutor::free_slots() const {
 Result<void> ProberExecutor::start(const TryRequest& request) {
   {
     const std::lock_guard lock(mutex_);
-    if (!known_.insert(request.try_id).second) return {};
+    if (known_.contains(request.try_id)) return {};
+    // Before anybody pokes: the server's door knows by it what this try may ask for.
+    TRY(spool_.write_request(request));
+    known_.insert(request.try_id);
     live_.insert(request.try_id);
     orders_.emplace_back(request);
   }

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/value.h"
 #include "model/run.h"
+#include "plugins/io/pending_uploads.h"
 
 namespace udon::data {
 namespace {
@@ -36,21 +37,7 @@ bool is_later(const std::string& other, const std::string& mine) {
   return a && b && a->installation == b->installation && a->fence > b->fence;
 }
 
-Path pending_file(const PublishRequest& request) {
-  return request.pending_folder / (percent_encode(request.to) + ".json");
-}
-
 // ---- S3 ----------------------------------------------------------------------------------------------------------
-
-// What a try that died here had begun. Its parts cost money until somebody aborts them.
-Result<void> abort_left_over(FileSystem& file_system, const Path& pending) {
-  const auto text = read_file(pending);
-  if (!text) return {};  // none
-  if (const auto state = parse_json(*text); state) TRY(file_system.abort(*state));
-  std::error_code ignored;
-  std::filesystem::remove(pending, ignored);
-  return {};
-}
 
 // Files of the result before that the new one does not replace.
 std::vector<std::string> files_of_manifest(const std::string& text) {
@@ -72,8 +59,8 @@ Result<Published> publish_object(FileSystem& file_system, const PublishRequest& 
 
   step(request, "abort what a dead try left");
   TRY(make_directories(request.pending_folder, 0700));
-  const Path pending = pending_file(request);
-  TRY(abort_left_over(file_system, pending));
+  const PendingUploads pending(request.pending_folder);
+  TRY(pending.abort_left_over(file_system, part));
 
   step(request, "look at what is there");
   TRY_ASSIGN(const std::optional<ObjectInfo> old_manifest, file_system.stat(manifest));
@@ -93,9 +80,7 @@ Result<Published> publish_object(FileSystem& file_system, const PublishRequest& 
   options.metadata = {
       {"udon-certificate", request.certificate.id}, {"udon-sha256", file.sha256}, {"udon-try", request.try_id}};
   TRY_ASSIGN(const std::unique_ptr<PendingUpload> upload,
-             file_system.upload(request.staged, part, options, request.part_bytes, [&](const Value& state) {
-               return write_file_atomically(pending, to_json(state), Durability::survives_power_loss, 0600);
-             }));
+             file_system.upload(request.staged, part, options, request.part_bytes, pending.keeper(part)));
 
   // Just before it becomes visible: whoever came later has the say.
   step(request, "check who published last");
@@ -130,8 +115,7 @@ Result<Published> publish_object(FileSystem& file_system, const PublishRequest& 
   step(request, "remove old files");
   for (const std::string& old : old_files)
     if (old != part && old.starts_with(folder)) TRY(file_system.remove(old));
-  std::error_code ignored;
-  std::filesystem::remove(pending, ignored);
+  pending.forget(part);
   step(request, "done");
   return published;
 }
