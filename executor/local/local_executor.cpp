@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/cgroup.h"
+#include "base/log.h"
 #include "base/pidfd.h"
 #include "spool/process_tree.h"
 
@@ -145,6 +146,13 @@ void LocalExecutor::kill(const TryId& id, EndCause why, const std::string& messa
 
 void LocalExecutor::adopt(const TryRequest& request) {
   if (take_in(request.try_id)) watcher_.give(TryWatcher::Adopt{request.try_id});
+}
+
+std::vector<TryId> LocalExecutor::leftovers() {
+  const auto found = spool_.tries();
+  if (found) return *found;
+  log_warning("executor", "what earlier tries left over cannot be looked for: " + found.error().message);
+  return {};
 }
 
 std::vector<TryId> LocalExecutor::running() const {

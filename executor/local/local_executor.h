@@ -46,6 +46,7 @@ class LocalExecutor final : public Executor {
   void acknowledge(const TryId& id) override;
   void kill(const TryId& id, EndCause why, const std::string& message) override;
   void adopt(const TryRequest& request) override;
+  std::vector<TryId> leftovers() override;
   std::vector<TryId> running() const override;
 
  private:

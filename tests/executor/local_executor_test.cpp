@@ -276,3 +276,20 @@ TEST_CASE("folders of tries are closed to others, and gone when their end was co
   CHECK(eventually([&] { return !std::filesystem::exists(folder); }));
   CHECK(std::filesystem::exists(world.home().spool().log_file(request)));
 }
+
+TEST_CASE("what an earlier scheduler left over is found by its id, told once more, and gone when that was committed") {
+  LocalWorld world;
+  Reports reports(world);
+  const TryRequest request = world.home().bash("echo done");
+  REQUIRE(world.executor().start(request));
+  static_cast<void>(reports.end_of(request.try_id));
+  world.restart();  // before it was acknowledged
+  CHECK(world.executor().leftovers() == std::vector<TryId>{request.try_id});
+  reports.forget();
+  TryRequest by_id;
+  by_id.try_id = request.try_id;
+  world.executor().adopt(by_id);
+  CHECK(reports.end_of(request.try_id).result == TryEnded::Result::success);
+  world.executor().acknowledge(request.try_id);
+  CHECK(eventually([&] { return world.executor().leftovers().empty(); }));
+}
