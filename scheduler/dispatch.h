@@ -33,6 +33,7 @@ class Dispatcher {
   void describe(State& state) const;
   void describe_queues(State& state) const;
   std::vector<Received> poll();
+  bool has_reports() const { return !own_.empty(); }  // of its own making, to be polled at once
 
   // After a start or a reload: tries that we have not handed out ourselves are asked after.
   void take_over(const State& state);

@@ -157,30 +157,30 @@ Result<State> History::load(int parallelism, const Counters& counters, StoreSett
   return state;
 }
 
-Result<std::optional<std::string>> History::problem_of_new(const DagRun& row, const State& state) {
+Result<std::optional<Taken>> History::taken_by_another(const DagRun& row, const State& state) {
   const std::string dag = "DAG `" + row.dag_id + "`";
-  const std::string by_id = dag + " has a run " + row.run_id + " already";
+  const Taken by_id{Taken::Name::run_id, dag + " has a run " + row.run_id + " already"};
+  const auto by_date = [&](const DagRun& other) {
+    return std::optional(
+        Taken{Taken::Name::logical_date,
+              dag + " has a run of logical date " + format_time(*row.logical_date) + " already: " + other.run_id});
+  };
   if (state.find_run(row.dag_id, row.run_id) != nullptr) return std::optional(by_id);
   if (row.logical_date) {
     const DagState* known = state.find_dag(row.dag_id);
     for (const RunNumber number : known == nullptr ? std::set<RunNumber>{} : known->runs) {
       const DagRun& other = state.runs().at(number).row;
-      if (other.logical_date == row.logical_date) {
-        return std::optional(dag + " has a run of logical date " + format_time(*row.logical_date) +
-                             " already: " + other.run_id);
-      }
+      if (other.logical_date == row.logical_date) return by_date(other);
     }
   }
   TRY_ASSIGN(const auto same, reader_.run(row.dag_id, row.run_id));
   if (same) return std::optional(by_id);
-  if (!row.logical_date) return std::optional<std::string>();
+  if (!row.logical_date) return std::optional<Taken>();
   RunFilter filter;
   filter.dag_ids = {row.dag_id};
   filter.logical_date_gte = filter.logical_date_lte = row.logical_date;
   TRY_ASSIGN(const auto of_date, reader_.runs(filter, {.limit = 1, .offset = 0}));
-  if (of_date.rows.empty()) return std::optional<std::string>();
-  return std::optional(dag + " has a run of logical date " + format_time(*row.logical_date) +
-                       " already: " + of_date.rows[0].run_id);
+  return of_date.rows.empty() ? std::optional<Taken>() : by_date(of_date.rows[0]);
 }
 
 Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShape& shape, const State& state) {

@@ -33,6 +33,13 @@ struct LoadedRun {
   std::string problem;
 };
 
+// What a new run has that another one of its DAG has already.
+struct Taken {
+  enum class Name { run_id, logical_date };
+  Name name = Name::run_id;
+  std::string problem;  // in words
+};
+
 class History {
  public:
   History(StoreReader& reader, Shapes& shapes) : reader_(reader), shapes_(shapes) {}
@@ -42,8 +49,8 @@ class History {
                      std::vector<std::pair<RunNumber, std::string>>& problems);
   Result<LoadedRun> load_run(const DagRun& row);
 
-  // Says what is in the way of a new run ("DAG … has a run … already"), or nothing.
-  Result<std::optional<std::string>> problem_of_new(const DagRun& row, const State& state);
+  // What is in the way of a new run, or nothing.
+  Result<std::optional<Taken>> taken_by_another(const DagRun& row, const State& state);
   // The run before it, if a task of the DAG looks back.
   Result<std::optional<PastRun>> past_of(const DagRun& row, const DagShape& shape, const State& state);
   // Whether the last `count` finished runs of the DAG all failed, as the state knows them now.

@@ -252,18 +252,22 @@ struct Loop::Impl {
   }
 
   Result<CommandOutcome> trigger(Turn& turn, TriggerRun command) {
-    const bool is_named = command.run_id || command.logical_date;
+    const auto is_given = [given_id = command.run_id.has_value(),
+                           given_date = command.logical_date.has_value()](Taken::Name name) {
+      // A date that was given names the run too, unless somebody has named it himself.
+      return name == Taken::Name::logical_date ? given_date : given_id || given_date;
+    };
     for (int attempt = 1;; ++attempt) {
       TRY_ASSIGN(CommandMoves result, moves_of(Command(command), turn.now(), state));
       AddRun& add = std::get<AddRun>(result.moves.front());
-      TRY_ASSIGN(const auto problem, history.problem_of_new(add.row, state));
-      if (!problem) {
+      TRY_ASSIGN(const auto taken, history.taken_by_another(add.row, state));
+      if (!taken) {
         TRY_ASSIGN(add.past, history.past_of(add.row, *add.shape, state));
         turn.apply(result.moves);
         return std::move(result.outcome);
       }
-      if (is_named || attempt == free_names_tried_max) return Error{ErrorKind::conflict, *problem};
-      // Two in one microsecond: the caller left the name to us, so we find a free one.
+      if (is_given(taken->name) || attempt == free_names_tried_max) return Error{ErrorKind::conflict, taken->problem};
+      // Two in one microsecond: the caller left the date or the name to us, so we find a free one.
       if (command.has_logical_date) {
         command.logical_date = add.row.run_after + Duration(attempt);
       } else {
@@ -296,9 +300,9 @@ struct Loop::Impl {
 
   Result<void> apply(Turn& turn, Move& move) {
     if (auto* add = std::get_if<AddRun>(&move)) {
-      TRY_ASSIGN(const auto problem, history.problem_of_new(add->row, state));
+      TRY_ASSIGN(const auto taken, history.taken_by_another(add->row, state));
       // Somebody has run it by hand under that date: as in Airflow, that run stands for it.
-      if (problem) return {};
+      if (taken) return {};
       TRY_ASSIGN(add->past, history.past_of(add->row, *add->shape, state));
       add->row.number = state.counters().last_run + 1;
     }
@@ -359,7 +363,7 @@ struct Loop::Impl {
     const auto consider = [&](TimePoint at) {
       if (!wake || at < *wake) wake = at;
     };
-    if (!catalog.is_done() || !state.dirty().empty()) consider(now);
+    if (!catalog.is_done() || !state.dirty().empty() || dispatcher.has_reports()) consider(now);
     if (start_held_since) consider(at_monotonic(*start_held_since + start_report_delay));
     if (const auto look = dispatcher.next_look()) consider(at_monotonic(*look));
     return wake;

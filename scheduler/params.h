@@ -1,7 +1,5 @@
 #pragma once
-// A DAG's params and the conf that a run is triggered with: JSON Schema, as far as DAG files use it (type, enum, const,
-// minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength, minItems, maxItems, items, properties,
-// required).
+// A DAG's params against the conf that a run is triggered with.
 #include "base/result.h"
 #include "base/value.h"
 #include "model/dag.h"

@@ -64,7 +64,7 @@ class Planning {
   }
 
   void look_at(const DagState& dag) {
-    const int runs_max = state_.max_active_runs(dag);
+    const int runs_max = dag.max_active_runs;
     int running = dag.running;
     for (const auto& [run_after, number] : dag.queued) {
       if (run_after > now_ || running >= runs_max || is_full()) break;

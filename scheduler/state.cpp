@@ -172,16 +172,10 @@ void State::update_run_index(const ActiveRun& run) {
   }
 }
 
-int State::max_active_runs(const DagState& dag) const {
-  if (dag.shape) return dag.shape->dag->max_active_runs;
-  if (dag.runs.empty()) return 1;
-  return runs_.at(*dag.runs.rbegin()).dag().max_active_runs;
-}
-
 void State::update_dag_timer(DagState& dag) {
   std::optional<TimePoint> timer;
   if (!dag.record.is_paused) {
-    const int runs_max = max_active_runs(dag);
+    const int runs_max = dag.max_active_runs;
     if (dag.running < runs_max && !dag.queued.empty()) timer = dag.queued.begin()->first;
     if (dag.shape && dag.running + static_cast<int>(dag.queued.size()) < runs_max) {
       const auto due = dag.is_due_known ? dag.record.next_run_after : std::optional(TimePoint::min());
@@ -273,6 +267,8 @@ void State::insert_run(ActiveRun run) {
     record.is_stale = true;
     load_dag(std::move(record));
   }
+  DagState& dag = dags_.find(run.row.dag_id)->second;
+  if (!dag.shape) dag.max_active_runs = std::max(dag.max_active_runs, run.dag().max_active_runs);
   run.unfinished = run.live = run.occupying = run.ending = 0;
   for (TaskSlot& slot : run.slots) clear_derived(slot);
   ENSURE(!runs_.contains(number), "a run comes into memory twice");
@@ -504,6 +500,11 @@ void State::apply_move(const LoadDag& move) {
   DagState& dag = dags_[move.dag_id];
   dag.record.dag_id = move.dag_id;
   dag.shape = move.shape;
+  if (move.shape) {
+    // A run after the other, as soon as one ends: never two.
+    const bool is_continuous = std::holds_alternative<ContinuousSchedule>(move.shape->dag->schedule.kind);
+    dag.max_active_runs = is_continuous ? 1 : move.shape->dag->max_active_runs;
+  }
   dag.is_due_known = false;
   update_dag_timer(dag);
 }
@@ -518,7 +519,6 @@ State State::rebuilt() const {
     DagState& copy = fresh.dags_[id];
     copy.shape = dag.shape;
     copy.is_due_known = dag.is_due_known;
-    fresh.update_dag_timer(copy);
   }
   std::vector<Pool> pools;
   for (const auto& [name, pool] : pools_) pools.push_back(pool.pool);
@@ -528,16 +528,40 @@ State State::rebuilt() const {
   fresh.stopped_ = stopped_;
   fresh.tries_ = tries_;
   for (const auto& [number, run] : runs_) fresh.insert_run(run);
+  // What a file that is gone now had said last is a fact of its own.
+  for (const auto& [id, dag] : dags_) {
+    DagState& copy = fresh.dags_[id];
+    copy.max_active_runs = dag.max_active_runs;
+    fresh.update_dag_timer(copy);
+  }
   return fresh;
 }
 
-bool State::same_facts_and_indexes(const State& other) const {
-  const auto all = [](const State& s) {
-    return std::tie(s.dags_, s.runs_, s.tries_, s.pools_, s.executors_, s.takers_, s.stopped_, s.runs_by_id_,
-                    s.successors_, s.fillable_, s.finishable_, s.evictable_, s.dag_timers_, s.retry_timers_,
-                    s.run_timers_, s.run_timer_of_, s.ready_, s.ending_, s.processes_);
+std::optional<std::string> State::first_difference(const State& other) const {
+  std::optional<std::string> first;
+  const auto compare = [&](const char* name, const auto& mine, const auto& its) {
+    if (!first && mine != its) first = name;
   };
-  return all(*this) == all(other);
+  compare("dags", dags_, other.dags_);
+  compare("runs", runs_, other.runs_);
+  compare("tries", tries_, other.tries_);
+  compare("pools", pools_, other.pools_);
+  compare("executors", executors_, other.executors_);
+  compare("takers", takers_, other.takers_);
+  compare("stopped", stopped_, other.stopped_);
+  compare("runs by id", runs_by_id_, other.runs_by_id_);
+  compare("successors", successors_, other.successors_);
+  compare("fillable", fillable_, other.fillable_);
+  compare("finishable", finishable_, other.finishable_);
+  compare("evictable", evictable_, other.evictable_);
+  compare("timers of DAGs", dag_timers_, other.dag_timers_);
+  compare("timers of retries", retry_timers_, other.retry_timers_);
+  compare("timers of runs", run_timers_, other.run_timers_);
+  compare("timers by run", run_timer_of_, other.run_timer_of_);
+  compare("ready", ready_, other.ready_);
+  compare("ending", ending_, other.ending_);
+  compare("processes", processes_, other.processes_);
+  return first;
 }
 
 }  // namespace udon

@@ -25,6 +25,7 @@ struct DagState {
   DagRecord record;
   ShapePtr shape;             // newest good version; null: its file is gone, or the catalog has not been read yet
   bool is_due_known = false;  // record.next_run_after follows from the schedule as it is now
+  int max_active_runs = 1;    // of its newest version; of the runs in memory where that has not been seen
 
   // Derived, over active runs.
   std::set<RunNumber> runs;
@@ -83,7 +84,6 @@ class State {
   const ActiveRun* find_run(const std::string& dag_id, const std::string& run_id) const;
   const TaskInstance& instance(InstanceRef at) const { return runs_.at(at.run).instance(at); }
   const TaskSlot& slot(TaskRef task) const { return runs_.at(task.run).slots[static_cast<size_t>(task.task)]; }
-  int max_active_runs(const DagState& dag) const;
 
   // Indexes: what plan has to look at.
   const std::set<TaskRef>& dirty() const { return dirty_; }              // what their upstream says may have changed
@@ -114,7 +114,8 @@ class State {
 
   // For the auditor: the same facts with every index made anew, and the comparison of all but `dirty`.
   State rebuilt() const;
-  bool same_facts_and_indexes(const State& other) const;
+  // Names the first that differs.
+  std::optional<std::string> first_difference(const State& other) const;
 
  private:
   void apply_move(const MoveInstance& move);

@@ -97,7 +97,7 @@ class Asking {
               .holders = {},
               .until = run_.row.run_after};
     }
-    const int runs_max = state_.max_active_runs(dag_);
+    const int runs_max = dag_.max_active_runs;
     if (dag_.running < runs_max) return {.kind = ReasonKind::ready, .text = "its run starts with the next turn"};
     Reason reason{.kind = ReasonKind::run_queued,
                   .text = "its run waits: " + count_of(dag_.running, "run") + " of DAG `" + run_.row.dag_id +

@@ -123,7 +123,9 @@ void Auditor::compare_with_store(const State& state) {
 }
 
 void Auditor::check_indexes(const State& state) {
-  if (!state.rebuilt().same_facts_and_indexes(state)) return complain("an index differs from what its facts give");
+  if (const auto wrong = state.rebuilt().first_difference(state)) {
+    return complain("an index differs from what its facts give: " + *wrong);
+  }
   for (const auto& [number, run] : state.runs()) {
     int64_t unfinished = 0;
     for (size_t i = 0; i < run.slots.size(); ++i) {
@@ -392,7 +394,7 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
   if (reason.text.empty()) return wrong("without words");
   // Where something else holds it back as well, that moment changes nothing.
   const DagState& dag = *state.find_dag(run.row.dag_id);
-  const bool is_held = reason.kind == ReasonKind::not_yet_due && dag.running >= state.max_active_runs(dag);
+  const bool is_held = reason.kind == ReasonKind::not_yet_due && dag.running >= dag.max_active_runs;
   if (reason.until && *reason.until > now && !is_held && (!wake_at || *wake_at > *reason.until)) {
     return wrong("the next turn is later than that");
   }
@@ -431,9 +433,7 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
       for (const auto& [number, other] : state.runs()) {
         if (other.row.dag_id == run.row.dag_id && other.row.state == RunState::running) ++running;
       }
-      return holds(
-          run.row.state == RunState::queued && running >= state.max_active_runs(*state.find_dag(run.row.dag_id)),
-          "there is room for its run");
+      return holds(run.row.state == RunState::queued && running >= dag.max_active_runs, "there is room for its run");
     }
     case ReasonKind::pool_unknown: return holds(there == TaskState::scheduled && !pool_of(), "its pool is there");
     case ReasonKind::pool_full: {
