@@ -1,0 +1,150 @@
+#include "tests/scheduler/compact_dag.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+
+namespace udon::testing {
+
+namespace {
+
+Error wrong(const Line& line, const std::string& what) {
+  return {ErrorKind::invalid, "line " + std::to_string(line.number) + ": " + what};
+}
+
+// Reads options one by one and knows which were left over.
+class Options {
+ public:
+  explicit Options(const Line& line) : line_(line), left_(line.options) {
+    for (size_t i = 2; i < line.words.size(); ++i) left_[line.words[i]] = "";
+  }
+  std::optional<std::string> text(const std::string& key) {
+    const auto found = left_.find(key);
+    if (found == left_.end()) return std::nullopt;
+    std::string value = found->second;
+    left_.erase(found);
+    return value;
+  }
+  bool flag(const std::string& key) { return text(key).has_value(); }
+  std::optional<int> number(const std::string& key) {
+    const auto value = text(key);
+    return value ? std::optional(std::stoi(*value)) : std::nullopt;
+  }
+  std::optional<Duration> duration(const std::string& key) {
+    const auto value = text(key);
+    return value ? std::optional(parse_duration(*value).value()) : std::nullopt;
+  }
+  Result<void> end() const {
+    if (left_.empty()) return {};
+    return wrong(line_, "unknown option `" + left_.begin()->first + "`");
+  }
+
+ private:
+  const Line& line_;
+  std::map<std::string, std::string> left_;
+};
+
+Result<void> read_dag(const Line& line, Dag& dag) {
+  Options options(line);
+  dag.dag_id = line.word(1);
+  dag.file = dag.dag_id + ".yaml";
+  if (auto every = options.duration("every")) {
+    dag.schedule.kind = EverySchedule{.every = *every, .has_interval = !options.flag("no_interval")};
+  }
+  if (auto cron = options.text("cron")) {
+    auto parsed = parse_cron(*cron);
+    if (!parsed) return parsed.error();
+    dag.schedule.kind = CronSchedule{.crons = {*parsed}, .has_interval = options.flag("interval"), .dst = {}};
+  }
+  if (options.flag("continuous")) dag.schedule.kind = ContinuousSchedule{};
+  if (options.flag("once")) dag.schedule.kind = OnceSchedule{};
+  dag.schedule.timezone = options.text("timezone").value_or("UTC");
+  if (auto start = options.text("start")) dag.schedule.start_date = parse_time(*start).value();
+  dag.schedule.catchup = options.flag("catchup");
+  dag.max_active_runs = options.number("max_active_runs").value_or(16);
+  dag.max_active_tasks = options.number("max_active_tasks").value_or(16);
+  dag.dagrun_timeout = options.duration("dagrun_timeout");
+  dag.max_consecutive_failed_dag_runs = options.number("max_failed_runs");
+  if (options.flag("paused")) dag.is_paused_upon_creation = true;
+  return options.end();
+}
+
+Result<void> read_param(const Line& line, Dag& dag) {
+  Param param;
+  param.name = line.word(1);
+  auto schema = parse_json(line.word(2));
+  if (!schema) return schema.error();
+  param.schema = *schema;
+  if (auto value = line.option("default")) param.default_value = parse_json(*value).value();
+  dag.params.push_back(std::move(param));
+  return {};
+}
+
+Result<void> read_task(const Line& line, Dag& dag) {
+  Options options(line);
+  Task task;
+  task.task_id = line.word(1);
+  task.operator_name = "bash";
+  for (const std::string& before : split(options.text("after").value_or(""), ',')) {
+    if (before.empty()) continue;
+    const int index = dag.index_of(before);
+    if (index < 0) return wrong(line, "no task `" + before + "` before it");
+    task.upstream.push_back(index);
+  }
+  std::ranges::sort(task.upstream);
+  if (auto rule = options.text("rule")) {
+    const auto parsed = parse_trigger_rule(*rule);
+    if (!parsed) return wrong(line, "no trigger rule `" + *rule + "`");
+    task.trigger_rule = *parsed;
+  }
+  task.retry.retries = options.number("retries").value_or(0);
+  task.retry.delay = options.duration("delay").value_or(task.retry.delay);
+  task.retry.exponential_backoff = options.flag("backoff");
+  if (options.flag("sensor")) task.kind = OperatorKind::sensor;
+  task.timeout = options.duration("timeout");
+  task.poke_interval = options.duration("poke").value_or(task.poke_interval);
+  task.soft_fail = options.flag("soft_fail");
+  task.execution_timeout = options.duration("execution_timeout");
+  task.pool = options.text("pool").value_or("default_pool");
+  task.pool_slots = options.number("slots").value_or(1);
+  task.priority_weight = options.number("priority").value_or(1);
+  task.queue = options.text("queue").value_or("default");
+  task.max_active_tis_per_dag = options.number("per_dag");
+  task.max_active_tis_per_dagrun = options.number("per_run");
+  task.depends_on_past = options.flag("depends_on_past");
+  task.wait_for_downstream = options.flag("wait_for_downstream");
+  task.is_setup = options.flag("setup");
+  task.is_teardown = options.flag("teardown");
+  if (auto list = options.text("expand")) {
+    task.expand = MapSpec{.inputs = {{.name = "item", .source = parse_json(*list).value().as_list()}}};
+  }
+  if (auto source = options.text("expand_from")) {
+    task.expand = MapSpec{.inputs = {{.name = "item", .source = *source}}};
+  }
+  if (auto parameters = options.text("with")) task.parameters = parse_json(*parameters).value();
+  const int index = static_cast<int>(dag.tasks.size());
+  for (const int before : task.upstream) dag.tasks[static_cast<size_t>(before)].downstream.push_back(index);
+  dag.tasks.push_back(std::move(task));
+  return options.end();
+}
+
+}  // namespace
+
+Result<DagPtr> make_dag(std::span<const Line> lines, const std::string& version) {
+  auto dag = std::make_shared<Dag>();
+  TRY(read_dag(lines.front(), *dag));
+  dag->version = version;
+  for (const Line& line : lines.subspan(1)) {
+    if (line.word(0) == "task") {
+      TRY(read_task(line, *dag));
+    } else if (line.word(0) == "param") {
+      TRY(read_param(line, *dag));
+    } else {
+      return wrong(line, "`task` or `param` expected, got `" + line.word(0) + "`");
+    }
+  }
+  return DagPtr(std::move(dag));
+}
+
+}  // namespace udon::testing

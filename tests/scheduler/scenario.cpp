@@ -1,0 +1,477 @@
+#include "tests/scheduler/scenario.h"
+
+#include <algorithm>
+#include <future>
+#include <map>
+
+#include "base/text.h"
+#include "dagfile/catalog.h"
+#include "scheduler/loop.h"
+#include "scheduler/state.h"
+#include "scheduler/why.h"
+#include "store/faulty_store.h"
+#include "store/memory_store.h"
+#include "tests/scheduler/compact_dag.h"
+#include "tests/scheduler/scripted_executor.h"
+#include "tests/scheduler/words.h"
+
+namespace udon::testing {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+Error failed(std::string what) { return {ErrorKind::invalid, std::move(what)}; }
+
+struct Target {
+  TaskInstanceKey key;
+  int try_number = 0;  // 0: the current one
+};
+
+class Player {
+ public:
+  Player() : clock_(parse_time("2026-01-01T00:00:00Z").value()) {}
+
+  Result<void> play(const std::vector<Line>& lines) {
+    for (size_t i = 0; i < lines.size();) {
+      size_t end = i + 1;
+      while (end < lines.size() && lines[end].is_indented) ++end;
+      Result<void> done = line({lines.data() + i, end - i});
+      if (!done) {
+        return Error{ErrorKind::invalid,
+                     "line " + std::to_string(lines[i].number) + " (" + lines[i].text + "): " + done.error().message};
+      }
+      i = end;
+    }
+    return {};
+  }
+
+ private:
+  using Lines = std::span<const Line>;
+
+  Result<void> line(Lines lines) {
+    const Line& first = lines.front();
+    const std::string& verb = first.words.front();
+    if (verb == "clock") return set_clock(first);
+    if (verb == "parallelism") return set(parallelism_, std::stoi(first.word(1)));
+    if (verb == "slots") return set_slots(std::stoi(first.word(1)));
+    if (verb == "queue") return local_->queues.push_back(first.word(1)), Result<void>();
+    if (verb == "pool") return set_pool(first);
+    if (verb == "dag") return define(lines);
+    if (verb == "remove") return dags_.erase(first.word(1)), offer(), settle();
+    if (!loop_) TRY(live());
+    if (verb == "wait") return wait(parse_duration(first.word(1)).value());
+    if (verb == "jump") return jump(first.word(1));
+    if (verb == "crash") return crash();
+    if (verb == "executor") return local_->forget(), prober_->forget(), Result<void>();
+    if (verb == "disk") return disk(first.word(1));
+    if (verb == "refuse") return local_->refusal = Error{ErrorKind::io, first.word(2)}, Result<void>();
+    if (verb == "accept") return local_->refusal.reset(), Result<void>();
+    if (verb == "refused") return refused(first);
+    if (verb == "expect") return expect(first);
+    if (verb == "next") return expect_next(first);
+    if (verb == "why") return expect_why(first);
+    if (verb == "running") return expect_running(first);
+    if (verb == "told_to_end") return expect_fence(first, local_->killed, prober_->killed);
+    if (verb == "forgotten") return expect_fence(first, local_->acknowledged, prober_->acknowledged);
+    if (verb == "context") return expect_context(first);
+    if (verb == "xcom") return expect_xcom(first);
+    if (verb == "commits") return expect_commits(std::stoll(first.word(1)));
+    if (verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown") return report(first);
+    TRY_ASSIGN(const Command command, make_command(first, 0));
+    auto answer = loop_->enqueue(command);
+    TRY(settle());
+    if (const auto outcome = answer.get(); !outcome) return outcome.error();
+    return {};
+  }
+
+  template <class T>
+  static Result<void> set(T& target, T value) {
+    target = value;
+    return {};
+  }
+
+  // ---- the world
+
+  Result<void> set_clock(const Line& line) {
+    TRY_ASSIGN(const TimePoint at, parse_time(line.word(1)));
+    clock_.advance(at - clock_.now());
+    return {};
+  }
+  Result<void> set_slots(int slots) { return local_->set_slots(slots), loop_ ? settle() : Result<void>(); }
+
+  Result<void> set_pool(const Line& line) {
+    const Pool pool{.name = line.word(1),
+                    .slots = std::stoi(line.word(2)),
+                    .description = "",
+                    .include_deferred = line.has("deferred")};
+    TRY(store_.settings().put_pool(pool, StoreSettings::Existing::replace));
+    if (!loop_) return {};
+    auto answer = loop_->enqueue(PoolsChanged{});
+    TRY(settle());
+    if (const auto outcome = answer.get(); !outcome) return outcome.error();
+    return {};
+  }
+
+  Result<void> define(Lines lines) {
+    const std::string id = lines.front().word(1);
+    TRY_ASSIGN(dags_[id], make_dag(lines, id + "-" + std::to_string(++versions_)));
+    if (!loop_) return {};
+    offer();
+    return settle();
+  }
+
+  void offer() {
+    if (!loop_) return;
+    auto snapshot = std::make_shared<CatalogSnapshot>();
+    snapshot->generation = ++generation_;
+    for (const auto& [id, dag] : dags_) snapshot->dags[id] = dag;
+    loop_->offer(snapshot);
+  }
+
+  Result<void> live() {
+    metrics_ = std::make_unique<Metrics>();
+    loop_ = std::make_unique<Loop>(
+        LoopOptions{.installation = "home", .parallelism = parallelism_}, clock_, faulty_.reader(), faulty_.writer(),
+        faulty_.settings(), std::vector<Executor*>{local_.get(), prober_.get()},
+        [](const TryId& id) { return "token " + to_string(id); }, *metrics_);
+    TRY(loop_->start());
+    offer();
+    return settle();
+  }
+
+  Result<void> crash() {
+    loop_.reset();
+    static_cast<void>(local_->poll());  // what was on its way is gone
+    static_cast<void>(prober_->poll());
+    return live();
+  }
+
+  Result<void> disk(const std::string& how) {
+    how == "full" ? faulty_.fail_all_commits() : faulty_.heal();
+    return {};
+  }
+
+  Result<void> jump(const std::string& by) {
+    const bool is_back = by.front() == '-';
+    const Duration duration = parse_duration(is_back ? by.substr(1) : by).value();
+    clock_.jump(is_back ? -duration : duration);
+    return settle();
+  }
+
+  // Turns until nothing is due; what waits for some milliseconds only is waited for.
+  Result<void> settle() {
+    for (int i = 0; i < 1000; ++i) {
+      TRY_ASSIGN(wake_at_, loop_->turn());
+      if (!wake_at_ || *wake_at_ > clock_.now() + 20ms) return {};
+      if (*wake_at_ > clock_.now()) clock_.advance(*wake_at_ - clock_.now());
+    }
+    return failed("the loop does not come to rest");
+  }
+
+  Result<void> wait(Duration time) {
+    const TimePoint end = clock_.now() + time;
+    TRY(settle());
+    while (wake_at_ && *wake_at_ <= end) {
+      clock_.advance(std::max(Duration(0), *wake_at_ - clock_.now()));
+      TRY(settle());
+    }
+    if (end > clock_.now()) clock_.advance(end - clock_.now());
+    return settle();
+  }
+
+  // ---- names
+
+  static Result<Target> parse_key(const std::string& text) {
+    const auto parts = split(text, '/');
+    if (parts.size() != 3) return failed("DAG/RUN/TASK expected, got " + text);
+    Target target;
+    target.key = {parts[0], parts[1], parts[2], -1};
+    std::string& task = target.key.task_id;
+    if (const size_t at = task.find('#'); at != std::string::npos) {
+      target.try_number = std::stoi(task.substr(at + 1));
+      task.resize(at);
+    }
+    if (const size_t at = task.find('['); at != std::string::npos) {
+      target.key.map_index = std::stoi(task.substr(at + 1));
+      task.resize(at);
+    }
+    return target;
+  }
+
+  Result<TaskInstance> find(const TaskInstanceKey& key) {
+    TRY_ASSIGN(const auto row, store_.reader().instance(key));
+    if (!row) return failed("there is no task instance " + to_string(key));
+    return row->instance;
+  }
+
+  Result<Fence> fence_of(const std::string& text) {
+    TRY_ASSIGN(const Target target, parse_key(text));
+    TRY_ASSIGN(const TaskInstance row, find(target.key));
+    if (target.try_number == 0) return row.fence;
+    TRY_ASSIGN(const auto tries, store_.reader().tries_of(row.number));
+    for (const TryRecord& record : tries) {
+      if (record.try_number == target.try_number) return record.fence;
+    }
+    return failed("it has no try " + std::to_string(target.try_number));
+  }
+
+  ScriptedExecutor& executor_of(Fence fence) { return prober_->started.contains(fence) ? *prober_ : *local_; }
+
+  // ---- what happens
+
+  Result<void> report(const Line& line) {
+    const std::string verb = line.word(0);
+    TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
+    const TryId id{"home", fence};
+    ScriptedExecutor& executor = executor_of(fence);
+    if (verb == "started") {
+      executor.report(id, TryStarted{.at = clock_.now(), .hostname = "host", .pid = 4711});
+    } else if (verb == "waiting") {
+      executor.report(id, StillWaiting{.at = clock_.now(), .message = line.word(2)});
+    } else if (verb == "unknown") {
+      executor.report(id, TryUnknown{});
+    } else {
+      TRY_ASSIGN(TryEnded ended, make_end(line));
+      executor.report(id, std::move(ended));
+    }
+    return settle();
+  }
+
+  Result<TryEnded> make_end(const Line& line) {
+    TryEnded ended;
+    ended.at = clock_.now();
+    const std::string result = line.word(2);
+    if (result == "success") {
+      ended.result = TryEnded::Result::success;
+    } else if (result == "skipped") {
+      ended.result = TryEnded::Result::skipped;
+    } else if (result == "failed") {
+      ended.cause = EndCause::exit_code;
+    } else {
+      return failed("success, failed or skipped expected");
+    }
+    if (auto cause = line.option("cause")) ended.cause = parse_end_cause(*cause).value();
+    if (auto kind = line.option("kind")) {
+      ended.cause = EndCause::error;
+      for (const ErrorKind one : {ErrorKind::invalid, ErrorKind::not_found, ErrorKind::denied, ErrorKind::unavailable,
+                                  ErrorKind::data, ErrorKind::unsupported, ErrorKind::io}) {
+        if (to_string(one) == *kind) ended.error_kind = one;
+      }
+    }
+    ended.message = line.option("message").value_or("");
+    if (auto value = line.option("returns")) {
+      TRY_ASSIGN(Value parsed, parse_json(*value));
+      ended.xcom.set("return_value", std::move(parsed));
+    }
+    return ended;
+  }
+
+  Result<Selection> make_selection(const Line& line, size_t from) {
+    Selection selection;
+    selection.upstream = line.has("upstream");
+    selection.downstream = line.has("downstream");
+    selection.only_failed = line.has("only_failed");
+    for (size_t i = from; i < line.words.size() && line.words[i].find('/') != std::string::npos; ++i) {
+      const auto parts = split(line.words[i], '/');
+      selection.dag_id = parts[0];
+      selection.run_id = parts[1];
+      if (parts.size() < 3) continue;
+      TRY_ASSIGN(const Target target, parse_key(line.words[i]));
+      selection.tasks.emplace_back(target.key.task_id, target.key.map_index);
+    }
+    return selection;
+  }
+
+  // words[from] is the verb.
+  Result<Command> make_command(const Line& line, size_t from) {
+    const std::string verb = line.word(from);
+    const std::string what = line.word(from + 1);
+    const auto names = split(what, '/');
+    const std::string user = "ada";
+    if (verb == "trigger") {
+      TriggerRun trigger{.dag_id = what};
+      if (line.word(from + 2) == "as") trigger.run_id = line.word(from + 3);
+      trigger.user = user;
+      trigger.triggered_by = "rest_api";
+      if (auto conf = line.option("conf")) {
+        TRY_ASSIGN(trigger.conf, parse_json(*conf));
+      }
+      if (auto after = line.option("after")) {
+        TRY_ASSIGN(trigger.run_after, parse_time(*after));
+      }
+      const auto logical = line.option("logical");
+      trigger.has_logical_date = logical != "none";
+      if (logical && logical != "none") {
+        TRY_ASSIGN(trigger.logical_date, parse_time(*logical));
+      }
+      return Command(std::move(trigger));
+    }
+    if (verb == "pause" || verb == "unpause") {
+      return Command(SetPaused{.dag_id = what, .paused = verb == "pause", .user = user});
+    }
+    if (verb == "delete") return Command(DeleteRun{.dag_id = names[0], .run_id = names[1], .user = user});
+    if (verb == "mark_run") {
+      const auto state = line.word(from + 2);
+      for (const RunState one : {RunState::queued, RunState::running, RunState::success, RunState::failed}) {
+        if (to_string(one) == state) {
+          return Command(MarkRun{.dag_id = names[0], .run_id = names[1], .state = one, .user = user});
+        }
+      }
+    }
+    TRY_ASSIGN(Selection selection, make_selection(line, from + 1));
+    if (verb == "clear") {
+      return Command(ClearTasks{.selection = std::move(selection), .dry_run = line.has("dry_run"), .user = user});
+    }
+    if (verb == "kill") return Command(KillTasks{.selection = std::move(selection), .user = user});
+    if (verb == "mark") {
+      const auto state = parse_task_state(line.words.back());
+      if (!state) return failed("no state " + line.words.back());
+      return Command(MarkTasks{.selection = std::move(selection), .state = *state, .user = user});
+    }
+    return failed("unknown verb `" + verb + "`");
+  }
+
+  // refused KIND "part" COMMAND…
+  Result<void> refused(const Line& line) {
+    TRY_ASSIGN(Command command, make_command(line, 3));
+    auto answer = loop_->enqueue(std::move(command));
+    TRY(settle());
+    const auto outcome = answer.get();
+    if (outcome) return failed("it was carried out");
+    const Error& error = outcome.error();
+    if (to_string(error.kind) != line.word(1) || error.message.find(line.word(2)) == std::string::npos) {
+      return failed("the answer was " + std::string(to_string(error.kind)) + ": " + error.message);
+    }
+    return {};
+  }
+
+  // ---- what is expected
+
+  static Result<void> contains(const std::string& text, const std::string& part) {
+    if (text.find(part) != std::string::npos) return {};
+    return failed("it says: " + text);
+  }
+
+  Result<void> expect(const Line& line) {
+    const auto parts = split(line.word(1), '/');
+    if (parts.size() == 1) return expect_dag(line);
+    if (parts.size() == 2) {
+      TRY_ASSIGN(const auto run, store_.reader().run(parts[0], parts[1]));
+      const std::string state = run ? std::string(to_string(run->state)) : "absent";
+      return state == line.word(2) ? Result<void>() : failed("the run is " + state);
+    }
+    TRY_ASSIGN(const Target target, parse_key(line.word(1)));
+    TRY_ASSIGN(const auto found, store_.reader().instance(target.key));
+    const std::string state = found ? std::string(to_string(found->instance.state)) : "absent";
+    if (state != line.word(2)) return failed("it is " + state + (found ? ": " + found->instance.note : ""));
+    if (!found) return {};
+    if (auto number = line.option("try"); number && std::stoi(*number) != found->instance.try_number) {
+      return failed("its try is " + std::to_string(found->instance.try_number));
+    }
+    return contains(found->instance.note, line.option("note").value_or(""));
+  }
+
+  Result<void> expect_dag(const Line& line) {
+    if (line.word(2) == "runs") {
+      RunFilter filter;
+      filter.dag_ids = {line.word(1)};
+      TRY_ASSIGN(const auto runs, store_.reader().runs(filter, {}));
+      if (runs.total == std::stoll(line.word(3))) return {};
+      std::string ids;
+      for (const DagRun& run : runs.rows) ids += " " + run.run_id;
+      return failed("there are " + std::to_string(runs.total) + ":" + ids);
+    }
+    TRY_ASSIGN(const auto dag, store_.reader().dag(line.word(1)));
+    if (!dag) return failed("there is no such DAG");
+    return dag->is_paused == (line.word(2) == "paused") ? Result<void>() : failed("it is not");
+  }
+
+  Result<void> expect_next(const Line& line) {
+    TRY_ASSIGN(const auto dag, store_.reader().dag(line.word(1)));
+    const std::string next = dag && dag->next_run_after ? format_time(*dag->next_run_after) : "never";
+    return next == line.word(2) ? Result<void>() : failed("its next run is due " + next);
+  }
+
+  Result<void> expect_why(const Line& line) {
+    TRY_ASSIGN(const Target target, parse_key(line.word(1)));
+    auto reason = why(clock_.now(), loop_->state(), target.key);
+    if (!reason) {
+      TRY_ASSIGN(const TaskInstance row, find(target.key));
+      reason = why_finished(row);
+    }
+    if (to_string(reason->kind) != line.word(2)) {
+      return failed("the reason is " + std::string(to_string(reason->kind)) + ": " + reason->text);
+    }
+    if (auto holder = line.option("holder");
+        holder && std::ranges::find(reason->holders, *holder) == reason->holders.end()) {
+      return failed("its holders are: " + join(reason->holders, ", "));
+    }
+    return contains(reason->text, line.word(3));
+  }
+
+  Result<void> expect_running(const Line& line) {
+    std::set<std::string> wanted(line.words.begin() + 1, line.words.end());
+    wanted.erase("nothing");
+    std::set<std::string> running;
+    for (const auto* executor : {local_.get(), prober_.get()}) {
+      for (const TryId& id : executor->running()) running.insert(to_string(executor->started.at(id.fence).key));
+    }
+    if (running == wanted) return {};
+    const std::vector<std::string> names(running.begin(), running.end());
+    return failed("the executor runs: " + join(names, " "));
+  }
+
+  Result<void> expect_fence(const Line& line, const std::vector<Fence>& here, const std::vector<Fence>& there) {
+    TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
+    const auto has = [&](const std::vector<Fence>& fences) { return std::ranges::find(fences, fence) != fences.end(); };
+    return has(here) || has(there) ? Result<void>() : failed("it was not");
+  }
+
+  Result<void> expect_context(const Line& line) {
+    TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
+    const TryRequest& request = executor_of(fence).started.at(fence);
+    const Value* value = &request.context;
+    for (const std::string& name : split(line.word(2), '.')) {
+      value = value->find(name);
+      if (value == nullptr) return line.word(3) == "nothing" ? Result<void>() : failed("there is no such name");
+    }
+    const auto parsed = parse_json(line.word(3));
+    const Value wanted = parsed ? *parsed : Value(line.word(3));
+    return *value == wanted ? Result<void>() : failed("it is " + to_json(*value));
+  }
+
+  Result<void> expect_xcom(const Line& line) {
+    TRY_ASSIGN(const Target target, parse_key(line.word(1)));
+    TRY_ASSIGN(const TaskInstance row, find(target.key));
+    TRY_ASSIGN(const auto xcom, store_.reader().xcom(row.number, line.word(2)));
+    const std::string value = xcom ? to_json(xcom->value) : "nothing";
+    return value == line.word(3) ? Result<void>() : failed("it is " + value);
+  }
+
+  Result<void> expect_commits(int64_t wanted) {
+    const int64_t made = faulty_.commits() - commits_seen_;
+    commits_seen_ = faulty_.commits();
+    return made == wanted ? Result<void>() : failed("there were " + std::to_string(made));
+  }
+
+  FakeClock clock_;
+  MemoryStore store_;
+  FaultyStore faulty_{store_};
+  std::unique_ptr<ScriptedExecutor> local_ = std::make_unique<ScriptedExecutor>("local", TryKind::process, 100);
+  std::unique_ptr<ScriptedExecutor> prober_ = std::make_unique<ScriptedExecutor>("prober", TryKind::probe, 100);
+  std::map<std::string, DagPtr> dags_;
+  int versions_ = 0;
+  uint64_t generation_ = 0;
+  int parallelism_ = 32;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<Loop> loop_;
+  std::optional<TimePoint> wake_at_;
+  int64_t commits_seen_ = 0;
+};
+
+}  // namespace
+
+Result<void> run_scenario(const std::string& text) { return Player().play(parse_lines(text)); }
+
+}  // namespace udon::testing
