@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -84,7 +85,7 @@ Result<std::string> read_file(const Path& path, int64_t bytes_max) {
   if (fstat(file.get(), &status) != 0) return io_error("stat", path, errno);
   std::string content;
   // The size is a hint only: files in /proc say 0, and a file may grow while we read.
-  size_t chunk = status.st_size > 0 && status.st_size <= bytes_max ? static_cast<size_t>(status.st_size) + 1 : 64 << 10;
+  size_t chunk = status.st_size > 0 && status.st_size <= bytes_max ? static_cast<size_t>(status.st_size) + 1 : 4 << 10;
   while (true) {
     const size_t have = content.size();
     content.resize(have + chunk);
@@ -98,7 +99,7 @@ Result<std::string> read_file(const Path& path, int64_t bytes_max) {
       return Error{ErrorKind::data,
                    "read " + path.string() + ": it is longer than " + std::to_string(bytes_max) + " bytes"};
     }
-    chunk = 64 << 10;
+    chunk = std::clamp<size_t>(content.size(), 4 << 10, 1 << 20);
   }
 }
 
@@ -129,6 +130,11 @@ Result<void> write_file_atomically(const Path& path, std::string_view content, D
   return {};
 }
 
+Result<void> overwrite_file(const Path& path, std::string_view content) {
+  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_TRUNC | O_NOFOLLOW));
+  return write_all(file.get(), content, path);
+}
+
 Result<void> make_directories(const Path& path, int mode) {
   if (mkdir(path.c_str(), static_cast<mode_t>(mode)) == 0) return {};
   int error_number = errno;
@@ -152,6 +158,19 @@ Result<void> remove_tree(const Path& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   if (error && error != std::errc::no_such_file_or_directory) return io_error("remove", path, error.value());
+  return {};
+}
+
+Result<void> empty_directory(const Path& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return io_error("empty", path, errno);
+  if (!S_ISDIR(status.st_mode)) return io_error("empty", path, ENOTDIR);
+  std::error_code error;
+  std::filesystem::directory_iterator entry(path, error);
+  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
+    TRY(remove_tree(entry->path()));
+  }
+  if (error) return io_error("empty", path, error.value());
   return {};
 }
 

@@ -1,6 +1,8 @@
 #include "spool/spool.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 
 #include "base/limits.h"
 #include "model/fields.h"
+#include "spool/layout.h"
 
 namespace udon {
 namespace {
@@ -62,11 +65,11 @@ Path Spool::socket() const { return home_ / "run" / "udon.sock"; }
 Result<void> Spool::write_request(const TryRequest& request) const {
   const Path path = folder(request.try_id);
   TRY(make_directories(path, folder_mode));
-  return write_json(path / "request.json", to_value(request));
+  return write_json(path / layout::request, to_value(request));
 }
 
 Result<TryRequest> Spool::read_request(const TryId& id) const {
-  const Path path = folder(id) / "request.json";
+  const Path path = folder(id) / layout::request;
   TRY_ASSIGN(const Value value, read_json(path, request_bytes_max));
   auto request = parse_try_request(value);
   if (!request) return request.error().within("read " + path.string());
@@ -76,14 +79,24 @@ Result<TryRequest> Spool::read_request(const TryId& id) const {
 Result<void> Spool::write_process(const TryId& id, const RunnerProcess& process) const {
   Value value = to_value(process.identity);
   if (!process.cgroup.empty()) value.set("cgroup", process.cgroup.string());
-  const Path path = folder(id) / "process.json";
+  const Path path = folder(id) / layout::process;
+  const std::string content = to_json(value);
+  // Only one runner can take the spare, and a link is made only where there is none.
+  const Path spare = folder(id) / layout::spare_process;
+  const Path own = folder(id) / ("process-" + std::to_string(process.identity.pid));
+  if (rename(spare.c_str(), own.c_str()) == 0) {
+    TRY(overwrite_file(own, content));
+    if (link(own.c_str(), path.c_str()) != 0) return io_error("make", path, errno);
+    unlink(own.c_str());
+    return {};
+  }
   // Not by rename: being the first is what counts here. A reader that meets half of it takes it for not yet written.
   TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, file_mode));
-  return write_all(file.get(), to_json(value), path);
+  return write_all(file.get(), content, path);
 }
 
 Result<std::optional<RunnerProcess>> Spool::read_process(const TryId& id) const {
-  const auto content = read_file(folder(id) / "process.json");
+  const auto content = read_file(folder(id) / layout::process);
   if (!content) {
     if (is_not_found(content.error())) return std::nullopt;
     return content.error();
@@ -98,12 +111,12 @@ Result<std::optional<RunnerProcess>> Spool::read_process(const TryId& id) const 
 Result<void> Spool::write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const {
   Value list = Value::list();
   for (const ProcessIdentity& identity : descendants) list.push_back(to_value(identity));
-  return write_json(folder(id) / "tree.json", list);
+  return write_json(folder(id) / layout::tree, list);
 }
 
 Result<std::vector<ProcessIdentity>> Spool::read_tree(const TryId& id) const {
   std::vector<ProcessIdentity> descendants;
-  const auto value = read_json(folder(id) / "tree.json", limits::result_bytes_max);
+  const auto value = read_json(folder(id) / layout::tree, limits::result_bytes_max);
   if (!value) {
     // Damaged by a power loss: then none of them runs any more.
     if (is_not_found(value.error()) || value.error().kind == ErrorKind::invalid) return descendants;
@@ -123,11 +136,16 @@ Result<void> Spool::write_result(const TryId& id, const TryEnded& ended) const {
                                       " bytes as JSON; at most " + std::to_string(limits::result_bytes_max) +
                                       " are kept. Large data goes to a file, its path to the XCom"};
   }
-  return write_file_atomically(folder(id) / "result.json", content, Durability::survives_kill, file_mode);
+  const Path path = folder(id) / layout::result;
+  const Path spare = folder(id) / layout::spare_result;
+  const auto written = overwrite_file(spare, content);
+  if (written && rename(spare.c_str(), path.c_str()) == 0) return {};
+  if (!written && !is_not_found(written.error())) return written;
+  return write_file_atomically(path, content, Durability::survives_kill, file_mode);
 }
 
 Result<std::optional<TryEnded>> Spool::read_result(const TryId& id) const {
-  const auto content = read_file(folder(id) / "result.json", limits::result_bytes_max);
+  const auto content = read_file(folder(id) / layout::result, limits::result_bytes_max);
   if (!content) {
     if (is_not_found(content.error()) || content.error().kind == ErrorKind::data) return std::nullopt;
     return content.error();
@@ -137,6 +155,24 @@ Result<std::optional<TryEnded>> Spool::read_result(const TryId& id) const {
   auto ended = parse_try_ended(*value);
   if (!ended) return std::nullopt;
   return std::move(*ended);
+}
+
+Result<Path> Spool::make_staging(const TryId& id) const {
+  const Path path = staging(id);
+  if (rename((folder(id) / layout::spare_staging).c_str(), path.c_str()) == 0) return path;
+  TRY(make_directories(path, folder_mode));
+  return path;
+}
+
+Result<void> Spool::put_by_staging(const TryId& id) const {
+  const Path path = staging(id);
+  const auto emptied = empty_directory(path);
+  if (!emptied && is_not_found(emptied.error())) return remove_tree(path);
+  if (emptied && chmod(path.c_str(), folder_mode) == 0 &&
+      rename(path.c_str(), (folder(id) / layout::spare_staging).c_str()) == 0) {
+    return {};
+  }
+  return remove_tree(path);
 }
 
 Result<std::vector<TryId>> Spool::tries() const {

@@ -48,6 +48,11 @@ class Spool {
   // Nothing: not written yet. A file that cannot be read as a result (power loss) counts as none.
   Result<std::optional<TryEnded>> read_result(const TryId& id) const;
 
+  Result<Path> make_staging(const TryId& id) const;  // there already: as good
+  // Empties it and puts it by for the next try in this folder. Only where no process of the try is left that could
+  // still write there; nothing there is success.
+  Result<void> put_by_staging(const TryId& id) const;
+
   Result<std::vector<TryId>> tries() const;    // folders there are
   Result<void> remove(const TryId& id) const;  // the spool and the staging folder; nothing there is success
 

@@ -23,11 +23,12 @@ std::string this_hostname() {
 LocalExecutor::LocalExecutor(const Spool& spool, LocalExecutorOptions options, const Clock& clock,
                              std::function<void()> wake)
     : spool_(spool),
+      spares_(spool),
       options_(std::move(options)),
       clock_(clock),
       cgroup_parent_(options_.cgroups == UseOfCgroups::where_possible ? find_cgroup_parent().value_or(Path()) : Path()),
       hostname_(this_hostname()),
-      watcher_(spool, clock, options_.kill_grace, hostname_,
+      watcher_(spool, spares_, clock, options_.kill_grace, hostname_,
                {.report = [this](Report report) { take_report(std::move(report)); },
                 .forgotten = [this](const TryId& id) { take_forgotten(id); },
                 .wake = std::move(wake)}) {}
@@ -87,10 +88,10 @@ bool LocalExecutor::take_in(const TryId& id) {
 
 Result<void> LocalExecutor::start(const TryRequest& request) {
   if (!take_in(request.try_id)) return {};
-  const auto written = spool_.write_request(request);
+  const auto written = spares_.write_request(request);
   auto watch = written ? spawn_runner(request) : Result<TryWatcher::Watch>(written.error());
   if (!watch) {
-    static_cast<void>(spool_.remove(request.try_id));
+    static_cast<void>(spares_.remove(request.try_id));
     const std::lock_guard lock(mutex_);
     known_.erase(request.try_id);
     --live_;

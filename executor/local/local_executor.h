@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "executor/executor.h"
 #include "executor/local/try_watcher.h"
+#include "spool/spare_tries.h"
 #include "spool/spool.h"
 
 namespace udon {
@@ -59,6 +60,7 @@ class LocalExecutor final : public Executor {
   Result<TryWatcher::Watch> spawn_runner(const TryRequest& request);
 
   const Spool& spool_;
+  SpareTries spares_;
   const LocalExecutorOptions options_;
   const Clock& clock_;
   const Path cgroup_parent_;  // empty: none can be made

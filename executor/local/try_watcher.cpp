@@ -28,9 +28,10 @@ constexpr int clean_looks_needed = 2;
 
 }  // namespace
 
-TryWatcher::TryWatcher(const Spool& spool, const Clock& clock, Duration kill_grace, std::string hostname,
-                       Listener listener)
+TryWatcher::TryWatcher(const Spool& spool, SpareTries& spares, const Clock& clock, Duration kill_grace,
+                       std::string hostname, Listener listener)
     : spool_(spool),
+      spares_(spares),
       clock_(clock),
       kill_grace_(kill_grace),
       hostname_(std::move(hostname)),
@@ -158,7 +159,7 @@ void TryWatcher::take(Kill& order) {
 
 void TryWatcher::take(Forget& order) {
   entries_.erase(order.id);
-  if (const auto removed = spool_.remove(order.id); !removed) log_warning("executor", removed.error().message);
+  if (const auto removed = spares_.remove(order.id); !removed) log_warning("executor", removed.error().message);
   listener_.forgotten(order.id);
 }
 

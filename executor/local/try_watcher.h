@@ -16,6 +16,7 @@
 #include "base/subprocess.h"
 #include "model/report.h"
 #include "spool/process_tree.h"
+#include "spool/spare_tries.h"
 #include "spool/spool.h"
 
 namespace udon {
@@ -49,7 +50,8 @@ class TryWatcher {
     std::function<void(const TryId&)> forgotten;
     std::function<void()> wake;
   };
-  TryWatcher(const Spool& spool, const Clock& clock, Duration kill_grace, std::string hostname, Listener listener);
+  TryWatcher(const Spool& spool, SpareTries& spares, const Clock& clock, Duration kill_grace, std::string hostname,
+             Listener listener);
   ~TryWatcher();
 
   void give(Order order);  // from any thread, doesn't wait
@@ -96,6 +98,7 @@ class TryWatcher {
   void report(const TryId& id, decltype(Report::what) what);
 
   const Spool& spool_;
+  SpareTries& spares_;
   const Clock& clock_;
   const Duration kill_grace_;
   const std::string hostname_;

@@ -1,4 +1,5 @@
 #include "spool/spool.h"
+#include "spool/spare_tries.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -153,4 +154,127 @@ TEST_CASE("removing a try removes its folder and its staging, and twice is once"
   CHECK_FALSE(std::filesystem::exists(spool.folder(id)));
   CHECK_FALSE(std::filesystem::exists(spool.staging(id)));
   CHECK(spool.remove(id));
+}
+
+namespace {
+
+// As the executor and the runner do.
+void live_through(const Spool& spool, SpareTries& spares, const TryRequest& request) {
+  const TryId& mine = request.try_id;
+  REQUIRE(spares.write_request(request));
+  CHECK(*spool.read_request(mine) == request);
+  CHECK_FALSE(spool.read_process(mine)->has_value());
+  CHECK_FALSE(spool.read_result(mine)->has_value());
+  CHECK(spool.read_tree(mine)->empty());
+  const RunnerProcess runner{.identity = *identity_of(getpid())};
+  REQUIRE(spool.write_process(mine, runner));
+  CHECK(spool.write_process(mine, {.identity = *identity_of(getppid())}).error().kind == ErrorKind::conflict);
+  CHECK(**spool.read_process(mine) == runner);
+  const auto staging = spool.make_staging(mine);
+  REQUIRE(staging);
+  CHECK(*staging == spool.staging(mine));
+  CHECK(std::filesystem::is_empty(*staging));
+  CHECK(mode_of(*staging) == 0700);
+  REQUIRE(make_directories(*staging / "deep"));
+  write(*staging / "deep" / "쓰레기", "of try " + to_string(mine));
+  REQUIRE(chmod(staging->c_str(), 0755) == 0);
+  REQUIRE(spool.put_by_staging(mine));
+  CHECK_FALSE(std::filesystem::exists(*staging));
+  const TryEnded ended{.result = TryEnded::Result::success, .message = "try " + to_string(mine)};
+  REQUIRE(spool.write_result(mine, ended));
+  CHECK(spool.read_result(mine)->value().message == ended.message);
+  for (const char* file : {"request.json", "process.json", "result.json"})
+    CHECK(mode_of(spool.folder(mine) / file) == 0600);
+  CHECK(*spool.tries() == std::vector{mine});
+}
+
+ino_t inode_of(const Path& path) {
+  struct stat status {};
+  REQUIRE(stat(path.c_str(), &status) == 0);
+  return status.st_ino;
+}
+
+}  // namespace
+
+TEST_CASE("the folder of an ended try serves the next one, and nothing of the first is seen in it") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  SpareTries spares(spool);
+  std::vector<ino_t> first;
+  for (int64_t fence = 1; fence <= 3; ++fence) {
+    TryRequest request = some_request();
+    request.try_id.fence = fence;
+    if (fence == 2) request.parameters = Value::map();  // shorter than the one before
+    live_through(spool, spares, request);
+    const Path folder = spool.folder(request.try_id);
+    const std::vector inodes{inode_of(folder), inode_of(folder / "request.json"), inode_of(folder / "process.json"),
+                             inode_of(folder / "result.json"), inode_of(folder / "spare-staging")};
+    if (fence == 1) first = inodes;
+    CHECK(inodes == first);
+    REQUIRE(spares.remove(request.try_id));
+    CHECK(spool.tries()->empty());
+  }
+}
+
+TEST_CASE("an ended try's folder that holds something else, or not all, is removed and not used again") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  SpareTries spares(spool);
+  SECTION("a file of somebody else") {
+    live_through(spool, spares, some_request());
+    write(spool.folder(id) / "note", "x");
+  }
+  SECTION("never started") { REQUIRE(spares.write_request(some_request())); }
+  SECTION("killed before its end") {
+    REQUIRE(spares.write_request(some_request()));
+    REQUIRE(spool.write_process(id, {.identity = *identity_of(getpid())}));
+    REQUIRE(spool.write_tree(id, {*identity_of(getpid())}));
+    REQUIRE(make_directories(*spool.make_staging(id) / "deep"));
+  }
+  REQUIRE(spares.remove(id));
+  CHECK(std::filesystem::is_empty(home.path() / "spool"));
+  CHECK_FALSE(std::filesystem::exists(spool.staging(id)));
+  CHECK(spares.remove(id));
+}
+
+TEST_CASE("a staging folder that became a link is not followed when it is emptied") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  REQUIRE(spool.write_request(some_request()));
+  const auto staging = spool.make_staging(id);
+  REQUIRE(staging);
+  REQUIRE(make_directories(home.path() / "data"));
+  write(home.path() / "data" / "precious", "x");
+  REQUIRE(rmdir(staging->c_str()) == 0);
+  REQUIRE(symlink((home.path() / "data").c_str(), staging->c_str()) == 0);
+  REQUIRE(spool.put_by_staging(id));
+  CHECK(std::filesystem::exists(home.path() / "data" / "precious"));
+  CHECK_FALSE(std::filesystem::is_symlink(std::filesystem::symlink_status(*staging)));
+}
+
+TEST_CASE("spare folders of an earlier process are not trusted") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  {
+    SpareTries spares(spool);
+    live_through(spool, spares, some_request());
+    REQUIRE(spares.remove(id));
+  }
+  CHECK_FALSE(std::filesystem::is_empty(home.path() / "spool"));
+  const SpareTries again(spool);
+  CHECK(std::filesystem::is_empty(home.path() / "spool"));
+}
+
+TEST_CASE("a request for a try that has a folder already is written there") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  SpareTries spares(spool);
+  TryRequest other = some_request();
+  other.try_id.fence = 8;
+  live_through(spool, spares, other);
+  REQUIRE(spares.remove(other.try_id));
+  REQUIRE(spool.write_request(some_request()));
+  REQUIRE(spool.write_process(id, {.identity = *identity_of(getpid())}));
+  REQUIRE(spares.write_request(some_request()));
+  CHECK(spool.read_process(id)->has_value());
 }

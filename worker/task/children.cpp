@@ -77,14 +77,14 @@ void Children::kill_all() {
   static_cast<void>(signal_processes(own_descendants(), SIGKILL));
 }
 
-std::string Children::end_all(const std::function<void(std::chrono::milliseconds)>& wait) {
+Children::Ended Children::end_all(const std::function<void(std::chrono::milliseconds)>& wait) {
   const auto begin = Steady::now();
   std::string names;
   bool is_asked = false;
   while (true) {
     int result = 0;
     while ((result = waitpid(-1, nullptr, WNOHANG)) > 0) continue;
-    if (result < 0) return names;  // no child, so no descendant: orphans of theirs would be ours
+    if (result < 0) return {.what = names};  // no child, so no descendant: orphans of theirs would be ours
     const auto left = own_descendants();
     if (!is_asked) {
       for (const ProcessIdentity& process : left) names += (names.empty() ? "" : ", ") + name_of(process);
@@ -93,7 +93,8 @@ std::string Children::end_all(const std::function<void(std::chrono::milliseconds
     }
     const auto passed = Steady::now() - begin;
     if (passed >= limits::kill_grace) kill_all();
-    if (passed >= limits::kill_grace + kill_patience) return names + " (some could not be ended)";
+    if (passed >= limits::kill_grace + kill_patience)
+      return {.what = names + " (some could not be ended)", .is_all_gone = false};
     wait(std::chrono::milliseconds(100));
   }
 }

@@ -29,8 +29,12 @@ class Children {
   void kill_all();
   // After the operator's end: nothing waits for any of them any more. SIGTERM, after the grace SIGKILL, until none is
   // left or, after some seconds more, cannot be ended (another user's). `wait` lasts until a child ends, at most as
-  // long as it is told. Gives what there was, as text for the log; empty: nothing.
-  std::string end_all(const std::function<void(std::chrono::milliseconds)>& wait);
+  // long as it is told.
+  struct Ended {
+    std::string what;         // there was, as text for the log; empty: nothing
+    bool is_all_gone = true;  // proven: no process is left that could do anything
+  };
+  Ended end_all(const std::function<void(std::chrono::milliseconds)>& wait);
 
  private:
   const Spool& spool_;

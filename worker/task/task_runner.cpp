@@ -139,12 +139,14 @@ class TaskRunner {
   bool is_abandoned() const { return is_abandoned_; }
   std::optional<TimePoint> started_at() const { return started_at_; }
 
-  void end_children() {
-    const std::string left = children_.end_all([this](std::chrono::milliseconds at_most) {
+  // False: some of them are left.
+  bool end_children() {
+    const auto [left, is_all_gone] = children_.end_all([this](std::chrono::milliseconds at_most) {
       pollfd watched{signals_, POLLIN, 0};
       if (poll(&watched, 1, static_cast<int>(at_most.count())) > 0) take_signals();
     });
     if (!left.empty()) log_.runner_line("udon: ended what was left running: " + left);
+    return is_all_gone;
   }
 
  private:
@@ -421,10 +423,10 @@ int run_try(const RunnerOptions& options, const Clock& clock) {
     auto& runner = *new TaskRunner(options, spool, *request, **log, clock, signals.get());
     ended = runner.run();
     is_abandoned = runner.is_abandoned();
-    runner.end_children();
+    const bool is_all_gone = runner.end_children() && !is_abandoned;
     ended.started_at = runner.started_at();
     ended.message = (*log)->redact(ended.message);
-    static_cast<void>(remove_tree(spool.staging(options.id)));
+    static_cast<void>(is_all_gone ? spool.put_by_staging(options.id) : remove_tree(spool.staging(options.id)));
     (*log)->finish();
     (*log)->runner_line(outcome_line(ended, clock.monotonic() - began));
   } else {

@@ -78,10 +78,6 @@ Value TryContext::take_xcoms() {
   return std::exchange(xcoms_, Value::map());
 }
 
-Result<std::filesystem::path> TryContext::staging() {
-  const Path folder = spool_.staging(request_.try_id);
-  TRY(make_directories(folder, 0700));
-  return folder;
-}
+Result<std::filesystem::path> TryContext::staging() { return spool_.make_staging(request_.try_id); }
 
 }  // namespace udon

@@ -1,0 +1,84 @@
+#include "spool/spare_tries.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "spool/layout.h"
+
+namespace udon {
+namespace {
+
+constexpr std::string_view spare_prefix = ".spare-";
+
+}  // namespace
+
+SpareTries::SpareTries(const Spool& spool) : spool_(spool) {
+  std::error_code error;
+  const Path root = spool.home() / "spool";
+  std::vector<Path> old;
+  std::filesystem::directory_iterator entry(root, error);
+  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().filename().string().starts_with(spare_prefix)) old.push_back(entry->path());
+  }
+  // What can't be removed is in nobody's way.
+  for (const Path& folder : old) static_cast<void>(remove_tree(folder));
+}
+
+Result<void> SpareTries::write_request(const TryRequest& request) {
+  Path spare;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!spares_.empty()) {
+      spare = std::move(spares_.back());
+      spares_.pop_back();
+    }
+  }
+  if (spare.empty()) return spool_.write_request(request);
+  const auto written = overwrite_file(spare / layout::request, to_json(to_value(request)));
+  if (written && rename(spare.c_str(), spool_.folder(request.try_id).c_str()) == 0) return {};
+  // The try has a folder already, or the spare has come to harm: the long way says what is wrong.
+  static_cast<void>(remove_tree(spare));
+  return spool_.write_request(request);
+}
+
+Result<void> SpareTries::remove(const TryId& id) {
+  TRY(remove_tree(spool_.staging(id)));
+  const Path folder = spool_.folder(id);
+  const Path spare = folder.parent_path() / (std::string(spare_prefix) + to_string(id));
+  // From here on nobody takes it for a try.
+  if (rename(folder.c_str(), spare.c_str()) != 0) return spool_.remove(id);
+  if (const auto is_empty = empty(spare); !is_empty || !*is_empty) return remove_tree(spare);
+  {
+    const std::lock_guard lock(mutex_);
+    if (spares_.size() < spares_max) {
+      spares_.push_back(spare);
+      return {};
+    }
+  }
+  return remove_tree(spare);
+}
+
+// False: there is something in it that we don't know, or not all that a spare has.
+Result<bool> SpareTries::empty(const Path& folder) const {
+  const auto keep = [&](const char* name, const char* spare_name) {
+    const Path to = folder / spare_name;
+    return truncate((folder / name).c_str(), 0) == 0 && rename((folder / name).c_str(), to.c_str()) == 0;
+  };
+  if (truncate((folder / layout::request).c_str(), 0) != 0) return false;
+  if (!keep(layout::process, layout::spare_process) || !keep(layout::result, layout::spare_result)) return false;
+  if (unlink((folder / layout::tree).c_str()) != 0 && errno != ENOENT) return false;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(folder, error);
+  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool is_known = name == layout::request || name == layout::spare_process || name == layout::spare_result ||
+                          name == layout::spare_staging;
+    if (!is_known) return false;
+  }
+  return !error;
+}
+
+}  // namespace udon
