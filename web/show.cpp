@@ -390,6 +390,8 @@ Result<Value> InstanceShower::show_try(const InstanceRow& row, const TryRecord& 
   shown.set("queued_when", show_time(attempt.queued_at));
   shown.set("hostname", attempt.hostname);
   shown.set("pid", attempt.pid > 0 ? Value(attempt.pid) : Value());
+  // Not among Airflow's fields: why the try ended as it did, also when a later one went well.
+  shown.set("note", text_or_null(attempt.note));
   shown.set("executor", "LocalExecutor");
   return shown;
 }

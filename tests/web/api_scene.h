@@ -231,7 +231,8 @@ struct ApiScene {
 
 inline const std::string run_url = "/api/v2/dags/orders/dagRuns/scheduled__2026-01-31T00%3A00%3A00%2B00%3A00";
 
-// That `value` has every key that Airflow's client demands of this model, and none that the model does not know.
-void check_model(const std::string& model, const Value& value);
+// That `value` has every key that Airflow's client demands of this model, and none that the model does not know; save
+// `ours`.
+void check_model(const std::string& model, const Value& value, const std::vector<std::string>& ours = {});
 
 }  // namespace udon::test
