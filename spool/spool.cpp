@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <limits>
+#include <set>
 
 #include "base/limits.h"
 #include "model/fields.h"
@@ -176,17 +176,17 @@ Result<void> Spool::put_by_staging(const TryId& id) const {
 }
 
 Result<std::vector<TryId>> Spool::tries() const {
-  std::vector<TryId> ids;
-  std::error_code error;
-  const Path root = home_ / "spool";
-  std::filesystem::directory_iterator entry(root, error);
-  if (error == std::errc::no_such_file_or_directory) return ids;
-  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
-    if (const auto id = parse_try_id(entry->path().filename().string())) ids.push_back(*id);
+  std::set<TryId> ids;
+  for (const Path& root : {home_ / "spool", home_ / "staging"}) {
+    std::error_code error;
+    std::filesystem::directory_iterator entry(root, error);
+    if (error == std::errc::no_such_file_or_directory) continue;
+    for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
+      if (const auto id = parse_try_id(entry->path().filename().string())) ids.insert(*id);
+    }
+    if (error) return io_error("list", root, error.value());
   }
-  if (error) return io_error("list", root, error.value());
-  std::ranges::sort(ids);
-  return ids;
+  return std::vector<TryId>(ids.begin(), ids.end());
 }
 
 Result<void> Spool::remove(const TryId& id) const {

@@ -53,7 +53,7 @@ class Spool {
   // still write there; nothing there is success.
   Result<void> put_by_staging(const TryId& id) const;
 
-  Result<std::vector<TryId>> tries() const;    // folders there are
+  Result<std::vector<TryId>> tries() const;    // of which there is a folder, in the spool or for staging
   Result<void> remove(const TryId& id) const;  // the spool and the staging folder; nothing there is success
 
  private:

@@ -253,6 +253,43 @@ TEST_CASE("a runner that is just starting when the scheduler comes back is adopt
   REQUIRE(wait_child(*pid));
 }
 
+TEST_CASE("what earlier tries have left is found by its folders, and is gone when its end was acknowledged") {
+  LocalWorld world;
+  Reports reports(world);
+  const Spool& spool = world.home().spool();
+  CHECK(world.executor().leftovers().empty());
+  const TryRequest ended = world.home().bash("echo done");
+  const TryRequest alive = world.home().bash("sleep 1000");
+  for (const TryRequest& request : {ended, alive}) REQUIRE(world.executor().start(request));
+  reports.end_of(ended.try_id);
+  runner_of(world, alive, spool);
+  TryRequest poked = world.home().bash("");
+  poked.kind = TryKind::probe;
+  REQUIRE(spool.write_request(poked));
+  const TryRequest staged = world.home().bash("");
+  REQUIRE(make_directories(spool.staging(staged.try_id)));
+
+  world.restart();
+  reports.forget();
+  std::vector<TryId> all{ended.try_id, alive.try_id, poked.try_id, staged.try_id};
+  std::ranges::sort(all);
+  CHECK(world.executor().leftovers() == all);
+  // As the loop does with those that are nobody's current try: by their id alone.
+  for (const TryId& id : all) {
+    TryRequest request;
+    request.try_id = id;
+    world.executor().adopt(request);
+  }
+  REQUIRE(reports.wait_until([&] { return reports.find<TryStarted>(alive.try_id) != nullptr; }));
+  world.executor().kill(alive.try_id, EndCause::killed, "another try has taken its place");
+  for (const TryRequest& request : {ended, alive}) reports.end_of(request.try_id);
+  for (const TryRequest& request : {poked, staged}) {
+    CHECK(reports.wait_until([&] { return reports.find<TryUnknown>(request.try_id) != nullptr; }));
+  }
+  for (const TryId& id : all) world.executor().acknowledge(id);
+  CHECK(eventually([&] { return world.executor().leftovers().empty(); }));
+}
+
 TEST_CASE("what belongs to the server is not in a try's environment") {
   const auto left =
       environment_of_tries({"PATH=/bin", "UDON_CONN_LAKE=aws://key:hunter2@", "UDON_VAR_X=hunter2",

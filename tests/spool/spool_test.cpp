@@ -138,11 +138,14 @@ TEST_CASE("the tries of a home are listed in order, and nothing else that lies t
     REQUIRE(spool.write_request(request));
   }
   REQUIRE(make_directories(home.path() / "spool" / "lost+found"));
+  for (const Fence fence : {9, 11}) {
+    REQUIRE(make_directories(spool.staging({.installation = some_request().try_id.installation, .fence = fence})));
+  }
   std::vector<Fence> fences;
   const auto tries = spool.tries();
   REQUIRE(tries);
   for (const TryId& found : *tries) fences.push_back(found.fence);
-  CHECK(fences == std::vector<Fence>{9, 10, 200});
+  CHECK(fences == std::vector<Fence>{9, 10, 11, 200});
 }
 
 TEST_CASE("removing a try removes its folder and its staging, and twice is once") {
