@@ -58,6 +58,7 @@ struct Task {
   std::string task_id;
   std::string operator_name;
   OperatorKind kind = OperatorKind::process;
+  bool needs_no_try = false;        // its operator does nothing: once it may start, it has succeeded
   Value parameters = Value::map();  // the operator's, templates not yet rendered
   std::vector<int> upstream;        // indices into Dag::tasks, ascending
   std::vector<int> downstream;

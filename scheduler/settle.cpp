@@ -138,9 +138,13 @@ class Settling {
   }
 
   void move(int position, TaskState to, const std::string& note) {
+    move(position, slot_.instances[static_cast<size_t>(position)], to, note);
+  }
+
+  void move(int position, TaskInstance row, TaskState to, const std::string& note) {
     MoveInstance move;
     move.at = {ref_.run, ref_.task, position};
-    move.row = slot_.instances[static_cast<size_t>(position)];
+    move.row = std::move(row);
     move.row.state = to;
     move.row.note = note;
     if (to == TaskState::scheduled) move.row.scheduled_at = now_;
@@ -177,8 +181,24 @@ class Settling {
         move(position, TaskState::removed, "mapped over " + std::to_string(*slot_.length) + " items now");
       } else {
         move(position, TaskState::scheduled, "");
+        if (may_succeed()) succeed(position, std::get<MoveInstance>(moves_.back()).row);
       }
     }
+    // Ready since before: its DAG was paused.
+    if (!may_succeed()) return;
+    for (const int position : slot_.ready) {
+      if (is_full()) return;
+      succeed(position, slot_.instances[static_cast<size_t>(position)]);
+    }
+  }
+
+  bool may_succeed() const { return task_.needs_no_try && !state_.find_dag(run_.row.dag_id)->record.is_paused; }
+
+  // Without a try, but not uncounted: as in Airflow, try_number says how often it was done.
+  void succeed(int position, TaskInstance row) {
+    row.try_number += 1;
+    row.start_date = now_;
+    move(position, std::move(row), TaskState::success, "");
   }
 
   void expand() {

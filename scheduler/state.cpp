@@ -135,6 +135,7 @@ void State::count_run(const ActiveRun& run, int sign) {
 
 void State::update_ready(const ActiveRun& run, int task) {
   const auto index = static_cast<size_t>(task);
+  if (run.dag().tasks[index].needs_no_try) return;  // it competes for nothing
   const bool is_ready = !run.slots[index].ready.empty() && !dags_.find(run.row.dag_id)->second.record.is_paused;
   const std::pair key(-run.shape->priorities[index], task);
   const ReadyGroup group = group_of(run.dag().tasks[index]);
@@ -491,7 +492,9 @@ void State::apply_move(const SetDag& move) {
   for (const RunNumber number : dag.runs) {
     const ActiveRun& run = runs_.at(number);
     for (size_t i = 0; i < run.slots.size(); ++i) {
-      if (!run.slots[i].ready.empty()) update_ready(run, static_cast<int>(i));
+      if (run.slots[i].ready.empty()) continue;
+      update_ready(run, static_cast<int>(i));
+      mark_dirty({number, static_cast<int>(i)});  // what needs no try goes on by itself
     }
   }
 }

@@ -181,6 +181,8 @@ class Asking {
   Reason ready() const {
     if (!state_.stopped().empty()) return stopped();
     if (dag_.record.is_paused) return paused();
+    if (task_.needs_no_try)
+      return {.kind = ReasonKind::ready, .text = "the next turn ends it: there is nothing to run"};
     const ReadyGroup group = group_of(task_);
     const std::vector<int>& takers = state_.takers(group.kind, group.queue);
     if (takers.empty()) {

@@ -57,6 +57,8 @@ class OperatorCheck {
   }
 
  private:
+    // What it reads and makes is told when a try of it ends.
+    task.needs_no_try = source.spec->needs_no_try && task.outlets.empty() && task.inlets.empty();
   void check_asset(Task& task, const TaskSource& source, const char* key, const std::string& asset) {
     const YamlNode* node = source.node->find(key);
     if (node == nullptr) return;  // of default_args

@@ -181,6 +181,7 @@ const std::vector<std::string>& reserved_task_keys() {
                                              "max_active_tis_per_dagrun",
                                              "expand",
                                              "expand_zip",
+                                             "connections",
                                              "inlets",
                                              "outlets",
                                              "group",
@@ -210,14 +211,20 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
   if (!is_parameter_name(spec.name))
     return malformed("operator `" + spec.name + "`: a name has lower-case letters, digits and '_'");
   const std::string where = "operator `" + spec.name + "`";
-  TRY(refuse_unknown_keys(value, {"name", "kind", "summary", "params", "connections", "outputs", "object", "help"},
-                          where));
+  TRY(refuse_unknown_keys(
+      value, {"name", "kind", "needs_no_try", "summary", "params", "connections", "outputs", "object", "help"}, where));
   if (value.find("kind") != nullptr) {
     TRY_ASSIGN(spec.kind, text_at(value, "kind", where));
   }
   const std::vector<std::string> kinds{"process", "sensor", "external_job"};
   if (std::find(kinds.begin(), kinds.end(), spec.kind) == kinds.end())
     return malformed(where + ": unknown kind `" + spec.kind + "`" + did_you_mean(spec.kind, kinds));
+  if (const Value* given = value.find("needs_no_try")) {
+    if (!given->is_bool()) return malformed(where + ": `needs_no_try` must be true or false");
+    spec.needs_no_try = given->as_bool();
+    if (spec.needs_no_try && spec.kind != "process")
+      return malformed(where + ": a " + spec.kind + " looks at something, so it needs a try");
+  }
   TRY_ASSIGN(spec.summary, text_at(value, "summary", where));
   if (spec.summary.empty()) return malformed(where + ": `summary` is missing");
   TRY_ASSIGN(spec.connections, texts_at(value, "connections", where));
@@ -263,6 +270,7 @@ Value to_value(const OperatorSpec& spec) {
   Value value = Value::map();
   value.set("name", spec.name);
   value.set("kind", spec.kind);
+  if (spec.needs_no_try) value.set("needs_no_try", true);
   value.set("summary", spec.summary);
   value.set("params", std::move(params));
   value.set("connections", texts_value(spec.connections));

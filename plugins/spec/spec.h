@@ -43,7 +43,9 @@ struct ParamSpec {
 struct OperatorSpec {
   std::string name;
   std::string kind = "process";  // process, sensor, external_job
-  std::string summary;           // one sentence
+  // It does nothing at all: the scheduler takes its tasks as succeeded once they may start, without a try.
+  bool needs_no_try = false;
+  std::string summary;  // one sentence
   std::vector<ParamSpec> params;
   std::vector<std::string> connections;  // opened by default, without being named: ["aws_default"]
   std::string outputs;                   // what its XCom holds

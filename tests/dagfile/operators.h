@@ -11,7 +11,7 @@ inline OperatorCatalog operators() {
       R"({"name": "bash", "summary": "Runs a command.", "params": [
            {"name": "command", "type": "command", "required": true, "help": "What to run."},
            {"name": "env", "type": "map", "default": {}, "help": "Environment."}]})",
-      R"({"name": "empty", "summary": "Does nothing.", "params": []})",
+      R"({"name": "empty", "needs_no_try": true, "summary": "Does nothing.", "params": []})",
       R"({"name": "wait", "kind": "sensor", "summary": "Waits.", "params": [
            {"name": "connection", "type": "connection", "required": true, "help": "Where."},
            {"name": "behind_at_most", "type": "duration", "default": "30s", "help": "How much."}]})",

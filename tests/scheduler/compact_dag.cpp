@@ -102,6 +102,8 @@ Result<void> read_task(const Line& line, Dag& dag) {
   task.retry.delay = options.duration("delay").value_or(task.retry.delay);
   task.retry.exponential_backoff = options.flag("backoff");
   if (options.flag("sensor")) task.kind = OperatorKind::sensor;
+  task.needs_no_try = options.flag("empty");
+  if (task.needs_no_try) task.operator_name = "empty";
   task.timeout = options.duration("timeout");
   task.poke_interval = options.duration("poke").value_or(task.poke_interval);
   task.soft_fail = options.flag("soft_fail");

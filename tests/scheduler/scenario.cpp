@@ -75,6 +75,8 @@ class Player {
     if (verb == "told_to_end") return expect_fence(first, local_->killed, prober_->killed);
     if (verb == "forgotten") return expect_fence(first, local_->acknowledged, prober_->acknowledged);
     if (verb == "context") return expect_context(first);
+    if (verb == "may_open") return expect_may_open(first);
+    if (verb == "events") return expect_events(first);
     if (verb == "xcom") return expect_xcom(first);
     if (verb == "commits") return expect_commits(std::stoll(first.word(1)));
     if (verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown") return report(first);
@@ -439,6 +441,27 @@ class Player {
     const auto parsed = parse_json(line.word(3));
     const Value wanted = parsed ? *parsed : Value(line.word(3));
     return *value == wanted ? Result<void>() : failed("it is " + to_json(*value));
+  }
+
+  Result<void> expect_may_open(const Line& line) {
+    TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
+    std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
+    std::erase(wanted, "nothing");
+    const std::vector<std::string>& named = executor_of(fence).started.at(fence).connections;
+    return named == wanted ? Result<void>() : failed("it may open: " + join(named, " "));
+  }
+
+  Result<void> expect_events(const Line& line) {
+    TRY_ASSIGN(const Target target, parse_key(line.word(1)));
+    TRY_ASSIGN(const auto events, store_.reader().events(target.key.dag_id, target.key.run_id, target.key.task_id, {}));
+    std::map<int64_t, std::string> states;  // in the order in which they were written
+    for (const EventRecord& event : events.rows) {
+      if (event.map_index == target.key.map_index) states[event.number] = event.to;
+    }
+    std::string all;
+    for (const auto& [number, state] : states) all += (all.empty() ? "" : " ") + state;
+    const std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
+    return all == join(wanted, " ") ? Result<void>() : failed("they are: " + all);
   }
 
   Result<void> expect_xcom(const Line& line) {

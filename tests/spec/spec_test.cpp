@@ -90,6 +90,10 @@ TEST_CASE("a wrong description is refused with the reason") {
         "operator `copy`: unknown key `parms`; did you mean `params`?");
   CHECK(refusal(R"({"name": "copy", "summary": "s", "kind": "sensr", "params": []})") ==
         "operator `copy`: unknown kind `sensr`; did you mean `sensor`?");
+  CHECK(refusal(R"({"name": "copy", "summary": "s", "needs_no_try": "yes", "params": []})") ==
+        "operator `copy`: `needs_no_try` must be true or false");
+  CHECK(refusal(R"({"name": "copy", "summary": "s", "kind": "sensor", "needs_no_try": true, "params": []})") ==
+        "operator `copy`: a sensor looks at something, so it needs a try");
   CHECK(refusal(R"({"name": "copy", "summary": "s", "object": "../x.so", "params": []})") ==
         "operator `copy`: `object` must be a file name, not a path");
   const auto param = [](const std::string& json) {
