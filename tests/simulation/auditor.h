@@ -15,9 +15,17 @@
 
 namespace udon::simulation {
 
+// What holds outside of any DAG.
+struct Rules {
+  int parallelism = 4;
+};
+
 class Auditor {
  public:
-  Auditor(MemoryStore& store, Outside& outside) : store_(store), outside_(outside) {}
+  Auditor(MemoryStore& store, Outside& outside, Rules rules) : store_(store), outside_(outside), rules_(rules) {}
+
+  // A DAG as it is meant. The scheduler may have been given another one under that version: a planted fault.
+  void know(DagPtr dag) { dags_[dag->version] = std::move(dag); }
 
   // What a command that was answered well has touched: those may leave a final state.
   void allow(const CommandOutcome& outcome);
@@ -37,9 +45,8 @@ class Auditor {
   void acknowledged(const TryId& id, const Process* process);
   // When everything has come to rest.
   void at_rest(const State& state);
-  void complain(std::string what) {
-    if (!problem_) problem_ = std::move(what);
-  }
+  void complain(std::string what) { problem_ = problem_ ? *problem_ + "; " + what : std::move(what); }
+  // All of the first turn that went wrong.
   const std::optional<std::string>& problem() const { return problem_; }
   // How often each reason was given; to see that the simulation reaches all of them.
   const std::map<ReasonKind, int64_t>& reasons() const { return reasons_; }
@@ -49,12 +56,16 @@ class Auditor {
   void check_indexes(const State& state);
   void check_limits(const State& state);
   void check_starts(const State& state);
+  void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
+  void check_obedience();
   void check_finality(const State& state);
   void check_processes(const State& state);
   void check_reasons(const State& state, std::optional<TimePoint> wake_at);
   void check_reason(const State& state, const ActiveRun& run, int task, const TaskInstance* row, const Reason& reason,
                     std::optional<TimePoint> wake_at);
   void remember(const State& state);
+  const Dag& truth(const Dag& told) const;
+  const Dag& truth(const ActiveRun& run) const { return truth(run.dag()); }
 
   template <class T>
   std::optional<T> must(Result<T> result, const char* what) {
@@ -65,6 +76,8 @@ class Auditor {
 
   MemoryStore& store_;
   Outside& outside_;
+  Rules rules_;
+  std::map<std::string, DagPtr> dags_;  // by version
   std::map<InstanceNumber, TaskInstance> known_;
   std::map<RunNumber, RunState> known_runs_;
   std::set<TaskInstanceKey> touched_;
@@ -76,8 +89,5 @@ class Auditor {
   std::map<ReasonKind, int64_t> reasons_;
   std::optional<std::string> problem_;
 };
-
-// Counted from the rows of the task instances alone.
-UpstreamCounts count_upstream(const ActiveRun& run, int task);
 
 }  // namespace udon::simulation

@@ -82,6 +82,7 @@ void Outside::begin(const TryRequest& request, int executor) {
   }
   process.ends_at = process.begins_at + length;
   process.next_poke = process.begins_at;
+  instance_of_[request.try_id.fence] = request.instance;
   processes_.emplace(request.try_id.fence, std::move(process));
 }
 
@@ -106,7 +107,7 @@ bool Outside::end(const TryId& id, EndCause why, const std::string& message) {
 void Outside::acknowledged(const TryId& id) {
   const Process* process = find(id);
   if (process != nullptr && process->phase != Process::Phase::ended) {
-    complain("try " + to_string(id) + " is acknowledged while it lives");
+    return complain("try " + to_string(id) + " is acknowledged while it lives");
   }
   if (on_acknowledge) on_acknowledge(id, process);
   processes_.erase(id.fence);
@@ -145,6 +146,7 @@ std::optional<TimePoint> Outside::next_event() const {
 }
 
 void Outside::scheduler_died() {
+  told_ends_.clear();
   std::erase_if(processes_,
                 [&](const auto& entry) { return entry.second.phase == Process::Phase::starting && random_.one_in(2); });
 }
@@ -165,12 +167,15 @@ int SimulatedExecutor::live() const {
   }));
 }
 
-int SimulatedExecutor::free_slots() const { return std::max(0, slots_ - live()); }
+int SimulatedExecutor::free_slots() const {
+  const int more = outside_.planted == Planted::takes_more_than_it_has_room_for ? 2 : 0;
+  return std::max(0, slots_ + more - live());
+}
 
 Result<void> SimulatedExecutor::start(const TryRequest& request) {
   outside_.step();
   if (!takes(request.kind, request.queue)) outside_.complain("a try is handed to an executor that does not take it");
-  if (!outside_.processes_.contains(request.try_id.fence) && free_slots() <= 0) {
+  if (!outside_.processes_.contains(request.try_id.fence) && live() >= slots_) {
     outside_.complain("executor " + name_ + " is given more than it has room for");
   }
   if (outside_.happens(outside_.unkindness.refused_start)) {
@@ -243,7 +248,12 @@ std::vector<Report> SimulatedExecutor::poll() {
   std::vector<Report> reports;
   std::erase_if(coming_, [&](auto& entry) {
     if (entry.first > outside_.clock().now()) return false;
-    reports.push_back(std::move(entry.second));
+    Report& report = reports.emplace_back(std::move(entry.second));
+    if (!std::holds_alternative<TryEnded>(report.what)) return true;
+    outside_.told_ends_.push_back(report.try_id);
+    const bool hides =
+        outside_.planted == Planted::hides_ends_of_adopted_tries && adopted_.contains(report.try_id.fence);
+    if (hides) report.try_id.fence += 1'000'000;
     return true;
   });
   return reports;
@@ -272,7 +282,20 @@ void SimulatedExecutor::adopt(const TryRequest& request) {
   const bool lies = outside_.planted == Planted::lies_that_a_try_is_unknown && outside_.random().one_in(3);
   if (process == nullptr || process->executor != index_ || lies) return send(request.try_id, TryUnknown{});
   held_[request.try_id.fence] = false;
+  adopted_.insert(request.try_id.fence);
   outside_.step();
+}
+
+void SimulatedExecutor::receive_again(Report report) {
+  if (outside_.planted == Planted::tells_old_ends_of_the_current_try && std::holds_alternative<TryEnded>(report.what)) {
+    const auto of = outside_.instance_of_.find(report.try_id.fence);
+    for (const auto& [fence, process] : outside_.processes_) {
+      if (of != outside_.instance_of_.end() && process.request.instance == of->second && process.executor == index_) {
+        report.try_id.fence = fence;
+      }
+    }
+  }
+  coming_.emplace_back(outside_.clock().now(), std::move(report));
 }
 
 std::vector<TryId> SimulatedExecutor::leftovers() {

@@ -5,7 +5,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -54,6 +56,16 @@ enum class Planted {
   drops_xcoms,                  // store
   forgets_what_a_try_becomes,   // store
   wider_pools,                  // store
+  forgets_an_edge,              // the DAGs that the scheduler is given are not what they should be
+  wider_max_active_runs,
+  wider_max_active_tasks,
+  wider_limits_of_a_task,
+  wider_parallelism,
+  narrower_max_active_tasks,
+  tries_for_empty_tasks,
+  hides_ends_of_adopted_tries,        // executor: the scheduler cannot know them for its own
+  tells_old_ends_of_the_current_try,  // executor
+  takes_more_than_it_has_room_for,    // executor
 };
 
 class Outside {
@@ -86,6 +98,8 @@ class Outside {
   // Everything that was ever told about a try may come once more, much later.
   void remember(int executor, const Report& report) { told_.emplace_back(executor, report); }
   std::optional<std::pair<int, Report>> old_report();
+  // Ends that the scheduler has been told of since the last call.
+  std::vector<TryId> take_told_ends() { return std::exchange(told_ends_, {}); }
   int live_of(InstanceNumber instance) const;
 
  private:
@@ -96,6 +110,8 @@ class Outside {
   Random& random_;
   std::map<Fence, Process> processes_;  // until acknowledged
   std::deque<std::pair<int, Report>> told_;
+  std::vector<TryId> told_ends_;
+  std::map<Fence, InstanceNumber> instance_of_;
   friend class SimulatedExecutor;
 };
 
@@ -126,7 +142,7 @@ class SimulatedExecutor final : public Executor {
   void notice();
   std::optional<TimePoint> next_report() const;
   // A stray report of long ago.
-  void receive_again(Report report) { coming_.emplace_back(outside_.clock().now(), std::move(report)); }
+  void receive_again(Report report);
   int live() const;
 
  private:
@@ -139,6 +155,7 @@ class SimulatedExecutor final : public Executor {
   std::vector<std::string> queues_;
   int slots_;
   std::map<Fence, bool> held_;  // fence → its start has been reported
+  std::set<Fence> adopted_;
   std::vector<std::pair<TimePoint, Report>> coming_;
 };
 

@@ -21,6 +21,7 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
   bool plants(Planted what) const { return outside.planted == what; }
   template <class F>
   auto read(F&& f) -> decltype(f()) {
+    outside.step();
     if (owner.read_fault()) return no_answer();
     return f();
   }
@@ -124,7 +125,10 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     return behind.settings().setting_or_set(key, value);
   }
 
-  Result<Epoch> acquire_epoch(TimePoint at) override { return behind.writer().acquire_epoch(at); }
+  Result<Epoch> acquire_epoch(TimePoint at) override {
+    outside.step();
+    return behind.writer().acquire_epoch(at);
+  }
   Result<Counters> counters() override {
     return read([&] { return behind.writer().counters(); });
   }

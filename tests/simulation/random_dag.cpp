@@ -39,6 +39,7 @@ Task random_task(Random& random, const Dag& dag, int index) {
   task.retry.exponential_backoff = random.one_in(4);
   task.priority_weight = 1 + static_cast<int>(random.below(3));
   if (random.one_in(5)) task.kind = OperatorKind::sensor;
+  task.needs_no_try = task.kind == OperatorKind::process && random.one_in(6);
   if (task.kind == OperatorKind::sensor) {
     if (random.one_in(2)) task.timeout = Duration(60'000'000 + random.below(600'000'000));
     task.poke_interval = Duration(5'000'000 + random.below(60'000'000));
@@ -94,6 +95,43 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation) {
     }
   }
   return dag;
+}
+
+DagPtr doctored(const DagPtr& dag, Planted planted) {
+  auto copy = std::make_shared<Dag>(*dag);
+  switch (planted) {
+    case Planted::forgets_an_edge:
+      for (size_t i = 0; i < copy->tasks.size(); ++i) {
+        std::vector<int>& upstream = copy->tasks[i].upstream;
+        if (upstream.empty()) continue;
+        std::erase(copy->tasks[static_cast<size_t>(upstream.back())].downstream, static_cast<int>(i));
+        upstream.pop_back();
+      }
+      break;
+    case Planted::wider_max_active_runs: copy->max_active_runs += 3; break;
+    case Planted::wider_max_active_tasks: copy->max_active_tasks += 4; break;
+    case Planted::narrower_max_active_tasks: copy->max_active_tasks = 1; break;
+    case Planted::wider_limits_of_a_task:
+      for (Task& task : copy->tasks) task.max_active_tis_per_dag = task.max_active_tis_per_dagrun = std::nullopt;
+      break;
+    case Planted::tries_for_empty_tasks:
+      for (Task& task : copy->tasks) task.needs_no_try = false;
+      break;
+    case Planted::nothing:
+    case Planted::lies_that_a_try_is_unknown:
+    case Planted::swaps_results:
+    case Planted::never_ends_what_is_killed:
+    case Planted::swallows_a_commit:
+    case Planted::forgets_a_run_after_restart:
+    case Planted::drops_xcoms:
+    case Planted::forgets_what_a_try_becomes:
+    case Planted::wider_pools:
+    case Planted::wider_parallelism:
+    case Planted::hides_ends_of_adopted_tries:
+    case Planted::tells_old_ends_of_the_current_try:
+    case Planted::takes_more_than_it_has_room_for: return dag;
+  }
+  return copy;
 }
 
 DagPtr without_calendar(const Dag& dag) {

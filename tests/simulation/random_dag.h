@@ -4,10 +4,13 @@
 
 #include "base/random.h"
 #include "model/dag.h"
+#include "tests/simulation/outside.h"
 
 namespace udon::simulation {
 
 DagPtr random_dag(Random& random, const std::string& dag_id, int generation);
+// The same version, but not what it says: what the scheduler is given where such a fault is planted.
+DagPtr doctored(const DagPtr& dag, Planted planted);
 // The same without calendar and limits that could hold it back for ever; to come to rest.
 DagPtr without_calendar(const Dag& dag);
 

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr int parallelism = 4;
 constexpr int rest_turns_max = 30'000;
 const char* const dag_ids[] = {"alpha", "beta", "gamma"};
 
@@ -29,7 +30,7 @@ class World {
         clock_(parse_time("2026-01-01T00:00:00Z").value() + 90s),
         outside_(clock_, random_),
         planted_(store_, outside_),
-        auditor_(store_, outside_),
+        auditor_(store_, outside_, {.parallelism = parallelism}),
         people_(random_, store_) {
     outside_.planted = episode.planted;
     outside_.complain = [this](std::string what) { auditor_.complain(std::move(what)); };
@@ -104,8 +105,10 @@ class World {
       for (const auto& executor : executors_) given.push_back(executor.get());
       metrics_ = std::make_unique<Metrics>();
       loop_ = std::make_unique<Loop>(
-          LoopOptions{.installation = "sim", .parallelism = 4}, clock_, planted_.reader(), planted_.writer(),
-          planted_.settings(), given, [](const TryId& id) { return "token of " + to_string(id); }, *metrics_);
+          LoopOptions{.installation = "sim",
+                      .parallelism = parallelism + (episode_.planted == Planted::wider_parallelism ? 3 : 0)},
+          clock_, planted_.reader(), planted_.writer(), planted_.settings(), given,
+          [](const TryId& id) { return "token of " + to_string(id); }, *metrics_);
       auditor_.after_restart();
       try {
         if (loop_->start()) break;
@@ -127,7 +130,9 @@ class World {
     auto snapshot = std::make_shared<CatalogSnapshot>();
     snapshot->generation = ++offered_;
     for (const auto& [id, dag] : dags_) {
-      if (dag) snapshot->dags[id] = dag;
+      if (!dag) continue;
+      auditor_.know(dag);
+      snapshot->dags[id] = doctored(dag, episode_.planted);
     }
     auditor_.allow_catalog_change();
     loop_->offer(snapshot);
