@@ -130,7 +130,8 @@ Result<Task> read_task(const Value& value) {
   task.outlets = texts_or_none(fields, "outlets");
   task.connections = texts_or_none(fields, "connections");
   task.default_connections = texts_or_none(fields, "default_connections");
-  task.opens_any_connection = fields.optional_flag("opens_any_connection").value_or(false);
+  task.connection_templates = texts_or_none(fields, "connection_templates");
+  task.asking_templates = texts_or_none(fields, "asking_templates");
   task.doc = fields.optional_text("doc").value_or("");
   task.line = optional_small(fields, "line").value_or(0);
   TRY(fields.status());

@@ -114,7 +114,8 @@ Value serialize(const Task& task) {
   put_texts(map, "outlets", task.outlets);
   put_texts(map, "connections", task.connections);
   put_texts(map, "default_connections", task.default_connections);
-  put(map, "opens_any_connection", task.opens_any_connection, false);
+  put_texts(map, "connection_templates", task.connection_templates);
+  put_texts(map, "asking_templates", task.asking_templates);
   put<std::string>(map, "doc", task.doc, "");
   put(map, "line", task.line, 0);
   return map;

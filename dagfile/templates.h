@@ -44,10 +44,11 @@ struct TemplateFacts {
     int line = 1;        // of its {{
     int column = 1;
   };
-  std::vector<std::string> names;         // as names_in_template
-  std::vector<std::string> connections;   // named in conn.X, conn['X'], conn.get('X')
-  bool opens_any_connection = false;      // conn[…] by a name that only rendering knows
-  std::vector<std::string> pulled_tasks;  // named in ti.xcom_pull('X')
+  std::vector<std::string> names;          // as names_in_template
+  std::vector<std::string> connections;    // named in conn.X, conn['X'], conn.get('X')
+  bool opens_computed_connection = false;  // conn[…] by a name that only rendering knows
+  bool asks_when_run = false;              // var.… or xcom_pull: known only to the try
+  std::vector<std::string> pulled_tasks;   // named in ti.xcom_pull('X')
   // Somebody's text (params, a run's conf, XComs, variables, connections, `mapped` names) that becomes part of the
   // output without `| shell_quote` or a filter that makes a number of it.
   std::vector<Splice> splices;

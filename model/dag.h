@@ -83,11 +83,14 @@ struct Task {
   bool is_teardown = false;
   std::vector<std::string> inlets;
   std::vector<std::string> outlets;
-  std::vector<std::string> connections;  // ids that its parameters name, defaults included: all that a try may open
+  std::vector<std::string> connections;  // ids that the file names for it, defaults included: what its tries may open
   // Those of `connections` that only the operator's defaults name: not having them is a matter for the try (an S3
   // export may find its credentials elsewhere, a local one needs none), not a mistake in the file.
   std::vector<std::string> default_connections;
-  bool opens_any_connection = false;  // a connection parameter is a template: known only when rendered
+  // Templates that choose a connection, for each try anew: rendered, the text is its id (`connection: "{{ item.db
+  // }}"`); or the text asks conn[…] for a computed id. dagfile/connections.h says which ids these are.
+  std::vector<std::string> connection_templates;
+  std::vector<std::string> asking_templates;
   std::string doc;
   int line = 0;  // in the DAG file
   bool operator==(const Task&) const = default;

@@ -1,5 +1,8 @@
 #include "scheduler/context.h"
 
+#include <algorithm>
+
+#include "dagfile/connections.h"
 #include "scheduler/params.h"
 
 namespace udon {
@@ -107,8 +110,11 @@ TryRequest make_request(const State& state, Fence fence, const std::string& inst
   request.parameters = task.parameters;
   request.context = make_context(run, live.at);
   request.connections = task.connections;
-  // Which one a template names is known only when it is rendered; the door takes this for all of them.
-  if (task.opens_any_connection) request.connections.emplace_back("*");
+  for (std::string& id : connections_in_templates(task, request.context)) {
+    if (std::ranges::find(request.connections, id) == request.connections.end()) {
+      request.connections.push_back(std::move(id));
+    }
+  }
   for (const int index : task.upstream) {
     request.upstream.push_back(run.dag().tasks[static_cast<size_t>(index)].task_id);
   }

@@ -13,9 +13,6 @@ Response refuse(int status, const Error& error) {
   return json_response(status, Value::Map{{"kind", to_string(error.kind)}, {"message", error.message}});
 }
 
-// A connection that a template names is known only when it is rendered: its try may open any.
-constexpr const char* any_connection = "*";
-
 // Who asks, or why it is not answered.
 Result<TryRequest> need_live_try(World& world, const Request& request) {
   const Error denied{ErrorKind::denied, "this door is for live tries: no valid token"};
@@ -36,10 +33,10 @@ Result<TryRequest> need_live_try(World& world, const Request& request) {
 
 Result<Value> connection(World& world, const TryRequest& request, const std::string& id) {
   const auto& allowed = request.connections;
-  if (std::find(allowed.begin(), allowed.end(), id) == allowed.end() &&
-      std::find(allowed.begin(), allowed.end(), any_connection) == allowed.end())
-    return Error{ErrorKind::denied, "task " + request.key.task_id + " may not open connection `" + id +
-                                        "`: its DAG file does not name it in a connection parameter"};
+  if (std::find(allowed.begin(), allowed.end(), id) == allowed.end())
+    return Error{ErrorKind::denied,
+                 "task " + request.key.task_id + " may not open connection `" + id +
+                     "`: its DAG file does not name it, neither in a parameter nor in `connections`"};
   TRY_ASSIGN(const Connection found, world.connections.find(id));
   return Value(Value::Map{{"uri", to_uri(found)}});
 }

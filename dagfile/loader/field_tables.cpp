@@ -84,6 +84,11 @@ const std::vector<Field<Task>>& task_fields() {
        [](Task& task, FieldValue&& value) { task.is_setup = value.flag; }},
       {"teardown", flag(), "It clears away what a setup task made.",
        [](Task& task, FieldValue&& value) { task.is_teardown = value.flag; }},
+      {"connections", texts(),
+       "Connections that its tries may open beside those that its parameters name: for templates that choose one by "
+       "what "
+       "only the try knows.",
+       [](Task& task, FieldValue&& value) { task.connections = std::move(value.texts); }},
       {"inlets", texts(), "Assets that it reads.",
        [](Task& task, FieldValue&& value) { task.inlets = std::move(value.texts); }},
       {"outlets", texts(), "Assets that it makes.",

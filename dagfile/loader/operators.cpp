@@ -28,6 +28,8 @@ class OperatorCheck {
 
   void check(Task& task, const TaskSource& source) {
     mapped_.clear();
+    chosen_when_run_.clear();
+    const bool lists_connections = !task.connections.empty();
     if (task.expand)
       for (const MapInput& input : task.expand->inputs) mapped_.push_back(input.name);
     Value parameters = Value::map();
@@ -53,12 +55,13 @@ class OperatorCheck {
       problems_.error(offset, where_ + ": " + (names_itself ? "" : "`" + problem.param + "`: ") + problem.message);
     }
     take_connections(task, *source.spec, parameters);
+    if (!lists_connections) check_choices();
     task.parameters = std::move(parameters);
+    // What it reads and makes is told when a try of it ends.
+    task.needs_no_try = source.spec->needs_no_try && task.outlets.empty() && task.inlets.empty();
   }
 
  private:
-    // What it reads and makes is told when a try of it ends.
-    task.needs_no_try = source.spec->needs_no_try && task.outlets.empty() && task.inlets.empty();
   void check_asset(Task& task, const TaskSource& source, const char* key, const std::string& asset) {
     const YamlNode* node = source.node->find(key);
     if (node == nullptr) return;  // of default_args
@@ -76,9 +79,16 @@ class OperatorCheck {
       return;
     }
     const TemplateFacts facts = facts_of_template(node.text, mapped_);
+    const bool is_connection = spec != nullptr && spec->type == ParamType::connection;
+    if (is_connection) add_once(task.connection_templates, node.text);
     if (facts.names.empty()) return;
     for (const std::string& connection : facts.connections) add_once(task.connections, connection);
-    task.opens_any_connection = task.opens_any_connection || facts.opens_any_connection;
+    const bool asks_by_choice = facts.opens_computed_connection;
+    if (asks_by_choice) add_once(task.asking_templates, node.text);
+    const bool asks_a_connection = asks_by_choice || !facts.connections.empty();
+    if ((asks_by_choice && facts.asks_when_run) || (is_connection && (facts.asks_when_run || asks_a_connection))) {
+      chosen_when_run_.push_back(&node);
+    }
     check_names(node, facts);
     check_pulls(task, node, facts);
     if (spec == nullptr) return;
@@ -149,6 +159,16 @@ class OperatorCheck {
     return offset_in_source(problems_.yaml(), node, begin + static_cast<size_t>(std::max(column, 1)) - 1);
   }
 
+  // A try may open what its file names, and nothing else: where neither the file nor the run's own facts can tell which
+  // one a template will name, the file has to list those that it may be.
+  void check_choices() {
+    for (const YamlNode* node : chosen_when_run_) {
+      problems_.error(node->offset, where_ +
+                                        ": which connection this opens is known only when the try runs; list those "
+                                        "that it may be: `connections: [...]`");
+    }
+  }
+
   static void take_connections(Task& task, const OperatorSpec& spec, const Value& parameters) {
     for (const std::string& id : spec.connections) add_default(task, id);
     for (const ParamSpec& param : spec.params) {
@@ -157,9 +177,7 @@ class OperatorCheck {
       if (given == nullptr || given->is_null()) {
         if (param.default_value && param.default_value->is_string())
           add_default(task, param.default_value->as_string());
-      } else if (holds_template(*given)) {
-        task.opens_any_connection = true;
-      } else if (given->is_string()) {
+      } else if (given->is_string() && !holds_template(*given)) {
         add_once(task.connections, given->as_string());
         std::erase(task.default_connections, given->as_string());
       }
@@ -176,7 +194,8 @@ class OperatorCheck {
   std::vector<std::string> names_;
   std::vector<std::string> task_ids_;
   std::vector<std::string> mapped_;
-  std::string where_;  // who says what is being checked
+  std::vector<const YamlNode*> chosen_when_run_;  // templates that choose a connection by what only the try knows
+  std::string where_;                             // who says what is being checked
 };
 
 }  // namespace

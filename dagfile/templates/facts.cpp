@@ -96,6 +96,8 @@ class Reader {
 
   void visit(const Node& node) {
     if (node.kind == Node::Kind::name && !is_local(node.text)) add_once(facts_.names, node.text);
+    if (is_source(node, "var")) facts_.asks_when_run = true;
+    if (node.kind == Node::Kind::attribute && node.text == "xcom_pull") facts_.asks_when_run = true;
     connections(node);
     pulled(node);
     for (const auto& child : node.children)
@@ -120,7 +122,7 @@ class Reader {
     if (id != nullptr && is_text(*id))
       add_once(facts_.connections, id->value.text());
     else
-      facts_.opens_any_connection = true;
+      facts_.opens_computed_connection = true;
   }
 
   void pulled(const Node& node) {

@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "dagfile/catalog.h"
+#include "dagfile/connections.h"
 #include "dagfile/loader/files.h"
 #include "dagfile/loader/load.h"
 #include "dagfile/loader/yaml.h"
@@ -201,11 +202,61 @@ tasks:
   CHECK(task_of(dag, "own").connections == Names{"replica", "aws_default"});
   CHECK(task_of(dag, "own").default_connections.empty());
   CHECK(task_of(dag, "template").connections == Names{"aws_default"});
-  CHECK(task_of(dag, "template").opens_any_connection);
+  CHECK(task_of(dag, "template").connection_templates == Names{"{{ item.connection }}"});
   CHECK(task_of(dag, "used").connections == Names{"api", "b-c"});
-  CHECK_FALSE(task_of(dag, "used").opens_any_connection);
-  CHECK(task_of(dag, "any").opens_any_connection);
+  CHECK(task_of(dag, "used").asking_templates.empty());
+  CHECK(task_of(dag, "any").asking_templates == Names{"curl {{ conn[item].host | shell_quote }}"});
   CHECK(task_of(dag, "job").connections == Names{"cluster_default"});
+}
+
+TEST_CASE("a template that chooses a connection names just that one, for each try anew") {
+  using Names = std::vector<std::string>;
+  const auto chosen = [](const std::string& task, const std::string& context) {
+    const Dag dag = dag_of("dag: a\nparams: {shop: x}\ntasks:\n  t: {" + task + "}\n");
+    return connections_in_templates(task_of(dag, "t"), *parse_json(context));
+  };
+  const std::string mapped = R"(operator: bash, expand: {item: [x]}, command: )";
+  CHECK(chosen(R"(operator: export, connection: "{{ item.db }}", table: t, columns: [id], to: o/, expand: {item: [1]})",
+               R"({"item": {"db": "shop_3"}})") == Names{"shop_3"});
+  CHECK(chosen(R"(operator: export, connection: "db_{{ params.shop }}", table: t, columns: [id], to: o/)",
+               R"({"params": {"shop": "서울"}})") == Names{"db_서울"});
+  CHECK(
+      chosen(mapped +
+                 R"("{{ conn[item].host | int }} {{ conn.get(item ~ '_b').port | int }} {{ conn.fixed.port | int }}")",
+             R"({"item": "a"})") == Names{"a", "a_b", "fixed"});
+  // What the context does not have names nothing, and is no reason to stop.
+  CHECK(chosen(mapped + R"("{{ conn[item.gone.away].host | int }}")", R"({"item": "a"})").empty());
+  CHECK(chosen("operator: bash, command: \"true\"", "{}").empty());
+}
+
+TEST_CASE("a connection that only the try can know of must be listed") {
+  const auto said = [](const std::string& task) {
+    return told(load("dag: a\ntasks:\n  u: {operator: empty}\n  t: {after: [u], " + task + "}\n"));
+  };
+  const std::string unknown =
+      "which connection this opens is known only when the try runs; list those that it may be: "
+      "`connections: [...]`";
+  for (const char* id : {"{{ ti.xcom_pull('u') }}", "{{ var.value.db }}", "{{ conn.other.schema }}"}) {
+    const std::string task =
+        std::string("operator: export, table: t, columns: [id], to: o/, connection: \"") + id + "\"";
+    CHECK(said(task) == "dags.yaml:4:82: error: task `t`: " + unknown + "\n");
+    CHECK(said(task + ", connections: [shop_1, shop_2]").empty());
+  }
+  CHECK_THAT(said("operator: bash, command: \"{{ conn[ti.xcom_pull('u')].port | int }}\""), Catch::Contains(unknown));
+  const Dag dag = dag_of(
+      "dag: a\ntasks: {t: {operator: bash, command: \"{{ conn[var.value.db].port | int }}\", "
+      "connections: [shop_1, shop_2]}}");
+  CHECK(task_of(dag, "t").connections == std::vector<std::string>{"shop_1", "shop_2"});
+}
+
+TEST_CASE("a task whose operator does nothing needs no try, unless it reads or makes an asset") {
+  const Dag dag = dag_of(
+      "dag: a\ntasks: {a: {operator: empty}, b: {operator: empty, outlets: [x]}, c: {operator: empty, inlets: [x]}, "
+      "d: {operator: bash, command: 'true'}}");
+  CHECK(task_of(dag, "a").needs_no_try);
+  CHECK_FALSE(task_of(dag, "b").needs_no_try);
+  CHECK_FALSE(task_of(dag, "c").needs_no_try);
+  CHECK_FALSE(task_of(dag, "d").needs_no_try);
 }
 
 TEST_CASE("names of pools and connections are checked against what is known") {

@@ -136,7 +136,9 @@ class Maker {
     made.outlets = texts();
     made.connections = texts();
     made.default_connections = texts();
-    made.opens_any_connection = flag();
+    made.connection_templates = texts();
+    made.asking_templates = texts();
+    made.needs_no_try = flag();
     made.doc = text();
     made.line = small(0);
     return made;

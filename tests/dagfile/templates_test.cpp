@@ -218,9 +218,13 @@ TEST_CASE("facts tell what a template asks for") {
       "endfor %}");
   CHECK(facts.names == std::vector<std::string>{"params", "ds", "conn", "ti", "l"});
   CHECK(facts.connections == std::vector<std::string>{"shop", "b", "c"});
-  CHECK_FALSE(facts.opens_any_connection);
+  CHECK_FALSE(facts.opens_computed_connection);
+  CHECK(facts.asks_when_run);
   CHECK(facts.pulled_tasks == std::vector<std::string>{"t1", "t2", "t3"});
-  CHECK(facts_of_template("{{ conn[item.connection].host }}").opens_any_connection);
+  CHECK(facts_of_template("{{ conn[item.connection].host }}").opens_computed_connection);
+  CHECK_FALSE(facts_of_template("{{ conn[item.connection].host }}").asks_when_run);
+  CHECK(facts_of_template("{{ conn[var.value.shop].host }}").asks_when_run);
+  CHECK(facts_of_template("{% set pull = ti.xcom_pull %}{{ pull('a') }}").asks_when_run);
   CHECK(names_in_template("{{ a.b }}{% if c %}{{ 'd' }}{% endif %}") == std::vector<std::string>{"a", "c"});
 }
 

@@ -124,6 +124,11 @@ Result<void> read_task(const Line& line, Dag& dag) {
   if (auto source = options.text("expand_from")) {
     task.expand = MapSpec{.inputs = {{.name = "item", .source = *source}}};
   }
+  for (const std::string& id : split(options.text("connections").value_or(""), ',')) {
+    if (!id.empty()) task.connections.push_back(id);
+  }
+  if (auto id = options.text("connection")) task.connection_templates.push_back(*id);
+  if (auto text = options.text("asks")) task.asking_templates.push_back(*text);
   if (auto parameters = options.text("with")) task.parameters = parse_json(*parameters).value();
   const int index = static_cast<int>(dag.tasks.size());
   for (const int before : task.upstream) dag.tasks[static_cast<size_t>(before)].downstream.push_back(index);
