@@ -22,8 +22,8 @@ GREETING = (message(b"R", struct.pack("!I", 0)) + message(b"S", text("server_ver
 class Replica:
     """`is_caught_up(database)` is asked at each poke."""
 
-    def __init__(self, is_caught_up):
-        self.is_caught_up = is_caught_up
+    def __init__(self, is_caught_up, password="p4ssword"):
+        self.is_caught_up, self.password = is_caught_up, password
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.pokes = 0
@@ -34,7 +34,7 @@ class Replica:
         self.listener.close()
 
     def uri(self, database):
-        return f"postgresql://reader:p4ssword@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://reader:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def _accept(self):
         while True:
@@ -68,7 +68,7 @@ class Replica:
         words = body[4:].split(b"\0")
         database = dict(zip(words[::2], words[1::2]))[b"database"].decode()
         client.sendall(GREETING)
-        query, answer = "", b""
+        query, answer, row = "", b"", ()
         while True:
             kind = self._read(stream, 1)
             body = self._read(stream, struct.unpack("!I", self._read(stream, 4))[0] - 4)
@@ -82,12 +82,12 @@ class Replica:
             elif kind == b"B":
                 answer += message(b"2")
             elif kind == b"D":
-                columns, self_row = self._rows(query, database)
+                columns, row = self._rows(query, database)
                 answer += message(b"T", struct.pack("!H", len(columns)) + b"".join(
                     text(c) + struct.pack("!IHIhih", 0, 0, 25, -1, -1, 0) for c in columns))
             elif kind == b"E":
-                answer += message(b"D", struct.pack("!H", len(self_row)) + b"".join(
-                    struct.pack("!I", len(v)) + v.encode() for v in self_row)) + message(b"C", text("SELECT 1"))
+                answer += message(b"D", struct.pack("!H", len(row)) + b"".join(
+                    struct.pack("!I", len(v)) + v.encode() for v in row)) + message(b"C", text("SELECT 1"))
             elif kind == b"S":
                 client.sendall(answer + READY)
                 answer = b""

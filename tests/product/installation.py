@@ -52,6 +52,7 @@ def bearers(folder):
 
 
 class Installation:
+    program = BUILD / "udon"
     hides_cgroups = False  # as on a machine where none can be made; needs root
 
     def __init__(self, **environment):
