@@ -11,7 +11,9 @@ Error arrow_error(const arrow::Status& status, std::string_view what) {
                          : status.IsCancelled()      ? ErrorKind::cancelled
                          : status.IsNotImplemented() ? ErrorKind::unsupported
                                                      : ErrorKind::data;
-  return Error{kind, std::string(what) + ": " + status.message()};
+  // What the operating system said is in the detail only.
+  const std::string detail = status.detail() ? " (" + status.detail()->ToString() + ")" : "";
+  return Error{kind, std::string(what) + ": " + status.message() + detail};
 }
 
 }  // namespace udon::data

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "plugins/api/aws_default.h"
 #include "plugins/data/mask.h"
 #include "plugins/data/publisher.h"
 #include "plugins/data/table_copy.h"
@@ -33,16 +34,24 @@ Result<ColumnRequest> parse_column(const Value& column) {
     request.name = column.text("as", request.source_name);
     request.mask = column.text("mask");
   } else {
-    return Error{ErrorKind::invalid, fmt::format("columns: expected names or maps {{name, as, mask}}, found {}",
-                                                 column.type_name())};
+    return Error{ErrorKind::invalid,
+                 fmt::format("columns: expected names or maps {{name, as, mask}}, found {}", column.type_name())};
   }
   if (request.source_name.empty()) return Error{ErrorKind::invalid, "columns: a column without a name"};
   if (request.name.empty())
     return Error{ErrorKind::invalid, fmt::format("columns: `{}` is renamed to nothing", request.source_name)};
   if (!request.mask.empty() && request.mask != "hmac_sha256")
-    return Error{ErrorKind::invalid, fmt::format("columns: `{}` has mask `{}`; there is hmac_sha256",
-                                                 request.source_name, request.mask)};
+    return Error{ErrorKind::invalid,
+                 fmt::format("columns: `{}` has mask `{}`; there is hmac_sha256", request.source_name, request.mask)};
   return request;
+}
+
+// An error that names the table names the server, too.
+Error naming(const std::string& source, const Error& error) {
+  const size_t begin = source.find("://");
+  if (begin == source.npos) return error;
+  const std::string host = source.substr(begin + 3, source.find_first_of("/ ", begin + 3) - begin - 3);
+  return error.message.find(host) != std::string::npos ? error : error.within(source);
 }
 
 Value outcome_value(const Published& published) {
@@ -95,7 +104,8 @@ Result<void> parse_where(const Value& where, TableRequest& request) {
   return {};
 }
 
-Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source) {
+Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request,
+                             const std::string& source) {
   const Value& parameters = context.parameters();
   const std::string to = parameters.text("to");
   const bool to_s3 = to.starts_with("s3://");
@@ -114,9 +124,10 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   }
   std::optional<Connection> to_connection;
   if (to_s3) {
-    TRY_ASSIGN(to_connection, context.connection(parameters.text("to_connection", "aws_default")));
+    TRY_ASSIGN(to_connection, aws_connection(context, "to_connection"));
   }
-  TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system, make_file_system(to, to_connection, {.clock = context.clock(), .stop = context.stop_token()}));
+  TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
+             make_file_system(to, to_connection, {.clock = context.clock(), .stop = context.stop_token()}));
   TRY_ASSIGN(const Path staging, context.staging());
 
   CopyRequest copy;
@@ -129,10 +140,13 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   copy.clock = &context.clock();
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
   const Duration began = context.clock().monotonic();
-  TRY_ASSIGN(const CopyResult copied, copy_table(reader, std::move(copy), context.stop_token()));
+  auto copy_done = copy_table(reader, std::move(copy), context.stop_token());
+  if (!copy_done) return naming(source, copy_done.error());
+  const CopyResult& copied = *copy_done;
   const FileCertificate& file = copied.certificate.files.at(0);
-  context.log(fmt::format("{} rows of {} in a file of {} bytes, verified at level {} in {}", file.rows, source, file.bytes,
-                          to_string(copied.certificate.level), format_duration(context.clock().monotonic() - began)));
+  context.log(fmt::format("{} rows of {} in a file of {} bytes, verified at level {} in {}", file.rows, source,
+                          file.bytes, to_string(copied.certificate.level),
+                          format_duration(context.clock().monotonic() - began)));
   if (context.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop before anything was published"};
 
   PublishRequest publication;

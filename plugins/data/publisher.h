@@ -2,11 +2,13 @@
 // Makes a staged, verified file the result: readers see the old one or the new one, never a mixture.
 //
 // S3. The unit of visibility is one object, `<to>/part-00000.parquet`, a fixed key, replaced by one
-// CompleteMultipartUpload; certificate id, checksum and try travel as its metadata. `_manifest.json` and `_SUCCESS`
-// follow and are derived: a manifest whose ETag is not the object's is of an older result. A crash in between costs
-// nothing but these two: the next try writes all three.
+// CompleteMultipartUpload on the condition that nobody else has replaced it meanwhile; certificate id, checksum and try
+// travel as its metadata. `_manifest.json` and `_SUCCESS` follow and are derived: a manifest whose ETag is not the
+// object's is of an older result. A crash in between costs nothing but these two: the next try writes all three.
 // Local folder. Written to the hidden sibling `.<name>.<try id>`, fsynced, then renamed into place: RENAME_NOREPLACE if
 // there is none, RENAME_EXCHANGE if there is one.
+// Of two tries of one installation that publish at once, the later one wins, whichever comes first. Nothing is replaced
+// or removed that no manifest of ours names.
 #include <functional>
 #include <string>
 #include <string_view>
@@ -35,12 +37,12 @@ struct Published {
   std::string manifest;     // uri
 };
 
-// conflict: a later try has published there, or somebody else did meanwhile. invalid: the local folder holds something
-// that is no result of an export. Otherwise the file system's errors.
+// conflict: a later try has published there, or somebody else did meanwhile. invalid: the folder holds files that no
+// export has written. Otherwise the file system's errors.
 Result<Published> publish(FileSystem& file_system, const PublishRequest& request);
 
-// The manifest's JSON: {"version": 1, "files": [{"name", "uri", "rows", "bytes", "sha256", "etag"}], "certificate":
-// {…}}; docs/manifest.schema.json.
-std::string manifest_json(const Certificate& certificate);
+// The manifest's JSON: {"version": 1, "try": …, "files": [{"name", "uri", "rows", "bytes", "sha256", "etag"}],
+// "certificate": {…}}; docs/manifest.schema.json.
+std::string manifest_json(const Certificate& certificate, const std::string& try_id);
 
 }  // namespace udon::data

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,6 +48,8 @@ class PendingUpload {
   virtual ~PendingUpload() = default;
   // What a later process needs to abort or complete it; S3: {uri, upload_id, parts: [{number, etag, sha256}], …}.
   virtual Value state() const = 0;
+  // From now on `complete` goes by these conditions instead of those that the upload was begun with.
+  virtual void only_if(const std::string& if_match, bool if_none_match) = 0;
   // conflict: a condition of the write does not hold. The upload is still there then.
   virtual Result<ObjectInfo> complete() = 0;
   virtual Result<void> abort() = 0;
@@ -75,8 +78,12 @@ class FileSystem {
   // was completed already is success if the object is still that one. Abort: nothing there any more is success.
   virtual Result<ObjectInfo> complete(const Value& state) = 0;
   virtual Result<void> abort(const Value& state) = 0;
+  // Aborts all uploads to this object that were begun and not ended, but those whose upload_id is in `but`: for what a
+  // process began that died before it heard the upload's id.
+  virtual Result<void> abort_all(const std::string& uri, const std::set<std::string>& but) = 0;
   // All files whose uri begins so, in folders below too, sorted by uri; uri, bytes, etag and storage class.
-  virtual Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix) = 0;
+  // Not more than about count_max: what follows is not looked at.
+  virtual Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix, size_t count_max = SIZE_MAX) = 0;
   virtual Result<void> remove(const std::string& uri) = 0;  // nothing there is success
 };
 

@@ -139,6 +139,10 @@ class LocalPendingUpload final : public PendingUpload {
     if (options_.if_none_match) value.set("if_none_match", true);
     return value;
   }
+  void only_if(const std::string& if_match, bool if_none_match) override {
+    options_.if_match = if_match;
+    options_.if_none_match = if_none_match;
+  }
   Result<ObjectInfo> complete() override {
     TRY_ASSIGN(ObjectInfo info, move_into_place(temporary_.path(), path_, options_));
     temporary_.release();
@@ -155,7 +159,7 @@ class LocalPendingUpload final : public PendingUpload {
  private:
   Temporary temporary_;
   const Path path_;
-  const PutOptions options_;
+  PutOptions options_;
 };
 
 struct LocalUploadState {
@@ -265,14 +269,21 @@ Result<void> LocalFileSystem::abort(const Value& state) {
   return {};
 }
 
-Result<std::vector<ObjectInfo>> LocalFileSystem::list(const std::string& uri_prefix) {
+// A temporary file is known before it is made: whoever made it has written it down.
+Result<void> LocalFileSystem::abort_all(const std::string& uri, const std::set<std::string>&) {
+  TRY(parse_local_uri(uri));
+  return {};
+}
+
+Result<std::vector<ObjectInfo>> LocalFileSystem::list(const std::string& uri_prefix, size_t count_max) {
   TRY_ASSIGN(const Path path, parse_local_uri(uri_prefix));
   const std::string prefix = path.string();
   const Path folder = prefix.substr(0, prefix.rfind('/') + 1);
   std::vector<ObjectInfo> found;
   std::error_code error;
   std::filesystem::recursive_directory_iterator entry(folder, error);
-  for (; !error && entry != std::filesystem::recursive_directory_iterator(); entry.increment(error)) {
+  for (; !error && found.size() < count_max && entry != std::filesystem::recursive_directory_iterator();
+       entry.increment(error)) {
     const std::string name = entry->path().string();
     const bool is_inside = name.starts_with(prefix);
     // Below a folder that neither begins with the prefix nor is on its way there is nothing of it.

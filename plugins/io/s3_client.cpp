@@ -112,7 +112,9 @@ Result<HttpResponse> S3Client::send_once(const S3Request& request, const Detour&
 }
 
 Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token& stop) {
-  S3RequestFacts facts{.action = request.action, .object = to_string(request.object), .bucket = request.object.bucket};
+  S3RequestFacts facts{.action = request.action,
+                       .object = request.about.empty() ? to_string(request.object) : request.about,
+                       .bucket = request.object.bucket};
   const int attempts_max = request.attempts_max > 0 ? request.attempts_max : settings_.attempts_max;
   int detours = 0;
   bool has_renewed_keys = false;

@@ -22,6 +22,7 @@ struct S3Request {
   std::string action;  // for messages: "read", "write"
   std::string method = "GET";
   S3Uri object;
+  std::string about{};  // for messages, where it is not the object
   std::vector<std::pair<std::string, std::string>> query;
   HttpHeaders headers;
   std::variant<std::string_view, FileRange> body;  // what it refers to must outlive the request

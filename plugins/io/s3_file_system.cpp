@@ -202,13 +202,31 @@ Result<void> S3FileSystem::abort(const Value& state) {
   return abort_upload(*client_, upload, stop());
 }
 
-Result<std::vector<ObjectInfo>> S3FileSystem::list(const std::string& uri_prefix) {
+Result<void> S3FileSystem::abort_all(const std::string& uri, const std::set<std::string>& but) {
+  TRY_ASSIGN(const S3Uri object, parse_s3_uri(uri));
+  // One page: 1,000 uploads of one key would be another mistake than ours.
+  TRY_ASSIGN(const HttpResponse response, client_->get_answer({.action = "list the uploads of",
+                                                               .object = {object.bucket, ""},
+                                                               .about = uri,
+                                                               .query = {{"uploads", ""}, {"prefix", object.key}}},
+                                                              stop()));
+  auto begun = parse_s3_uploads(response.body);
+  if (!begun) return begun.error().within("list the uploads of " + uri);
+  for (S3BegunUpload& upload : *begun) {
+    if (upload.key != object.key || but.contains(upload.id)) continue;
+    TRY(abort_upload(*client_, {.object = object, .upload_id = std::move(upload.id)}, stop()));
+  }
+  return {};
+}
+
+Result<std::vector<ObjectInfo>> S3FileSystem::list(const std::string& uri_prefix, size_t count_max) {
   TRY_ASSIGN(const S3Uri prefix, parse_s3_uri(uri_prefix));
   std::vector<ObjectInfo> objects;
   std::string token;
   do {
     S3Request request{.action = "list",
                       .object = {prefix.bucket, ""},
+                      .about = uri_prefix,
                       .query = {{"list-type", "2"}, {"encoding-type", "url"}, {"prefix", prefix.key}}};
     if (!token.empty()) request.query.emplace_back("continuation-token", token);
     TRY_ASSIGN(const HttpResponse response, client_->get_answer(request, stop()));
@@ -224,7 +242,7 @@ Result<std::vector<ObjectInfo>> S3FileSystem::list(const std::string& uri_prefix
       return Error{ErrorKind::unavailable, "list " + uri_prefix + ": the store gives the same page again and again"};
     }
     token = page->continuation_token;
-  } while (!token.empty());
+  } while (!token.empty() && objects.size() < count_max);
   return objects;
 }
 

@@ -22,28 +22,38 @@ constexpr int64_t parts_max = 10'000;
 // The store puts the parts together before it answers.
 constexpr auto complete_stall = std::chrono::minutes(10);
 
-Result<std::string> begin_upload(S3Client& client, const S3Uri& object, const PutOptions& options,
-                                 const std::stop_token& stop) {
-  S3Request request{.action = "begin the upload of", .method = "POST", .object = object, .query = {{"uploads", ""}}};
+Result<void> begin_upload(S3Client& client, S3UploadState& state, const PutOptions& options,
+                          const std::stop_token& stop) {
+  S3Request request{
+      .action = "begin the upload of", .method = "POST", .object = state.object, .query = {{"uploads", ""}}};
   TRY_ASSIGN(request.headers, s3_object_headers(client.settings(), options));
   request.headers.emplace_back("x-amz-checksum-algorithm", "SHA256");
-  TRY_ASSIGN(const HttpResponse response, client.get_answer(request, stop));
-  return parse_s3_upload_id(response.body);
+  TRY_ASSIGN(S3Answer answer, client.send(request, stop));
+  if (answer.problem) return std::move(answer.problem->error);
+  state.may_have_begun_twice = answer.attempts > 1;
+  TRY_ASSIGN(state.upload_id, parse_s3_upload_id(answer.response.body));
+  return {};
 }
 
 Result<S3Part> send_part(S3Client& client, const S3UploadState& state, int number, const FileRange& range,
                          const std::stop_token& stop) {
   TRY_ASSIGN(const Sha256Digest digest, sha256_of(range, stop));
   S3Part part{.number = number, .sha256 = to_base64(digest)};
-  TRY_ASSIGN(const HttpResponse response,
-             client.get_answer({.action = "send part " + std::to_string(number) + " of",
-                                .method = "PUT",
-                                .object = state.object,
-                                .query = {{"partNumber", std::to_string(number)}, {"uploadId", state.upload_id}},
-                                .headers = {{"x-amz-checksum-sha256", part.sha256}},
-                                .body = range,
-                                .body_sha256 = digest},
-                               stop));
+  TRY_ASSIGN(S3Answer answer,
+             client.send({.action = "send part " + std::to_string(number) + " of",
+                          .method = "PUT",
+                          .object = state.object,
+                          .query = {{"partNumber", std::to_string(number)}, {"uploadId", state.upload_id}},
+                          .headers = {{"x-amz-checksum-sha256", part.sha256}},
+                          .body = range,
+                          .body_sha256 = digest},
+                         stop));
+  if (answer.problem) {
+    // Nobody but another who publishes there ends an upload.
+    if (answer.problem->code == "NoSuchUpload") answer.problem->error.kind = ErrorKind::conflict;
+    return std::move(answer.problem->error);
+  }
+  const HttpResponse& response = answer.response;
   part.etag = without_quotes(response.header("etag"));
   const std::string_view kept = response.header("x-amz-checksum-sha256");
   if (part.etag.empty()) {
@@ -130,6 +140,10 @@ class S3PendingUpload final : public PendingUpload {
 
   S3UploadState& open_state() { return state_; }
   Value state() const override { return to_value(state_); }
+  void only_if(const std::string& if_match, bool if_none_match) override {
+    state_.options.if_match = if_match;
+    state_.options.if_none_match = if_none_match;
+  }
   Result<ObjectInfo> complete() override {
     TRY_ASSIGN(ObjectInfo info, complete_upload(*client_, state_, client_->context().stop));
     is_open_ = false;
@@ -170,6 +184,7 @@ Value to_value(const S3UploadState& state) {
   Value value = Value::map();
   value.set("uri", to_string(state.object));
   value.set("upload_id", state.upload_id);
+  if (state.may_have_begun_twice) value.set("may_have_begun_twice", true);
   value.set("bytes", state.bytes);
   value.set("part_count", state.part_count);
   if (!state.options.if_match.empty()) value.set("if_match", state.options.if_match);
@@ -194,6 +209,7 @@ Result<S3UploadState> parse_upload_state(const Value& value) {
   TRY_ASSIGN(state.object, parse_s3_uri(value.text("uri")));
   state.upload_id = value.text("upload_id");
   if (state.upload_id.empty()) return Error{ErrorKind::invalid, "the state of an upload has no upload_id"};
+  state.may_have_begun_twice = value.flag("may_have_begun_twice");
   state.bytes = value.integer("bytes");
   state.part_count = static_cast<int>(value.integer("part_count"));
   state.options.if_match = value.text("if_match");
@@ -223,7 +239,7 @@ Result<std::unique_ptr<PendingUpload>> upload_in_parts(std::shared_ptr<S3Client>
   S3UploadState state{.object = object, .bytes = bytes, .options = options};
   // An empty file is one empty part.
   state.part_count = static_cast<int>(std::max<int64_t>(1, (bytes + part_bytes - 1) / part_bytes));
-  TRY_ASSIGN(state.upload_id, begin_upload(*client, object, options, stop));
+  TRY(begin_upload(*client, state, options, stop));
   auto upload = std::make_unique<S3PendingUpload>(client, state);
   if (persist) TRY(persist(upload->state()));
   PartSender sender(*client, state, {descriptor.get(), 0, bytes, file}, part_bytes);

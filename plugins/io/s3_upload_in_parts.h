@@ -16,10 +16,12 @@ struct S3UploadState {
   std::string upload_id;
   int64_t bytes = 0;
   int part_count = 0;
-  PutOptions options;         // conditions and metadata; the rest was said at the beginning
-  std::vector<S3Part> parts;  // those that have arrived, by number
+  bool may_have_begun_twice = false;  // the request was repeated: its first attempt may have had an effect
+  PutOptions options;                 // conditions and metadata; the rest was said at the beginning
+  std::vector<S3Part> parts;          // those that have arrived, by number
 };
-// {uri, upload_id, bytes, part_count, if_match, if_none_match, metadata, parts: [{number, etag, sha256}]}
+// {uri, upload_id, may_have_begun_twice, bytes, part_count, if_match, if_none_match, metadata, parts: [{number, etag,
+// sha256}]}
 Value to_value(const S3UploadState& state);
 Result<S3UploadState> parse_upload_state(const Value& value);
 

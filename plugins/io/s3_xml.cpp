@@ -65,6 +65,15 @@ Result<S3ListPage> parse_s3_list(std::string_view xml) {
   return page;
 }
 
+Result<std::vector<S3BegunUpload>> parse_s3_uploads(std::string_view xml) {
+  pugi::xml_document document;
+  TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "ListMultipartUploadsResult"));
+  std::vector<S3BegunUpload> uploads;
+  for (const pugi::xml_node upload : root.children("Upload"))
+    uploads.push_back({upload.child_value("Key"), upload.child_value("UploadId")});
+  return uploads;
+}
+
 Result<std::string> parse_s3_upload_id(std::string_view xml) {
   pugi::xml_document document;
   TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "InitiateMultipartUploadResult"));

@@ -30,6 +30,12 @@ struct S3ListPage {
 };
 Result<S3ListPage> parse_s3_list(std::string_view xml);
 
+struct S3BegunUpload {
+  std::string key;
+  std::string id;
+};
+Result<std::vector<S3BegunUpload>> parse_s3_uploads(std::string_view xml);
+
 Result<std::string> parse_s3_upload_id(std::string_view xml);
 
 struct S3Completed {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "plugins/api/aws_default.h"
 #include "plugins/api/operator.h"
 #include "plugins/api/plugin.h"
 #include "plugins/data/arrow_result.h"
@@ -64,11 +65,12 @@ class ParquetConvert final : public Operator {
     options.null_text = parameters.text("null_text");
     const Value& schema = parameters.get("schema");
     if (!schema.is_map() || schema.size() == 0)
-      return Error{ErrorKind::invalid, "schema: expected the columns and their types, {id: int64, price: \"decimal(12,2)\"}"};
+      return Error{ErrorKind::invalid,
+                   "schema: expected the columns and their types, {id: int64, price: \"decimal(12,2)\"}"};
     for (const auto& [name, type] : schema.as_map()) {
       if (!type.is_string())
-        return Error{ErrorKind::invalid, fmt::format("schema: the type of `{}` is {}, expected text such as int64", name,
-                                                     type.type_name())};
+        return Error{ErrorKind::invalid, fmt::format("schema: the type of `{}` is {}, expected text such as int64",
+                                                     name, type.type_name())};
       options.schema.emplace_back(name, type.as_string());
     }
     return options;
@@ -80,7 +82,7 @@ class ParquetConvert final : public Operator {
       const Path path(from);
       return path.is_absolute() ? path : context.dags_folder() / path;
     }
-    TRY_ASSIGN(const Connection connection, context.connection(context.parameters().text("from_connection", "aws_default")));
+    TRY_ASSIGN(const std::optional<Connection> connection, aws_connection(context, "from_connection"));
     TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
                make_file_system(from, connection, {.clock = context.clock(), .stop = context.stop_token()}));
     TRY_ASSIGN(const Path staging, context.staging());
@@ -88,13 +90,12 @@ class ParquetConvert final : public Operator {
   }
 };
 
-const PluginOperator operators[] = {{.description = parquet_convert_description,
-                                     .help = parquet_convert_help,
-                                     .make_operator = []() -> std::unique_ptr<Operator> {
-                                       return std::make_unique<ParquetConvert>();
-                                     },
-                                     .make_sensor = nullptr,
-                                     .make_external_job = nullptr}};
+const PluginOperator operators[] = {
+    {.description = parquet_convert_description,
+     .help = parquet_convert_help,
+     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<ParquetConvert>(); },
+     .make_sensor = nullptr,
+     .make_external_job = nullptr}};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

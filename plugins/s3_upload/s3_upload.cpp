@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "plugins/api/aws_default.h"
 #include "plugins/io/file_digest.h"
 #include "plugins/io/make_file_system.h"
 #include "plugins/io/pending_uploads.h"
@@ -17,16 +18,15 @@ namespace {
 
 // Of a source in S3: what is held in memory while it is fetched.
 constexpr int64_t fetch_bytes = 8 << 20;
-constexpr std::string_view default_connection = "aws_default";
 
 class S3Upload final : public Operator {
  public:
   Result<Outcome> run(TaskContext& context) override {
     const Value& parameters = context.parameters();
     TRY_ASSIGN(const std::string to, target_of(parameters.text("from"), parameters.text("to")));
-    TRY_ASSIGN(const auto store, open(context, to, parameters.text("to_connection", default_connection)));
+    TRY_ASSIGN(const auto store, open(context, to, "to_connection"));
     TRY_ASSIGN(const Path staging, context.staging());
-    const PendingUploads pending(staging.parent_path() / "uploads");
+    const PendingUploads pending(staging.parent_path().parent_path() / "uploads", context.fence());
     TRY(pending.abort_left_over(*store, to));
     TRY_ASSIGN(const Path file, local_copy(context, parameters.text("from")));
     TRY_ASSIGN(const int64_t bytes, bytes_of(file));
@@ -67,15 +67,10 @@ class S3Upload final : public Operator {
     return to_string(*target);
   }
 
-  static Result<std::unique_ptr<FileSystem>> open(TaskContext& context, const std::string& uri, const std::string& id) {
+  static Result<std::unique_ptr<FileSystem>> open(TaskContext& context, const std::string& uri, std::string_view key) {
     std::optional<Connection> connection;
     if (needs_connection(uri)) {
-      auto found = context.connection(id);
-      if (found) {
-        connection = std::move(*found);
-      } else if (id != default_connection || found.error().kind != ErrorKind::not_found) {
-        return found.error();
-      }
+      TRY_ASSIGN(connection, aws_connection(context, key));
     }
     return make_file_system(uri, connection, {.clock = context.clock(), .stop = context.stop_token()});
   }
@@ -123,8 +118,7 @@ class S3Upload final : public Operator {
       }
       return from.starts_with('/') ? Path(from) : context.dags_folder() / from;
     }
-    TRY_ASSIGN(const auto source,
-               open(context, from, context.parameters().text("from_connection", default_connection)));
+    TRY_ASSIGN(const auto source, open(context, from, "from_connection"));
     TRY_ASSIGN(const auto info, source->stat(from));
     if (!info) return Error{ErrorKind::not_found, "from: there is no object " + from};
     TRY_ASSIGN(const Path staging, context.staging());
@@ -148,7 +142,7 @@ class S3Upload final : public Operator {
 
   static Result<ObjectInfo> send_in_parts(FileSystem& store, const PendingUploads& pending, const Path& file,
                                           const std::string& to, const PutOptions& options, int64_t part_bytes) {
-    TRY_ASSIGN(const auto upload, store.upload(file, to, options, part_bytes, pending.keeper(to)));
+    TRY_ASSIGN(const auto upload, pending.upload(store, file, to, options, part_bytes));
     TRY_ASSIGN(ObjectInfo info, upload->complete());
     pending.forget(to);
     return info;

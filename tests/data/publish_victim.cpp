@@ -1,21 +1,23 @@
-// publish_victim STAGED TO TRY_ID STEP PENDING: publishes the staged file to a local folder and kills itself before the
-// step with this number (0 is the first); prints the steps' number if it lives to the end.
+// publish_victim STAGED TO TRY_ID STEP PENDING [ENDPOINT]: publishes the staged file to a local folder, or to the
+// tests' store at this endpoint, and kills itself before the step with this number (0 is the first; -1: never). Prints
+// the steps' number if it lives to the end.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include "plugins/data/certifier.h"
 #include "plugins/data/publisher.h"
+#include "plugins/io/make_file_system.h"
 #include "tests/data/no_file_system.h"
 
 int main(int argc, char** argv) {
-  if (argc != 6) return 2;
+  if (argc != 6 && argc != 7) return 2;
   udon::data::PublishRequest request;
   request.staged = argv[1];
   request.to = argv[2];
   request.try_id = argv[3];
   request.pending_folder = argv[5];
-  request.certificate.id = argv[3];
+  request.certificate.id = std::string("certificate of ") + argv[3];
   const auto sha256 = udon::data::sha256_of_file(request.staged);
   if (!sha256) return 3;
   request.certificate.files.push_back(
@@ -24,8 +26,18 @@ int main(int argc, char** argv) {
   request.on_step = [&step, last = std::atoi(argv[4])](std::string_view) {
     if (step++ == last) std::raise(SIGKILL);
   };
+  request.part_bytes = 5 << 20;
   udon::test::NoFileSystem none;
-  const auto published = udon::data::publish(none, request);
+  const udon::SystemClock clock;
+  std::unique_ptr<udon::FileSystem> store;
+  if (argc == 7) {
+    udon::Connection connection{.id = "store", .type = "aws", .login = "udon", .password = "udonsecret"};
+    connection.extra.set("endpoint_url", argv[6]);
+    auto made = udon::make_file_system(request.to, connection, {.clock = clock, .environment = {}});
+    if (!made) return 4;
+    store = std::move(*made);
+  }
+  const auto published = udon::data::publish(store ? *store : none, request);
   if (!published) {
     std::fprintf(stderr, "%s\n", published.error().message.c_str());
     return 1;

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <thread>
 
 #include "base/subprocess.h"
 #include "plugins/data/certifier.h"
@@ -88,8 +89,61 @@ TEST_CASE("a folder with somebody's files in it is not replaced") {
   const auto published = publish(none, request_for(folder.path(), to, "home-7", "rows"));
   REQUIRE_FALSE(published);
   CHECK(published.error().kind == ErrorKind::invalid);
-  CHECK(published.error().message.find("holds files but no _manifest.json") != std::string::npos);
+  CHECK_THAT(published.error().message,
+             Catch::Contains("holds files that no export of ours has written (`wedding.jpg`)"));
   CHECK(names_in(to) == std::vector<std::string>{"wedding.jpg"});
+}
+
+TEST_CASE("a result with somebody's files or folders beside it is not replaced, so that they live on") {
+  const TemporaryFolder folder;
+  test::NoFileSystem none;
+  const Path to = folder.path() / "orders";
+  REQUIRE(publish(none, request_for(folder.path(), to, "home-7", "old")));
+  const std::string name = GENERATE("notes.txt", "dt=2026-01-01", "part-00001.parquet", "_manifest.json.bak");
+  REQUIRE(write_file_atomically(to / name, "mine", Durability::survives_kill));
+  const auto published = publish(none, request_for(folder.path(), to, "home-8", "new"));
+  REQUIRE_FALSE(published);
+  CHECK(published.error().kind == ErrorKind::invalid);
+  CHECK_THAT(published.error().message, Catch::Contains("`" + name + "`") && Catch::Contains("move them away"));
+  CHECK(read_file(to / name) == "mine");
+  CHECK(read_file(to / "part-00000.parquet") == "old");
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"orders", "staged-home-8"});
+}
+
+TEST_CASE("a manifest of another program is not taken for ours") {
+  const TemporaryFolder folder;
+  test::NoFileSystem none;
+  const Path to = folder.path() / "orders";
+  REQUIRE(make_directories(to));
+  REQUIRE(write_file_atomically(to / "_manifest.json", R"({"files": [{"uri": "x"}]})", Durability::survives_kill));
+  const auto published = publish(none, request_for(folder.path(), to, "home-7", "rows"));
+  REQUIRE_FALSE(published);
+  CHECK(names_in(to) == std::vector<std::string>{"_manifest.json"});
+}
+
+TEST_CASE("of two tries that publish to one folder at once, the later one wins") {
+  for (int round = 0; round < 20; ++round) {
+    const TemporaryFolder folder;
+    const Path to = folder.path() / "lake/orders";
+    const auto late = request_for(folder.path(), to, "home-8", "late");
+    const auto early = request_for(folder.path(), to, "home-7", "early");
+    Result<Published> by_early, by_late;
+    {
+      const std::jthread other([&] {
+        test::NoFileSystem none;
+        by_early = publish(none, early);
+      });
+      test::NoFileSystem none;
+      by_late = publish(none, late);
+    }
+    INFO((by_late ? "" : by_late.error().message));
+    CHECK(by_late);
+    // It was first, or it was overtaken: then the later one has also removed what it had half written.
+    if (!by_early) CHECK((by_early.error().kind == ErrorKind::conflict || by_early.error().kind == ErrorKind::io));
+    require_whole(to);
+    CHECK(read_file(to / "part-00000.parquet") == "late");
+    CHECK(names_in(folder.path() / "lake") == std::vector<std::string>{"orders"});
+  }
 }
 
 TEST_CASE("a file where the folder should be is named, not replaced") {

@@ -183,12 +183,12 @@ TEST_CASE("what a killed try had begun is aborted by the next") {
   const std::string prefix = new_prefix();
   make_file("orphan", test::random_bytes(12 << 20, 5));
   const auto files = test::open_store(store_connection(), bucket);
-  const Path uploads = Context::folder.path() / "staging" / "uploads";
+  const Path uploads = Context::folder.path() / "uploads";
   REQUIRE(make_directories(uploads));
   // As a try does that is killed before its upload is complete: nothing is aborted.
   auto begun = files->upload(Context::folder.path() / "dags" / "orphan", prefix + "orphan", {}, 5 << 20,
                              [&](const Value& state) {
-                               return write_file_atomically(uploads / (to_hex(sha256(prefix + "orphan")) + ".json"),
+                               return write_file_atomically(uploads / (to_hex(sha256(prefix + "orphan")) + ".0.json"),
                                                             to_json(state), Durability::survives_kill);
                              });
   REQUIRE(begun);

@@ -1,0 +1,138 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "model/run.h"
+#include "plugins/data/publish_steps.h"
+#include "plugins/io/local_file_system.h"
+
+namespace udon::data {
+namespace {
+
+// What is there is replaced, and then removed, as a whole: so it must be a result of ours with nothing beside it, and
+// not that of a later try.
+Result<void> check_replaceable(const Path& target, const PublishRequest& request) {
+  std::error_code error;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(target, error))) return {};
+  if (!std::filesystem::is_directory(target, error))
+    return Error{ErrorKind::invalid,
+                 fmt::format("{} is a file; `to` is the folder that the result becomes", target.string())};
+  std::optional<OldManifest> old;
+  if (const auto text = read_file(target / manifest_name, manifest_bytes_max))
+    old = parse_old_manifest(*text);
+  else if (text.error().kind != ErrorKind::not_found)
+    return text.error();
+  if (old && is_later(old->try_id, request.try_id)) return overtaken(target.string(), old->try_id);
+  std::vector<std::string> foreign;
+  std::filesystem::directory_iterator entry(target, error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool is_ours =
+        old && (name == manifest_name || name == success_name || old->uris.contains(entry->path().string()));
+    if (!is_ours) foreign.push_back(name);
+  }
+  if (error) return io_error("list", target, error.value());
+  std::ranges::sort(foreign);
+  if (!foreign.empty()) return holds_others_files(target.string(), foreign);
+  return {};
+}
+
+// Held from the last look to the rename, so that two tries on one machine, or on one NFS server, come one after the
+// other.
+Result<FileDescriptor> lock_folder(const Path& folder) {
+  TRY_ASSIGN(FileDescriptor descriptor, open_file(folder, O_RDONLY | O_DIRECTORY));
+  while (::flock(descriptor.get(), LOCK_EX) != 0)
+    if (errno != EINTR) return io_error("lock", folder, errno);
+  return descriptor;
+}
+
+// Hidden siblings of earlier tries that died: half-written, or the result before the last.
+void remove_left_over(const Path& target, const std::string& try_id) {
+  const std::string prefix = "." + target.filename().string() + ".";
+  std::error_code error;
+  std::vector<Path> old;
+  for (const auto& entry : std::filesystem::directory_iterator(target.parent_path(), error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    const std::string id = name.substr(prefix.size());
+    if (parse_try_id(id) && (id == try_id || is_later(try_id, id))) old.push_back(entry.path());
+  }
+  for (const Path& path : old) std::filesystem::remove_all(path, error);
+}
+
+Result<void> place(const Path& hidden, const Path& target) {
+  if (::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) return {};
+  if (errno == EEXIST && ::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
+    return {};
+  if (errno == EINVAL || errno == ENOSYS)
+    return Error{
+        ErrorKind::unsupported,
+        fmt::format("the file system of {} cannot replace a folder in one step (renameat2); write to ext4, xfs, "
+                    "btrfs or tmpfs, or to s3://",
+                    target.string())};
+  return io_error("rename into", target, errno);
+}
+
+}  // namespace
+
+Result<Published> publish_folder(const PublishRequest& request) {
+  Path target = request.to.starts_with("file://") ? Path(request.to.substr(7)) : Path(request.to);
+  target = target.lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();
+  if (!target.is_absolute() || target.filename().empty())
+    return Error{ErrorKind::invalid, fmt::format("`{}` is no absolute path of a folder", request.to)};
+  const Path hidden = target.parent_path() / fmt::format(".{}.{}", target.filename().string(), request.try_id);
+
+  Published published{.certificate = request.certificate, .manifest = (target / manifest_name).string()};
+  FileCertificate& file = published.certificate.files.at(0);
+  file.uri = (target / part_name).string();
+
+  step(request, "look at what is there");
+  TRY(make_directories(target.parent_path()));
+  TRY(check_replaceable(target, request));
+  step(request, "remove what dead tries left");
+  remove_left_over(target, request.try_id);
+
+  step(request, "write the hidden folder");
+  TRY(make_directories(hidden));
+  const auto fill = [&]() -> Result<void> {
+    std::error_code error;
+    std::filesystem::rename(request.staged, hidden / part_name, error);
+    if (error) {  // another file system: a copy
+      LocalFileSystem local({});
+      TRY(local.write_file(request.staged, hidden / part_name, {}));
+    }
+    step(request, "write the manifest");
+    TRY(write_file_atomically(hidden / manifest_name, manifest_json(published.certificate, request.try_id),
+                              Durability::survives_power_loss));
+    step(request, "mark the success");
+    TRY(write_file_atomically(hidden / success_name, "", Durability::survives_power_loss));
+    return sync_directory(hidden);
+  };
+  auto placed = fill();
+  if (placed) {
+    step(request, "rename into place");
+    placed = [&]() -> Result<void> {
+      TRY_ASSIGN(const FileDescriptor lock, lock_folder(target.parent_path()));
+      TRY(check_replaceable(target, request));
+      return place(hidden, target);
+    }();
+  }
+  if (!placed) {
+    TRY(remove_tree(hidden));
+    return Error(placed.error());
+  }
+  TRY(sync_directory(target.parent_path()));
+  step(request, "remove the old result");
+  TRY(remove_tree(hidden));  // after an exchange it is the old one; otherwise there is nothing
+  step(request, "done");
+  return published;
+}
+
+}  // namespace udon::data

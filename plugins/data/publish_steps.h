@@ -1,0 +1,39 @@
+#pragma once
+// What publish_object.cpp and publish_folder.cpp share: names, and who was later. Not for others.
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/value.h"
+#include "plugins/data/publisher.h"
+
+namespace udon::data {
+
+constexpr std::string_view part_name = "part-00000.parquet";
+constexpr std::string_view manifest_name = "_manifest.json";
+constexpr std::string_view success_name = "_SUCCESS";
+constexpr int64_t manifest_bytes_max = 64 << 20;
+
+inline void step(const PublishRequest& request, std::string_view name) {
+  if (request.on_step) request.on_step(name);
+}
+
+// True if `other` is a later try than `mine` of the same installation. Tries of two installations have no order.
+bool is_later(const std::string& other, const std::string& mine);
+Error overtaken(const std::string& to, const std::string& by);
+// The result would stand among somebody's files, or take their place.
+Error holds_others_files(const std::string& to, const std::vector<std::string>& names);
+
+// What a manifest says that we need to replace its result; nothing: it is none of ours.
+struct OldManifest {
+  std::string try_id;
+  std::set<std::string> uris;
+};
+std::optional<OldManifest> parse_old_manifest(const std::string& text);
+
+Result<Published> publish_object(FileSystem& file_system, const PublishRequest& request);
+Result<Published> publish_folder(const PublishRequest& request);
+
+}  // namespace udon::data

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""The example of each operator's help page, as it stands there, on a real installation with real servers."""
+import base64
+import os
+import pathlib
+import re
+import sys
+import unittest
+import urllib.parse
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tests/data"))
+import lake  # noqa: E402
+from installation import Installation, until  # noqa: E402
+
+OPERATORS = sorted(p.parent.name for p in SOURCE.glob("plugins/*/operator.json"))
+ORDERS = """
+create database if not exists market character set utf8mb4; use market;
+create or replace table orders (id bigint primary key, email varchar(80), amount decimal(12,2), created_at datetime(6)) engine=InnoDB;
+insert into orders select seq, concat('user', seq, '@우동.한국'), seq * 1.25, utc_timestamp(6) + interval 9 hour - interval seq hour from seq_1_to_96;
+"""
+
+
+def example_of(operator):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (SOURCE / "plugins" / operator / "README.md").read_text(), re.M | re.S)
+    dags = [b for b in blocks if b.startswith("dag: ")]
+    assert len(dags) == 1, f"plugins/{operator}/README.md has {len(dags)} examples that are whole DAG files"
+    return dags[0]
+
+
+class ReadmeExamples(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        maria, store = lake.start("mariadb"), lake.start("s3")
+        cls.store = lake.Store(store)
+        cls.store.bucket("udon-lake")
+        lake.MariaDb(maria).run(ORDERS)
+        key = urllib.parse.quote(base64.b64encode(os.urandom(32)).decode(), safe="")
+        cls.i = Installation(UDON_CONN_MARKET_PRIMARY=maria["UDON_MARIADB_URL"].rsplit("/", 1)[0] + "/market",
+                             UDON_CONN_MARKET_REPLICA=maria["UDON_MARIADB_REPLICA_URL"].rsplit("/", 1)[0] + "/market",
+                             UDON_CONN_LAKE=cls.store.uri(), UDON_CONN_LAKE_MASK=f"generic://:{key}@/")
+        (cls.i.dags / "partner").mkdir()
+        (cls.i.dags / "partner/prices.csv").write_text((SOURCE / "dags/partner/prices.csv").read_text())
+        (cls.i.dags / "partner/settlement.csv").write_text("id,won\n1,1000\n")
+        for operator in OPERATORS:
+            cls.i.dag(operator, example_of(operator))
+        replica = lake.MariaDb(maria, "UDON_MARIADB_REPLICA_URL")
+        until("the replica has the orders", lambda: replica.run("select count(*) from information_schema.tables where table_schema = 'market' and table_name = 'orders'") == "1\n"
+              and replica.run("select count(*) from market.orders") == "96\n")
+        cls.i.udon("dags", "check")
+        assert "warning" not in cls.i.told, cls.i.told
+        cls.i.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.i.__exit__(None)
+
+    def run_example(self, operator):
+        """The XComs of its run, by task. One that is scheduled runs by itself, and then once more by hand."""
+        example = example_of(operator)
+        dag = re.match(r"dag: (\S+)", example).group(1)
+        runs = ["manual"]
+        if "start_date:" in example:
+            runs.insert(0, until(f"{dag} is scheduled", lambda: self.i.json("runs", "list", dag)["dag_runs"])[0]["dag_run_id"])
+        for run in runs:
+            if run == "manual":
+                self.i.udon("dags", "trigger", dag, "--run-id", run, "--wait")
+            else:
+                self.i.udon("runs", "wait", dag, run)
+            states = {task: t["state"] for (task, _), t in self.i.instances(dag, run).items()}
+            self.assertEqual(set(states.values()), {"success"}, states)
+
+        def value(task):
+            return self.i.json("tasks", "xcom", dag, "manual", task, "return_value")["value"]
+        return dag, value
+
+    def test_bash(self):
+        _, value = self.run_example("bash")
+        self.assertIn("Good morning, Udon Market", value("greet"))
+
+    def test_empty(self):
+        self.run_example("empty")
+
+    def test_replica_lag(self):
+        self.run_example("replica_lag")
+
+    def test_replica_export(self):
+        _, value = self.run_example("replica_export")
+        orders = value("orders")
+        columns, _ = lake.columns_of(self.store.read(orders["files"][0]))
+        self.assertEqual(list(columns), ["id", "email", "amount_krw", "created_at"])
+        self.assertEqual((len(columns["id"]), orders["rows"]), (24, 24))  # one day's
+        self.assertTrue(all(re.fullmatch("[0-9a-f]{64}", e) for e in columns["email"]))
+
+    def test_parquet_convert(self):
+        _, value = self.run_example("parquet_convert")
+        prices = value("prices")
+        columns, schema = lake.columns_of(self.store.read(prices["files"][0]))
+        self.assertEqual(str(schema.field("price").type), "decimal128(12, 2)")
+        self.assertEqual(len(columns["sku"]), prices["rows"])
+
+    def test_s3_upload(self):
+        _, value = self.run_example("s3_upload")
+        self.assertEqual(self.store.read(value("partner_file")["uri"]), b"id,won\n1,1000\n")
+
+    def test_each_operator_has_a_test_here(self):
+        self.assertEqual(OPERATORS, sorted(name.removeprefix("test_") for name in dir(self) if name.removeprefix("test_") in OPERATORS))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
