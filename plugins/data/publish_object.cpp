@@ -38,8 +38,7 @@ class ObjectPublication {
     const auto id = parse_try_id(request_.try_id);
     if (!id) return Error{ErrorKind::invalid, fmt::format("`{}` is no id of a try", request_.try_id)};
     published_ = {.certificate = request_.certificate, .manifest = manifest_};
-    FileCertificate& file = published_.certificate.files.at(0);
-    file.uri = part_;
+    published_.certificate.files.at(0).uri = part_;
 
     step(request_, "abort what dead tries left");
     const PendingUploads pending(request_.pending_folder, static_cast<int64_t>(id->fence));
@@ -47,7 +46,25 @@ class ObjectPublication {
     step(request_, "look at what is there");
     TRY(look());
 
+    for (int rivals = 0;;) {
+      TRY(send(pending));
+      TRY_ASSIGN(const bool is_ours, write_manifest());
+      if (is_ours) break;
+      if (++rivals >= rivals_max) return overtaken_by_earlier();
+    }
+    step(request_, "mark the success");
+    TRY(files_.write(folder_ + std::string(success_name), "", {}));
+    step(request_, "remove old files");
+    for (const std::string& old : old_files_)
+      if (old != part_ && old.starts_with(folder_)) TRY(files_.remove(old));
+    step(request_, "done");
+    return std::move(published_);
+  }
+
+ private:
+  Result<void> send(const PendingUploads& pending) {
     step(request_, "upload");
+    FileCertificate& file = published_.certificate.files.at(0);
     PutOptions options;
     options.content_type = "application/vnd.apache.parquet";
     options.storage_class = request_.storage_class;
@@ -59,18 +76,9 @@ class ObjectPublication {
     TRY_ASSIGN(const ObjectInfo written, complete(*upload, pending));
     file.etag = written.etag;
     pending.forget(part_);
-
-    TRY(write_manifest());
-    step(request_, "mark the success");
-    TRY(files_.write(folder_ + std::string(success_name), "", {}));
-    step(request_, "remove old files");
-    for (const std::string& old : old_files_)
-      if (old != part_ && old.starts_with(folder_)) TRY(files_.remove(old));
-    step(request_, "done");
-    return std::move(published_);
+    return {};
   }
 
- private:
   // Refuses a folder in which our file would stand beside somebody else's or take its place.
   Result<void> look() {
     TRY_ASSIGN(const std::vector<ObjectInfo> objects, files_.list(folder_, listed_max));
@@ -139,12 +147,15 @@ class ObjectPublication {
 
   // The manifest of the object that is visible: if that is not ours any more, its publisher writes it. The manifest's
   // etag is taken before the look at the object; so whoever replaces the object later also replaces our manifest.
-  Result<void> write_manifest() {
+  // False: an earlier try has taken the place of our object, which is to be put there again. A store that checks its
+  // condition and writes in two steps lets that happen (SeaweedFS does).
+  Result<bool> write_manifest() {
     const std::string json = manifest_json(published_.certificate, request_.try_id);
     for (int rivals = 0;;) {
       step(request_, "look whose result it is");
       TRY_ASSIGN(const std::optional<ObjectInfo> old, files_.stat(manifest_));
       TRY_ASSIGN(const std::optional<ObjectInfo> part, files_.stat(part_));
+      if (part && is_later(request_.try_id, metadata_of(*part, try_key))) return false;
       if (!part || metadata_of(*part, certificate_key) != request_.certificate.id)
         return Error{ErrorKind::conflict, fmt::format("{} was {} by somebody else right after we had published it",
                                                       part_, part ? "replaced" : "removed")};
@@ -156,9 +167,12 @@ class ObjectPublication {
       else
         condition.if_none_match = true;
       const auto put = files_.write(manifest_, json, condition);
-      if (put) return {};
+      if (put) return true;
       if (put.error().kind != ErrorKind::conflict || ++rivals >= rivals_max) return put.error();
     }
+  }
+  Error overtaken_by_earlier() const {
+    return Error{ErrorKind::conflict, fmt::format("earlier tries replace {} again and again", part_)};
   }
 
   FileSystem& files_;
