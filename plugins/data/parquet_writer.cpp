@@ -8,13 +8,19 @@
 #include <parquet/arrow/writer.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/text.h"
+#include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
+#include "plugins/data/canonical.h"
 
 namespace udon::data {
 namespace {
+
+constexpr int64_t distinct_sample_rows = 4096;
+constexpr size_t distinct_sample_min = 512;
 
 Result<parquet::Compression::type> compression_of(const std::string& name) {
   static const std::map<std::string, parquet::Compression::type> known = {{"snappy", parquet::Compression::SNAPPY},
@@ -42,14 +48,32 @@ Result<void> check_names(const arrow::Schema& schema) {
   return {};
 }
 
+// Whether a dictionary of the column would be nearly as long as the column: building one costs more than all else in
+// the encoding, to be thrown away when it is full. The first rows tell.
+Result<bool> is_mostly_distinct(const arrow::Array& column) {
+  const auto sample = column.Slice(0, distinct_sample_rows);
+  TRY_ASSIGN(std::vector<uint64_t> hashes, hash_array(*sample));
+  std::erase(hashes, null_hash);
+  if (hashes.size() < distinct_sample_min) return false;
+  const size_t values = hashes.size();
+  std::ranges::sort(hashes);
+  const auto repeated = std::ranges::unique(hashes);
+  return (values - repeated.size()) * 4 > values * 3;
+}
+
 class ArrowParquetWriter final : public ParquetWriter {
  public:
-  ArrowParquetWriter(Path file, std::shared_ptr<arrow::io::FileOutputStream> out,
-                     std::unique_ptr<parquet::arrow::FileWriter> writer, const ParquetOptions& options)
-      : file_(std::move(file)), out_(std::move(out)), writer_(std::move(writer)), options_(options) {}
+  ArrowParquetWriter(Path file, std::shared_ptr<arrow::Schema> schema, std::shared_ptr<arrow::io::FileOutputStream> out,
+                     parquet::Compression::type compression, const ParquetOptions& options)
+      : file_(std::move(file)),
+        schema_(std::move(schema)),
+        out_(std::move(out)),
+        compression_(compression),
+        options_(options) {}
 
   Result<void> write(const arrow::RecordBatch& batch) override {
     if (batch.num_rows() == 0) return {};
+    if (!writer_) TRY(open(&batch));
     const int64_t bytes = arrow::util::TotalBufferSize(batch);
     if (!in_group_ || group_rows_ + batch.num_rows() > options_.row_group_rows ||
         (group_rows_ > 0 && group_bytes_ + bytes > options_.row_group_bytes)) {
@@ -64,6 +88,7 @@ class ArrowParquetWriter final : public ParquetWriter {
   }
 
   Result<int64_t> finish() override {
+    if (!writer_) TRY(open(nullptr));
     TRY(from_arrow(writer_->Close(), "write " + file_.string()));
     TRY_ASSIGN(const int64_t bytes, from_arrow(out_->Tell(), "write " + file_.string()));
     if (::fsync(out_->file_descriptor()) != 0) return io_error("fsync", file_, errno);
@@ -72,10 +97,38 @@ class ArrowParquetWriter final : public ParquetWriter {
   }
 
  private:
+  // `first`: rows to judge the columns by, if there are any.
+  Result<void> open(const arrow::RecordBatch* first) {
+    parquet::WriterProperties::Builder properties;
+    properties.version(parquet::ParquetVersion::PARQUET_2_6)
+        ->data_page_version(parquet::ParquetDataPageVersion::V1)
+        ->compression(compression_)
+        ->max_row_group_length(options_.row_group_rows)
+        ->enable_statistics()
+        ->enable_write_page_index()
+        ->created_by("udon");
+    for (int c = 0; first != nullptr && c < first->num_columns(); ++c) {
+      TRY_ASSIGN(const bool is_distinct, is_mostly_distinct(*first->column(c)));
+      if (is_distinct) properties.disable_dictionary(schema_->field(c)->name());
+    }
+    parquet::ArrowWriterProperties::Builder arrow_properties;
+    arrow_properties.coerce_timestamps(arrow::TimeUnit::MICRO)->disallow_truncated_timestamps();
+    arrow_properties.set_use_threads(false);
+    TRY_ASSIGN(writer_, from_arrow(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_,
+                                                                    properties.build(), arrow_properties.build()),
+                                   "create " + file_.string()));
+    if (options_.metadata.empty()) return {};
+    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
+    for (const auto& [key, value] : options_.metadata) metadata->Append(key, value);
+    return from_arrow(writer_->AddKeyValueMetadata(metadata), "create " + file_.string());
+  }
+
   Path file_;
+  std::shared_ptr<arrow::Schema> schema_;
   std::shared_ptr<arrow::io::FileOutputStream> out_;
-  std::unique_ptr<parquet::arrow::FileWriter> writer_;
+  parquet::Compression::type compression_;
   ParquetOptions options_;
+  std::unique_ptr<parquet::arrow::FileWriter> writer_;  // from the first rows on
   bool in_group_ = false;
   int64_t group_rows_ = 0;
   int64_t group_bytes_ = 0;
@@ -89,27 +142,8 @@ Result<std::unique_ptr<ParquetWriter>> ParquetWriter::create(const Path& file, s
   TRY_ASSIGN(const parquet::Compression::type compression, compression_of(options.compression));
   TRY_ASSIGN(const std::shared_ptr<arrow::io::FileOutputStream> out,
              from_arrow(arrow::io::FileOutputStream::Open(file.string()), "create " + file.string()));
-  parquet::WriterProperties::Builder properties;
-  properties.version(parquet::ParquetVersion::PARQUET_2_6)
-      ->data_page_version(parquet::ParquetDataPageVersion::V1)
-      ->compression(compression)
-      ->max_row_group_length(options.row_group_rows)
-      ->enable_statistics()
-      ->enable_write_page_index()
-      ->created_by("udon");
-  parquet::ArrowWriterProperties::Builder arrow_properties;
-  arrow_properties.coerce_timestamps(arrow::TimeUnit::MICRO)->disallow_truncated_timestamps();
-  arrow_properties.set_use_threads(false);
-  TRY_ASSIGN(std::unique_ptr<parquet::arrow::FileWriter> writer,
-             from_arrow(parquet::arrow::FileWriter::Open(*schema, arrow::default_memory_pool(), out, properties.build(),
-                                                         arrow_properties.build()),
-                        "create " + file.string()));
-  if (!options.metadata.empty()) {
-    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
-    for (const auto& [key, value] : options.metadata) metadata->Append(key, value);
-    TRY(from_arrow(writer->AddKeyValueMetadata(metadata), "create " + file.string()));
-  }
-  return std::unique_ptr<ParquetWriter>(std::make_unique<ArrowParquetWriter>(file, out, std::move(writer), options));
+  return std::unique_ptr<ParquetWriter>(
+      std::make_unique<ArrowParquetWriter>(file, std::move(schema), out, compression, options));
 }
 
 }  // namespace udon::data
