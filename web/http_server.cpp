@@ -50,11 +50,13 @@ class ConnectionStream final : public httplib::Stream {
  public:
   ConnectionStream(Connection& connection, const HttpServerOptions& options, const Clock& clock)
       : connection_(connection), options_(options), clock_(clock) {
-    deadline_ = clock.monotonic() + options.request_timeout;
+    began_ = clock.monotonic();
+    deadline_ = began_ + std::min(options.header_timeout, options.request_timeout);
     bytes_left_ = options.header_bytes_max;
   }
 
   void headers_are_done() {
+    deadline_ = began_ + options_.request_timeout;
     // Chunk sizes and trailers come on top of the body.
     bytes_left_ = options_.body_bytes_max + options_.body_bytes_max / 4 + options_.header_bytes_max;
   }
@@ -141,7 +143,7 @@ class ConnectionStream final : public httplib::Stream {
   Connection& connection_;
   const HttpServerOptions& options_;
   const Clock& clock_;
-  Duration deadline_;
+  Duration began_, deadline_;
   int64_t bytes_left_;
   std::string out_;
   bool read_failed_ = false, write_failed_ = false;
@@ -265,6 +267,7 @@ struct HttpServer::Impl {
   void accept_all(const FileDescriptor& listener, bool is_local);
   void sweep();
   void hand_out(ConnectionPtr connection);  // with the lock held
+  ConnectionPtr take_ready();               // likewise; null: there is nothing, or nothing that may be served now
   void work();
   void serve(Connection& connection);
 
@@ -286,7 +289,8 @@ struct HttpServer::Impl {
   std::mutex mutex;  // everything below
   std::condition_variable has_work, has_ended;
   std::unordered_map<int, ConnectionPtr> connections;
-  std::deque<ConnectionPtr> ready;
+  std::deque<ConnectionPtr> ready_local, ready_remote;
+  int remote_served = 0;
   std::unordered_map<std::thread::id, std::thread> threads;
   std::vector<std::thread> ended;  // to be joined
   int idle_threads = 0, busy = 0;
@@ -445,7 +449,8 @@ void HttpServer::Impl::accept_all(const FileDescriptor& listener, bool is_local)
     const int number = fd.get();
     connection->fd = std::move(fd);
     const std::lock_guard lock(mutex);
-    if (static_cast<int>(connections.size()) >= options.connections_max) continue;  // closes it
+    const int most = options.connections_max + (is_local ? options.local_connections : 0);
+    if (static_cast<int>(connections.size()) >= most) continue;  // closes it
     connections.emplace(number, std::move(connection));
     watch(number, EPOLLIN | EPOLLONESHOT, EPOLL_CTL_ADD);
   }
@@ -472,8 +477,9 @@ void HttpServer::Impl::sweep() {
 void HttpServer::Impl::hand_out(ConnectionPtr connection) {
   connection->is_busy = true;
   ++busy;
-  ready.push_back(std::move(connection));
-  if (static_cast<int>(ready.size()) > idle_threads && static_cast<int>(threads.size()) < options.threads_max) {
+  (connection->peer.is_local_socket ? ready_local : ready_remote).push_back(std::move(connection));
+  const auto waiting = static_cast<int>(ready_local.size() + ready_remote.size());
+  if (waiting > idle_threads && static_cast<int>(threads.size()) < options.threads_max + options.local_threads) {
     try {
       std::thread thread([this] { work(); });  // begins by taking the lock that we hold
       const auto id = thread.get_id();
@@ -486,23 +492,38 @@ void HttpServer::Impl::hand_out(ConnectionPtr connection) {
   has_work.notify_one();
 }
 
+HttpServer::Impl::ConnectionPtr HttpServer::Impl::take_ready() {
+  ConnectionPtr taken;
+  if (!ready_local.empty()) {
+    taken = std::move(ready_local.front());
+    ready_local.pop_front();
+  } else if (!ready_remote.empty() && remote_served < options.threads_max) {
+    taken = std::move(ready_remote.front());
+    ready_remote.pop_front();
+    ++remote_served;
+  }
+  return taken;
+}
+
 void HttpServer::Impl::work() {
   std::unique_lock lock(mutex);
   while (true) {
-    if (ready.empty()) {
+    ConnectionPtr connection = take_ready();
+    if (!connection) {
       if (is_stopping) break;
       ++idle_threads;
-      const bool woken = has_work.wait_for(lock, thread_idle, [&] { return !ready.empty() || is_stopping; });
+      const bool woken =
+          has_work.wait_for(lock, thread_idle, [&] { return (connection = take_ready()) || is_stopping; });
       --idle_threads;
       if (!woken) break;
-      continue;
+      if (!connection) continue;
     }
-    ConnectionPtr connection = std::move(ready.front());
-    ready.pop_front();
+    const bool is_remote = !connection->peer.is_local_socket;
     lock.unlock();
     serve(*connection);
     lock.lock();
     --busy;
+    if (is_remote) --remote_served;
     if (is_stopping) has_ended.notify_all();
   }
   const auto self = threads.find(std::this_thread::get_id());

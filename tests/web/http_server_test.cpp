@@ -143,6 +143,39 @@ TEST_CASE("a request that does not end in time is let go") {
   CHECK(client.is_closed());
 }
 
+TEST_CASE("a head that does not end in time is let go sooner than a body") {
+  HttpServerOptions options;
+  options.header_timeout = std::chrono::milliseconds(50);
+  TestServer server(echo, options);
+  RawClient slow_head = server.client(), slow_body = server.client();
+  REQUIRE(slow_body.send("POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe"));
+  REQUIRE(slow_head.send("GET / HTTP/1.1\r\nHost: x\r\nX: "));
+  CHECK_THAT(slow_head.receive(), !Catch::Contains(" 200 "));
+  CHECK(slow_head.is_closed());
+  REQUIRE(slow_body.send("llo"));
+  CHECK_THAT(slow_body.receive(), Catch::Contains("hello"));
+}
+
+TEST_CASE("strangers who keep every thread and connection busy keep nobody from the local socket") {
+  HttpServerOptions options;
+  options.threads_max = 4;
+  options.connections_max = 20;
+  TestServer server(echo, options);
+  std::vector<RawClient> strangers;
+  for (int i = 0; i < 30; ++i) {
+    strangers.push_back(server.client());
+    static_cast<void>(strangers.back().send("POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe"));
+  }
+  std::vector<RawClient> local;
+  for (int i = 0; i < 30; ++i) {
+    local.push_back(RawClient::local(server.folder.path() / "udon.sock"));
+    REQUIRE_THAT(local.back().ask(get("/ours")), Catch::Contains("ours"));
+  }
+  // And they get their turn.
+  REQUIRE(strangers[0].send("llo"));
+  CHECK_THAT(strangers[0].receive(), Catch::Contains("hello"));
+}
+
 TEST_CASE("connections that are idle for too long are closed") {
   HttpServerOptions options;
   options.keep_alive = std::chrono::milliseconds(1);
