@@ -10,6 +10,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from caught_up import Replica  # noqa: E402
 from installation import Installation, is_alive, until  # noqa: E402
 
 HELLO = """
@@ -344,6 +345,24 @@ tasks:
                              {("names", -1), ("fixed", 0), ("fixed", 1), ("each", 0), ("each", 1), ("each", 2), ("all", -1)})
             self.assertEqual(i.json("tasks", "xcom", "wide", "r", "all", "return_value")["value"], "가+나+다")
             self.assertIn("item 2", i.udon("tasks", "logs", "wide", "r", "fixed", "--map-index", "1"))
+
+    def test_a_sensor_renders_what_its_upstream_pushed_and_relative_paths_start_in_the_dags_folder(self):
+        replica = Replica(lambda database: True)
+        self.addCleanup(replica.close)
+        with Installation(UDON_CONN_REPLICA=replica.uri("any")) as i:
+            (i.dags / "sql").mkdir()
+            (i.dags / "sql" / "word.txt").write_text("우동")
+            i.dag("stands", """
+dag: stands
+tasks:
+  limit: {operator: bash, command: "echo 7s"}
+  caught_up: {operator: replica_lag, after: [limit], connection: replica, behind_at_most: "{{ ti.xcom_pull() }}"}
+  reads: {operator: bash, after: [caught_up], working_directory: sql, command: "cat word.txt"}
+""")
+            i.start()
+            i.udon("dags", "trigger", "stands", "--run-id", "r", "--wait")
+            self.assertIn("within 7s", i.udon("tasks", "logs", "stands", "r", "caught_up"))
+            self.assertEqual(i.json("tasks", "xcom", "stands", "r", "reads", "return_value")["value"], "우동")
 
     def test_a_thousand_requests_while_tasks_run(self):
         with Installation() as i:
