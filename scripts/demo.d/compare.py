@@ -3,6 +3,7 @@
 exact sums, least and greatest values, as the database computes them in SQL by its own client, and as pyarrow computes them
 of the object. Standard input: [{"certificate": …, "file": uri, "timezone": …}]; environment: MARIADB_URL, POSTGRES_URL,
 DAGS and AWS's. Standard output: [{"compared": facts, "differences": [text]}]."""
+import concurrent.futures
 import csv
 import datetime
 import decimal
@@ -155,4 +156,5 @@ def compare(store, published):
 
 
 store = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
-json.dump([compare(store, published) for published in json.load(sys.stdin)], sys.stdout)
+with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    json.dump(list(pool.map(lambda published: compare(store, published), json.load(sys.stdin))), sys.stdout)
