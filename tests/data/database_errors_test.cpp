@@ -125,12 +125,14 @@ TEST_CASE("a database that is down, and a host that nobody knows, are named, and
   for (const Database& database : databases()) {
     Export down(database, database.small);
     down.source().port = 1;  // nothing listens there
-    check_says(down.failure(), ErrorKind::unavailable, {"127.0.0.1:1", database.connection.login});
+    check_says(down.failure(), ErrorKind::unavailable,
+               {"127.0.0.1:1", database.connection.login, "is the server up", "`source`"});
     down.check_nothing_left();
 
     Export unknown(database, database.small);
     unknown.source().host = "replica.invalid";
-    check_says(unknown.failure(), ErrorKind::unavailable, {"replica.invalid"});
+    check_says(unknown.failure(), ErrorKind::unavailable,
+               {"replica.invalid", "are host and port of connection `source` right?"});
     unknown.check_nothing_left();
   }
 }
@@ -139,7 +141,8 @@ TEST_CASE("a wrong password is refused once and for all, and is not shown") {
   for (const Database& database : databases()) {
     Export run(database, database.small);
     run.source().password = "not-the-password";
-    check_says(run.failure(), ErrorKind::denied, {database.address(), "udon"});
+    check_says(run.failure(), ErrorKind::denied,
+               {database.address(), "udon", "check login and password of connection `source`"});
     run.check_nothing_left();
   }
 }
@@ -148,10 +151,11 @@ TEST_CASE("a database, a table and a column that are not there are named") {
   for (const Database& database : databases()) {
     Export no_database(database, database.small);
     no_database.source().schema = "no_such_database";
-    check_says(no_database.failure(), ErrorKind::not_found, {database.address(), "no_such_database"});
+    check_says(no_database.failure(), ErrorKind::not_found,
+               {database.address(), "no_such_database", "check the database of connection `source`"});
 
     Export no_table(database, "no_such_table");
-    check_says(no_table.failure(), ErrorKind::not_found, {database.address(), "no_such_table"});
+    check_says(no_table.failure(), ErrorKind::not_found, {database.address(), "no_such_table", "check its name"});
     no_table.check_nothing_left();
 
     Export no_column(database, database.small, {{"columns", Value(Value::List{Value("ID_"), Value("id")})}});
@@ -190,7 +194,8 @@ TEST_CASE("a connection that ends in mid-export leaves nothing, keeps the old re
     run.source().port = proxy.port();
     const Error error = run.failure();
     CHECK(proxy.has_happened());
-    check_says(error, ErrorKind::unavailable, {"127.0.0.1:" + std::to_string(proxy.port()), " rows"});
+    check_says(error, ErrorKind::unavailable,
+               {"127.0.0.1:" + std::to_string(proxy.port()), " rows", "another try can succeed"});
     run.check_nothing_left();
 
     // Now with a result there from before, which stays as it is.

@@ -78,6 +78,33 @@ ErrorKind kind_of_mysql_error(unsigned number, std::string_view text) {
   }
 }
 
+namespace {
+
+// What the reader can do about it, where the server's message alone does not say.
+std::string advice(unsigned number, const std::string& connection_id) {
+  const std::string of = " of connection `" + connection_id + "`";
+  switch (number) {
+    case ER_ACCESS_DENIED_ERROR:
+    case ER_ACCESS_DENIED_NO_PASSWORD_ERROR: return "; check login and password" + of;
+    case ER_DBACCESS_DENIED_ERROR:
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_COLUMNACCESS_DENIED_ERROR: return "; ask for GRANT SELECT on it";
+    case ER_BAD_DB_ERROR: return "; check the database" + of;
+    case ER_NO_SUCH_TABLE: return "; check its name, and the database" + of;
+    case CR_CONNECTION_ERROR:
+    case CR_CONN_HOST_ERROR:
+    case CR_UNKNOWN_HOST: return "; is the server up, and are host and port" + of + " right?";
+    case CR_SERVER_GONE_ERROR:
+    case CR_SERVER_LOST:
+    case CR_SERVER_LOST_EXTENDED:
+    case ER_CONNECTION_KILLED:
+    case ER_SERVER_SHUTDOWN: return "; another try can succeed once the server is up and the way to it is open";
+    default: return {};
+  }
+}
+
+}  // namespace
+
 Error MysqlSession::Impl::error(std::string_view doing) {
   return error(doing, mysql_errno(mysql.get()), mysql_error(mysql.get()), mysql_sqlstate(mysql.get()));
 }
@@ -88,6 +115,7 @@ Error MysqlSession::Impl::error(std::string_view doing, unsigned number, std::st
   if (stop.stop_requested()) return Error{ErrorKind::cancelled, what + ": stopped"};
   std::string message = what + ": " + std::string(text.empty() ? "connection lost" : text);
   if (number != 0) message += " (" + std::to_string(number) + ", " + std::string(sqlstate) + ")";
+  message += advice(number == 0 ? CR_SERVER_LOST : number, connection.id);
   return Error{number == 0 ? ErrorKind::unavailable : kind_of_mysql_error(number, text), message};
 }
 

@@ -54,6 +54,10 @@ std::string advice(std::string_view sqlstate, std::string_view message) {
            "raise "
            "max_standby_streaming_delay";
   if (sqlstate == "42501") return "; ask for GRANT SELECT on it";
+  if (sqlstate == "42P01")
+    return "; check its name, and that its schema is in the user's search_path or named before it (schema.table)";
+  if (sqlstate.starts_with("57P") || sqlstate.empty())
+    return "; another try can succeed once the server is up and the way to it is open";
   if (sqlstate == "53300")
     return "; the server takes no more sessions: fewer at once (a pool), or raise max_connections";
   return {};
@@ -162,6 +166,10 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
     if (message.find("database \"") != std::string::npos && message.find("does not exist") != std::string::npos)
       kind = ErrorKind::not_found;
     if (message.find("invalid sslmode") != std::string::npos) kind = ErrorKind::invalid;
+    if (kind == ErrorKind::denied) message += "; check login and password of connection `" + connection.id + "`";
+    if (kind == ErrorKind::not_found) message += "; check the database of connection `" + connection.id + "`";
+    if (kind == ErrorKind::unavailable)
+      message += "; is the server up, and are host and port of connection `" + connection.id + "` right?";
     return Error{kind, "connect as " + connection.login + " to " + impl->address + ": " + message};
   }
   PQsetErrorVerbosity(pq, PQERRORS_DEFAULT);
