@@ -217,15 +217,27 @@ class BashOperator final : public Operator {
     }
     outcome.message = meaning_of(status);
     if (!status.succeeded()) return outcome;
-    LastLine& last = command.last_line();
-    if (last.is_too_long()) {
-      context.log("the last line has " + std::to_string(last.length()) + " bytes; an XCom has at most " +
-                  std::to_string(limits::xcom_bytes_max) + ": none is pushed");
-    } else if (last.has_any()) {
-      outcome.return_value = context.redact(last.take());
-    }
+    take_last_line(context, command.last_line(), outcome.return_value);
     TRY(push_file(context, xcom_file, outcome.return_value));
     return outcome;
+  }
+
+ private:
+  // Nobody asked for this XCom: one that is too large is left out, and never fails a command that went well.
+  static void take_last_line(TaskContext& context, LastLine& last, Value& return_value) {
+    if (!last.has_any()) return;
+    const size_t length = last.length();
+    auto bytes = static_cast<int64_t>(length);
+    if (!last.is_too_long()) {
+      return_value = context.redact(last.take());
+      // What is not plain text grows when it is written as JSON: an escape is six bytes.
+      bytes = static_cast<int64_t>(to_json(return_value).size());
+      if (bytes <= limits::xcom_bytes_max) return;
+      return_value = Value();
+    }
+    context.log("the last line has " + std::to_string(length) + " bytes" +
+                (bytes == static_cast<int64_t>(length) ? "" : ", " + std::to_string(bytes) + " as JSON") +
+                "; an XCom has at most " + std::to_string(limits::xcom_bytes_max) + ": none is pushed");
   }
 };
 

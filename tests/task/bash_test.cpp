@@ -149,6 +149,28 @@ TEST_CASE("a last line longer than an XCom may be is not pushed, and the log say
   CHECK(home.log_has(request, "[cut: the line has 1500000 bytes]"));
 }
 
+TEST_CASE("a last line that is too long for an XCom only as JSON is not pushed, and the command has succeeded") {
+  TryHome home;
+  TryRequest request = home.bash("head -c 500000 /dev/zero | tr '\\0' '\\033'");
+  TryEnded ended = home.run(request);
+  CHECK(ended.result == success);
+  CHECK(ended.xcom == Value::map());
+  CHECK(home.log_has(request,
+                     "the last line has 500000 bytes, 3000002 as JSON; an XCom has at most 1048576: none is pushed"));
+  ended = home.run(home.bash("head -c 1048576 /dev/zero | tr '\\0' x"));  // with its quotes
+  CHECK(ended.result == success);
+  CHECK(ended.xcom == Value::map());
+  ended = home.run(home.bash("head -c 1048574 /dev/zero | tr '\\0' x"));
+  CHECK(ended.xcom.text("return_value").size() == 1'048'574);
+  // What somebody did ask for does fail.
+  request = home.bash(
+      "head -c 500000 /dev/zero | tr '\\0' x > x; "
+      "for i in 1 2 3; do cat x; done | sed 's/.*/{\"a\": \"&\"}/' > $UDON_XCOM_FILE");
+  ended = home.run(request);
+  CHECK(ended.result == failed);
+  CHECK(ended.error_kind == ErrorKind::data);
+}
+
 TEST_CASE("binary output becomes valid text") {
   TryHome home;
   const TryRequest request = home.bash("head -c 300000 /dev/urandom; printf 'a\\0b\\xff\\n'; printf 'end\\r\\n'");
