@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/verbs.h"
+#include "model/state.h"
 
 namespace udon::cli {
 namespace {
@@ -29,7 +31,23 @@ struct Named {
   std::string instances() const { return run_path(dag_id, run_id) + "/taskInstances"; }
   // The task instance itself.
   Result<Value> get() const {
-    return api->get(instances() + "/" + path_of({task_id}) + (map_index < 0 ? "" : "/" + std::to_string(map_index)));
+    return or_name_mapped(
+        api->get(instances() + "/" + path_of({task_id}) + (map_index < 0 ? "" : "/" + std::to_string(map_index))));
+  }
+  // What was not found because it hangs on one of many says so in this program's words.
+  Result<Value> or_name_mapped(Result<Value> found) const {
+    if (found || found.error().kind != ErrorKind::not_found || map_index >= 0) return found;
+    TRY_ASSIGN(const int64_t mapped, mapped_instances());
+    if (mapped == 0) return found;
+    return Error{ErrorKind::invalid, "`" + task_id + "` is mapped over " + std::to_string(mapped) +
+                                         (mapped == 1 ? " task instance" : " task instances") +
+                                         ": say which by --map-index N (0 to " + std::to_string(mapped - 1) + ")"};
+  }
+  std::string all_of_it() const { return instances() + query_of({{"task_id", task_id}}); }
+  Result<int64_t> mapped_instances() const {
+    TRY_ASSIGN(const Value some, api->get_all(all_of_it(), "task_instances", 1));
+    const Value::List& rows = some.get("task_instances").as_list();
+    return rows.empty() || rows.front().integer("map_index", -1) < 0 ? 0 : some.integer("total_entries");
   }
 };
 Result<Named> named_task(const Arguments& arguments, Session& session) {
@@ -92,11 +110,49 @@ Result<int> logs(const Arguments& arguments, Session& session) {
   }
 }
 
+Result<Value> ask_why(const Named& named, int64_t map_index) {
+  return named.api->get("/api/udon/dags/" + path_of({named.dag_id}) + "/dagRuns/" + path_of({named.run_id}) +
+                        "/taskInstances/" + path_of({named.task_id}) + "/" + std::to_string(map_index) + "/why");
+}
+
+// Of a mapped task: all that is not over, and how the rest ended.
+Result<int> why_of_all(const Named& named, Session& session) {
+  constexpr size_t asked_max = 100;  // each is a question to the scheduler, and nobody reads more
+  TRY_ASSIGN(const Value all, named.api->get_all(named.all_of_it(), "task_instances"));
+  Value::List reasons;
+  std::map<std::string, int64_t> others;
+  for (const Value& row : all.get("task_instances").as_list()) {
+    const std::string state = row.text("state", "none");
+    const auto known = parse_task_state(state);
+    if ((known && is_finished(*known)) || reasons.size() == asked_max) {
+      ++others[state];
+      continue;
+    }
+    TRY_ASSIGN(Value reason, ask_why(named, row.integer("map_index", -1)));
+    reasons.push_back(std::move(reason));
+  }
+  std::vector<std::string> counts;
+  for (const auto& [state, count] : others) counts.push_back(std::to_string(count) + " " + state);
+  if (!counts.empty())
+    session.output().note((reasons.empty() ? "`" + named.task_id + "`: " : "besides these: ") + join(counts, ", ") +
+                          "; --map-index N says why of one");
+  const auto total = static_cast<int64_t>(reasons.size());
+  if (total > 0 || session.output().format() != Format::table)
+    session.output().list(Value::Map{{"reasons", std::move(reasons)}, {"total_entries", total}}, "reasons",
+                          {{"TASK", shown_name},
+                           {"STATE", [](const Value& row) { return row.text("state", "none"); }},
+                           column("WHY", "text")});
+  return succeeded;
+}
+
 Result<int> why(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Named named, named_task(arguments, session));
-  TRY_ASSIGN(const Value reason, named.api->get("/api/udon/dags/" + path_of({named.dag_id}) + "/dagRuns/" +
-                                                path_of({named.run_id}) + "/taskInstances/" + path_of({named.task_id}) +
-                                                "/" + std::to_string(named.map_index) + "/why"));
+  const Result<Value> asked = ask_why(named, named.map_index);
+  if (!asked && asked.error().kind == ErrorKind::not_found && named.map_index < 0) {
+    TRY_ASSIGN(const int64_t mapped, named.mapped_instances());
+    if (mapped > 0) return why_of_all(named, session);
+  }
+  TRY_ASSIGN(const Value reason, asked);
   if (session.output().format() != Format::table) {
     session.output().object(reason, {});
     return succeeded;
@@ -173,7 +229,8 @@ Result<int> xcom(const Arguments& arguments, Session& session) {
                           {{"TASK", shown_name}, column("KEY", "key"), column("TIME", "timestamp")});
     return succeeded;
   }
-  TRY_ASSIGN(const Value entry, named.api->get(entries + "/" + path_of({arguments.text("KEY")}) + query));
+  TRY_ASSIGN(const Value entry,
+             named.or_name_mapped(named.api->get(entries + "/" + path_of({arguments.text("KEY")}) + query)));
   if (session.output().format() == Format::table)
     session.output().raw(to_json_pretty(entry.get("value")) + "\n");
   else
@@ -201,9 +258,16 @@ std::vector<Command> tasks_commands() {
        "logs",
        "Prints the log of a try, the last one if none is named",
        {dag, run, task},
-       {{"try", "number of the try, from 1", "N"}, map_index, {"follow", "go on until the try has ended", ""}},
+       {{"try", "number of the try, from 1", "N"},
+        {"map-index", "of a mapped task", "N"},
+        {"follow", "go on until the try has ended", ""}},
        logs},
-      {"tasks", "why", "Says why a task instance is where it is", {dag, run, task}, {map_index}, why},
+      {"tasks",
+       "why",
+       "Says why a task instance is where it is",
+       {dag, run, task},
+       {{"map-index", "of a mapped task; else all of it that is not over", "N"}},
+       why},
       {"tasks",
        "xcom",
        "Lists what a task instance has pushed, or shows one value",
