@@ -39,6 +39,32 @@ Value schema_of(const FieldType& type) {
   return Value::map();
 }
 
+Value schema_of(const ParamSpec& param);
+
+Value schema_of_list(const ParamSpec& param) {
+  Value schema = map({{"type", "array"}});
+  Value::List items;
+  for (const ParamSpec& item : param.items) items.push_back(schema_of(item));
+  if (!items.empty()) schema.set("items", any_of(std::move(items)));
+  if (param.required) schema.set("minItems", 1);
+  return schema;
+}
+
+Value schema_of_map(const ParamSpec& param) {
+  Value schema = map({{"type", "object"}});
+  if (param.members.empty()) return schema;
+  Value properties = Value::map();
+  Value required = Value::list();
+  for (const ParamSpec& member : param.members) {
+    properties.set(member.name, schema_of(member));
+    if (member.required) required.push_back(member.name);
+  }
+  schema.set("properties", std::move(properties));
+  if (required.size() > 0) schema.set("required", std::move(required));
+  schema.set("additionalProperties", false);
+  return schema;
+}
+
 Value schema_of(const ParamSpec& param) {
   Value schema;
   switch (param.type) {
@@ -46,6 +72,7 @@ Value schema_of(const ParamSpec& param) {
     case ParamType::string:
     case ParamType::sql:
     case ParamType::uri:
+    case ParamType::timezone:
     case ParamType::command: schema = map({{"type", "string"}}); break;
     case ParamType::connection: schema = reference("id"); break;
     case ParamType::integer: schema = map({{"type", "integer"}}); break;
@@ -53,8 +80,12 @@ Value schema_of(const ParamSpec& param) {
     case ParamType::boolean: schema = map({{"type", "boolean"}}); break;
     case ParamType::duration: schema = reference("duration"); break;
     case ParamType::bytes: schema = map({{"type", list({"string", "integer"})}}); break;
-    case ParamType::list: schema = map({{"type", "array"}}); break;
-    case ParamType::map: schema = map({{"type", "object"}}); break;
+    case ParamType::list: schema = schema_of_list(param); break;
+    case ParamType::map: schema = schema_of_map(param); break;
+    case ParamType::condition:
+      schema = map(
+          {{"type", "object"}, {"properties", map({{"sql", map({{"type", "string"}})}})}, {"required", list({"sql"})}});
+      break;
   }
   // A template stands for a value of any type; so do the words that a description allows in its place.
   Value::List options;

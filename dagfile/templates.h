@@ -36,6 +36,8 @@ std::vector<std::string> names_in_template(std::string_view text);
 // The names that every task's templates have: Airflow's context, as the scheduler fills it, and what comes through the
 // lookups. Those of `expand` come beside them.
 const std::vector<std::string>& template_names();
+// What `local`, `macros` and `dag_run` have, in every run; nothing for names whose members nobody can list.
+const std::vector<std::string>* members_of_template_name(std::string_view name);
 
 // What a template would ask for and hand on, told from its text alone.
 struct TemplateFacts {
@@ -49,6 +51,11 @@ struct TemplateFacts {
   bool opens_computed_connection = false;  // conn[…] by a name that only rendering knows
   bool asks_when_run = false;              // var.… or xcom_pull: known only to the try
   std::vector<std::string> pulled_tasks;   // named in ti.xcom_pull('X')
+  struct Member {
+    std::string owner, name;
+    bool operator==(const Member&) const = default;
+  };
+  std::vector<Member> members;  // read of a top-level name: params.X, params['X'], local.X, dag_run.X, …
   // Somebody's text (params, a run's conf, XComs, variables, connections, `mapped` names) that becomes part of the
   // output without `| shell_quote` or a filter that makes a number of it.
   std::vector<Splice> splices;

@@ -47,12 +47,11 @@ class OperatorCheck {
       const auto named = std::find_if(source.parameters.begin(), source.parameters.end(),
                                       [&](const auto& p) { return p.name == problem.param; });
       const bool is_unknown = source.spec->find(problem.param) == nullptr;
-      const uint32_t offset = named == source.parameters.end() ? source.offset
-                              : is_unknown                     ? named->offset
-                                                               : named->value->offset;
       const bool names_itself = named == source.parameters.end() || is_unknown;
+      Spot spot{source.offset, "`" + problem.param + "`: "};
+      if (named != source.parameters.end()) spot = is_unknown ? Spot{named->offset, ""} : spot_in(*named, problem.path);
       where_ = named != source.parameters.end() && named->is_default ? "`default_args`" : "task `" + task.task_id + "`";
-      problems_.error(offset, where_ + ": " + (names_itself ? "" : "`" + problem.param + "`: ") + problem.message);
+      problems_.error(spot.offset, where_ + ": " + (names_itself ? "" : spot.name) + problem.message);
     }
     take_connections(task, *source.spec, parameters);
     if (!lists_connections) check_choices();
@@ -62,6 +61,31 @@ class OperatorCheck {
   }
 
  private:
+  struct Spot {
+    uint32_t offset;
+    std::string name;  // "`columns[1].mask`: "
+  };
+
+  // Down a path as far as the file goes with it: to the value, or to the key that nobody knows.
+  static Spot spot_in(const TaskSource::Parameter& parameter, const std::vector<std::string>& path) {
+    const YamlNode* node = parameter.value;
+    Spot spot{node->offset, parameter.name};
+    for (const std::string& step : path) {
+      if (node->is_list()) {
+        const size_t index = std::stoul(step);
+        node = &node->items.at(index);
+        spot = {node->offset, spot.name + "[" + step + "]"};
+        continue;
+      }
+      const auto member = std::ranges::find(node->members, step, &YamlMember::key);
+      if (member == node->members.end()) break;
+      node = &member->value;
+      spot = {member->offset, spot.name + "." + step};
+    }
+    spot.name = "`" + spot.name + "`: ";
+    return spot;
+  }
+
   void check_asset(Task& task, const TaskSource& source, const char* key, const std::string& asset) {
     const YamlNode* node = source.node->find(key);
     if (node == nullptr) return;  // of default_args
@@ -72,7 +96,10 @@ class OperatorCheck {
 
   void check_templates(Task& task, const YamlNode& node, const ParamSpec* spec) {
     for (const YamlNode& item : node.items) check_templates(task, item, spec);
-    for (const YamlMember& member : node.members) check_templates(task, member.value, spec);
+    for (const YamlMember& member : node.members) {
+      check_templates(task, member.value, spec);
+      if (spec != nullptr && spec->type == ParamType::condition && member.key == "sql") check_sql(member.value);
+    }
     if (!node.is_text() || node.text.find('{') == std::string::npos) return;
     if (const auto problem = check_template(node.text)) {
       problems_.error(place(node, problem->line, problem->column), where_ + ": template: " + problem->message);
@@ -90,8 +117,10 @@ class OperatorCheck {
       chosen_when_run_.push_back(&node);
     }
     check_names(node, facts);
+    check_members(node, facts);
     check_pulls(task, node, facts);
     if (spec == nullptr) return;
+    if (spec->type == ParamType::sql) check_sql(node);
     if (spec->type == ParamType::uri) check_partition(node, facts, *spec);
     if (spec->type == ParamType::command) {
       for (const TemplateFacts::Splice& splice : facts.splices)
@@ -102,6 +131,16 @@ class OperatorCheck {
     }
   }
 
+  // Whoever may trigger a run would write the SQL.
+  void check_sql(const YamlNode& node) {
+    for (const TemplateFacts::Splice& splice : facts_of_template(node.text, mapped_).splices)
+      problems_.error(place(node, splice.line, splice.column),
+                      where_ + ": `" + splice.source +
+                          "` is somebody's text and would become part of SQL; write `:name` in its place and give "
+                          "`name: \"{{ " +
+                          splice.source + " }}\"` beside `sql`, which binds it");
+  }
+
   void check_names(const YamlNode& node, const TemplateFacts& facts) {
     for (const std::string& name : facts.names) {
       const bool is_known = std::find(names_.begin(), names_.end(), name) != names_.end() ||
@@ -110,6 +149,28 @@ class OperatorCheck {
       std::vector<std::string> known = names_;
       known.insert(known.end(), mapped_.begin(), mapped_.end());
       problems_.warning(node.offset, where_ + ": templates have no `" + name + "`" + did_you_mean(name, known));
+    }
+  }
+
+  // Warnings: a run's conf may bring params of its own, and `| default(…)` may be meant.
+  void check_members(const YamlNode& node, const TemplateFacts& facts) {
+    static const std::vector<std::string> of_maps{"get", "items", "keys", "values"};
+    for (const auto& [owner, name] : facts.members) {
+      const bool is_mapped = std::ranges::find(mapped_, owner) != mapped_.end();
+      if (is_mapped || std::ranges::find(of_maps, name) != of_maps.end()) continue;
+      std::vector<std::string> known;
+      if (owner == "params") {
+        for (const Param& param : dag_.params) known.push_back(param.name);
+      } else if (const auto* members = members_of_template_name(owner)) {
+        known = *members;
+      } else {
+        continue;
+      }
+      if (std::ranges::find(known, name) != known.end()) continue;
+      problems_.warning(node.offset, where_ + ": " +
+                                         (owner == "params" ? "this DAG declares no param `" + name + "`"
+                                                            : "`" + owner + "` has no `" + name + "`") +
+                                         did_you_mean(name, known));
     }
   }
 

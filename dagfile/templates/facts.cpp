@@ -100,6 +100,7 @@ class Reader {
     if (node.kind == Node::Kind::attribute && node.text == "xcom_pull") facts_.asks_when_run = true;
     connections(node);
     pulled(node);
+    member(node);
     for (const auto& child : node.children)
       if (child) visit(*child);
   }
@@ -123,6 +124,15 @@ class Reader {
       add_once(facts_.connections, id->value.text());
     else
       facts_.opens_computed_connection = true;
+  }
+
+  void member(const Node& node) {
+    if (node.kind != Node::Kind::attribute && node.kind != Node::Kind::subscript) return;
+    const Node& owner = *node.children[0];
+    if (owner.kind != Node::Kind::name || is_local(owner.text)) return;
+    if (node.kind == Node::Kind::attribute) add_once(facts_.members, {owner.text, node.text});
+    if (node.kind == Node::Kind::subscript && is_text(*node.children[1]))
+      add_once(facts_.members, {owner.text, node.children[1]->value.text()});
   }
 
   void pulled(const Node& node) {

@@ -95,6 +95,26 @@ const std::vector<std::string>& template_names() {
   return names;
 }
 
+const std::vector<std::string>* members_of_template_name(std::string_view name) {
+  static const std::vector<std::string> local{"ds", "ts", "logical_date", "data_interval_start", "data_interval_end"};
+  static const std::vector<std::string> macros{"ds_add", "ds_format", "timedelta"};
+  static const std::vector<std::string> dag_run{"dag_id",
+                                                "run_id",
+                                                "run_type",
+                                                "logical_date",
+                                                "data_interval_start",
+                                                "data_interval_end",
+                                                "run_after",
+                                                "queued_at",
+                                                "start_date",
+                                                "triggered_by",
+                                                "conf"};
+  if (name == "local") return &local;
+  if (name == "macros") return &macros;
+  if (name == "dag_run") return &dag_run;
+  return nullptr;
+}
+
 std::optional<TemplateProblem> check_template(std::string_view text) {
   if (!has_tag(text)) return std::nullopt;
   return templates::parse(text).problem;

@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/timezone.h"
+#include "plugins/spec/condition.h"
 #include "plugins/spec/spec.h"
 
 namespace udon {
@@ -25,7 +27,8 @@ bool is_text(ParamType type) {
     case ParamType::sql:
     case ParamType::connection:
     case ParamType::uri:
-    case ParamType::command: return true;
+    case ParamType::command:
+    case ParamType::timezone: return true;
     case ParamType::integer:
     case ParamType::number:
     case ParamType::boolean:
@@ -33,6 +36,7 @@ bool is_text(ParamType type) {
     case ParamType::bytes:
     case ParamType::list:
     case ParamType::map:
+    case ParamType::condition:
     case ParamType::any: return false;
   }
   return false;
@@ -64,6 +68,24 @@ std::string got(const ParamSpec& param, const Value& value) {
   return text;
 }
 
+std::optional<std::string> problem_of_uri(const ParamSpec& param, const std::string& uri) {
+  if (param.schemes.empty()) return std::nullopt;
+  const auto is_allowed = [&](std::string_view scheme) {
+    return std::ranges::find(param.schemes, scheme) != param.schemes.end();
+  };
+  std::string allowed = "; expected " + join(param.schemes, ":// or ") + "://";
+  if (is_allowed("file")) allowed += param.is_absolute ? " or a path that begins with /" : " or a path";
+  const size_t colon = uri.find("://");
+  if (colon == std::string::npos) {
+    if (!is_allowed("file")) return "`" + uri + "` is a path" + allowed;
+    if (param.is_absolute && !uri.starts_with('/')) return "`" + uri + "` is a relative path" + allowed;
+    return std::nullopt;
+  }
+  const std::string scheme = uri.substr(0, colon);
+  if (is_allowed(scheme)) return std::nullopt;
+  return "`" + uri + "`: there is no `" + scheme + "://` here" + did_you_mean(scheme, param.schemes) + allowed;
+}
+
 // What is wrong with a value that holds no template at its top, or nothing.
 std::optional<std::string> problem_of(const ParamSpec& param, const Value& value) {
   if (value.is_null()) {
@@ -78,7 +100,12 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
     case ParamType::number: return value.is_number() ? std::nullopt : std::optional(got(param, value));
     case ParamType::boolean: return value.is_bool() ? std::nullopt : std::optional(got(param, value));
     case ParamType::list: return value.is_list() ? std::nullopt : std::optional(got(param, value));
-    case ParamType::map: return value.is_map() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::map:
+    case ParamType::condition: return value.is_map() ? std::nullopt : std::optional(got(param, value));
+    case ParamType::timezone:
+      if (!value.is_string()) return got(param, value);
+      if (TimeZone::find(value.as_string())) return std::nullopt;
+      return "unknown time zone `" + value.as_string() + "`" + did_you_mean(value.as_string(), known_timezones());
     case ParamType::duration:
       if (!value.is_string()) return got(param, value);
       if (!parse_duration(value.as_string())) return "`" + value.as_string() + "`: " + expected(param);
@@ -99,6 +126,8 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
     case ParamType::command:
       if (!value.is_string()) return got(param, value);
       if (param.type != ParamType::string && trim(value.as_string()).empty()) return "is empty; " + expected(param);
+      if (param.type == ParamType::uri)
+        if (auto problem = problem_of_uri(param, value.as_string())) return problem;
       if (!param.choices.empty() && !is_choice(param, value)) {
         std::string text = "`" + value.as_string() + "`: expected one of";
         for (size_t i = 0; i < param.choices.size(); ++i) text += (i == 0 ? " `" : ", `") + param.choices[i] + "`";
@@ -109,37 +138,140 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
   return std::nullopt;
 }
 
-std::vector<std::string> names_of(const OperatorSpec& spec) {
+std::vector<std::string> names_of(const std::vector<ParamSpec>& params) {
   std::vector<std::string> names;
-  for (const ParamSpec& param : spec.params) names.push_back(param.name);
+  for (const ParamSpec& param : params) names.push_back(param.name);
   return names;
 }
 
 enum class Templates { may_stand, are_rendered };
 
-std::vector<ParamProblem> check(const OperatorSpec& spec, const Value& parameters, Templates templates) {
-  std::vector<ParamProblem> problems;
-  if (!parameters.is_map()) return {{"", "expected a map of parameters"}};
-  for (const auto& [key, value] : parameters.as_map()) {
-    const ParamSpec* param = spec.find(key);
-    if (param == nullptr) {
-      std::vector<std::string> names = names_of(spec);
-      const std::vector<std::string>& task_keys = reserved_task_keys();
-      names.insert(names.end(), task_keys.begin(), task_keys.end());
-      problems.push_back(
-          {key, "operator `" + spec.name + "` has no parameter `" + key + "`" + did_you_mean(key, names)});
-      continue;
+// One operator's parameters against its description, through lists and maps.
+class Check {
+ public:
+  Check(const OperatorSpec& spec, const Value& parameters, Templates templates)
+      : spec_(spec), parameters_(parameters), templates_(templates) {}
+
+  std::vector<ParamProblem> run() {
+    if (!parameters_.is_map()) return {{"", "expected a map of parameters"}};
+    for (const auto& [key, value] : parameters_.as_map()) {
+      param_ = key;
+      const ParamSpec* param = spec_.find(key);
+      if (param == nullptr) {
+        std::vector<std::string> names = names_of(spec_.params);
+        const std::vector<std::string>& task_keys = reserved_task_keys();
+        names.insert(names.end(), task_keys.begin(), task_keys.end());
+        report("operator `" + spec_.name + "` has no parameter `" + key + "`" + did_you_mean(key, names));
+        continue;
+      }
+      check(*param, value);
     }
-    if (templates == Templates::may_stand && value.is_string() && is_template(value.as_string())) continue;
-    if (auto problem = problem_of(*param, value)) problems.push_back({key, std::move(*problem)});
+    for (const ParamSpec& param : spec_.params) {
+      param_ = param.name;
+      if (param.required && parameters_.find(param.name) == nullptr) {
+        report("operator `" + spec_.name + "` needs the parameter `" + param.name +
+               "`: " + std::string(describe(param.type)));
+      }
+    }
+    return std::move(problems_);
   }
-  for (const ParamSpec& param : spec.params) {
-    if (param.required && parameters.find(param.name) == nullptr) {
-      problems.push_back({param.name, "operator `" + spec.name + "` needs the parameter `" + param.name +
-                                          "`: " + std::string(describe(param.type))});
+
+ private:
+  void report(std::string message) { problems_.push_back({param_, std::move(message), path_}); }
+
+  bool may_be_anything(const Value& value) const {
+    return templates_ == Templates::may_stand && value.is_string() && is_template(value.as_string());
+  }
+
+  void check(const ParamSpec& param, const Value& value) {
+    if (may_be_anything(value)) return;
+    if (auto problem = problem_of(param, value)) return report(std::move(*problem));
+    if (value.is_null()) return;
+    if (!param.needs.empty() && parameters_.get(param.needs).is_null())
+      report("`" + param.name + "` needs the parameter `" + param.needs + "`, which is not given");
+    if (param.type == ParamType::list && value.is_list()) check_items(param, value);
+    if (param.type == ParamType::map && value.is_map() && !param.members.empty()) check_members(param, value);
+    if (param.type == ParamType::condition) check_condition(value);
+  }
+
+  void check_items(const ParamSpec& param, const Value& list) {
+    if (param.required && list.size() == 0) return report("is empty; at least one item is needed");
+    if (param.items.empty()) return;
+    for (size_t i = 0; i < list.size(); ++i) {
+      const Value& item = list.as_list()[i];
+      path_.push_back(std::to_string(i));
+      check_item(param.items, item);
+      path_.pop_back();
     }
   }
-  return problems;
+
+  void check_item(const std::vector<ParamSpec>& choices, const Value& item) {
+    if (may_be_anything(item)) return;
+    for (const ParamSpec& choice : choices) {
+      if (is_text(choice.type) == item.is_string() && (choice.type == ParamType::map) == item.is_map())
+        return check(choice, item);
+    }
+    std::string text = "expected ";
+    for (size_t i = 0; i < choices.size(); ++i) text += (i == 0 ? "" : " or ") + std::string(describe(choices[i].type));
+    report(text + ", got " + std::string(kind_of(item)));
+  }
+
+  void check_members(const ParamSpec& param, const Value& map) {
+    const std::vector<std::string> names = names_of(param.members);
+    for (const auto& [key, value] : map.as_map()) {
+      path_.push_back(key);
+      const auto member = std::ranges::find(param.members, key, &ParamSpec::name);
+      if (member == param.members.end()) {
+        report("unknown key `" + key + "`" + did_you_mean(key, names) + "; there are " + join(names, ", "));
+      } else {
+        check(*member, value);
+      }
+      path_.pop_back();
+    }
+    for (const ParamSpec& member : param.members)
+      if (member.required && map.find(member.name) == nullptr)
+        report("needs `" + member.name + "`: " + std::string(describe(member.type)));
+  }
+
+  void check_condition(const Value& condition) {
+    const Value* sql = condition.find("sql");
+    if (sql == nullptr || !sql->is_string())
+      return report("`sql` is missing; expected " + std::string(describe(ParamType::condition)));
+    if (may_be_anything(*sql)) return;
+    const auto places = names_in_condition(sql->as_string());
+    if (!places) return;
+    std::vector<std::string> given;
+    for (const auto& [key, value] : condition.as_map())
+      if (key != "sql") given.push_back(key);
+    for (const std::string& name : *places)
+      if (std::ranges::find(given, name) == given.end())
+        at("sql", "no value for `:" + name + "`" + did_you_mean(name, given));
+    for (const std::string& name : given)
+      if (std::ranges::find(*places, name) == places->end())
+        at(name, "`" + name + "` has a value but no place `:" + name + "` in `sql`" + did_you_mean(name, *places));
+  }
+
+  void at(const std::string& key, std::string message) {
+    path_.push_back(key);
+    report(std::move(message));
+    path_.pop_back();
+  }
+
+  const OperatorSpec& spec_;
+  const Value& parameters_;
+  const Templates templates_;
+  std::string param_;              // what is being checked
+  std::vector<std::string> path_;  // and where inside it
+  std::vector<ParamProblem> problems_;
+};
+
+std::string name_of(const ParamProblem& problem) {
+  std::string name = problem.param;
+  for (const std::string& step : problem.path) {
+    const bool is_number = !step.empty() && std::ranges::all_of(step, [](char c) { return c >= '0' && c <= '9'; });
+    name += is_number ? "[" + step + "]" : "." + step;
+  }
+  return name;
 }
 
 // After check(): the value as operators take it.
@@ -163,7 +295,7 @@ std::string markdown_cell(std::string_view text) {
 }  // namespace
 
 std::vector<ParamProblem> check_parameters(const OperatorSpec& spec, const Value& parameters) {
-  return check(spec, parameters, Templates::may_stand);
+  return Check(spec, parameters, Templates::may_stand).run();
 }
 
 bool holds_template(const Value& value) {
@@ -178,9 +310,9 @@ bool holds_template(const Value& value) {
 }
 
 Result<Value> complete_parameters(const OperatorSpec& spec, const Value& rendered) {
-  for (const ParamProblem& problem : check(spec, rendered, Templates::are_rendered)) {
+  for (const ParamProblem& problem : Check(spec, rendered, Templates::are_rendered).run()) {
     return Error{ErrorKind::invalid,
-                 problem.param.empty() ? problem.message : "parameter `" + problem.param + "`: " + problem.message};
+                 problem.param.empty() ? problem.message : "parameter `" + name_of(problem) + "`: " + problem.message};
   }
   Value completed = Value::map();
   for (const ParamSpec& param : spec.params) {

@@ -13,7 +13,7 @@ struct TypeRow {
   std::string_view name;
   std::string_view description;
 };
-constexpr std::array<TypeRow, 13> type_rows{{
+constexpr std::array<TypeRow, 15> type_rows{{
     {ParamType::string, "string", "a text"},
     {ParamType::integer, "integer", "an integer"},
     {ParamType::number, "number", "a number"},
@@ -27,6 +27,8 @@ constexpr std::array<TypeRow, 13> type_rows{{
     {ParamType::connection, "connection", "the id of a connection"},
     {ParamType::uri, "uri", "a path or URI, such as data/orders/ or s3://bucket/key"},
     {ParamType::command, "command", "a command for bash, as a text"},
+    {ParamType::timezone, "timezone", "the name of a time zone, such as Asia/Seoul"},
+    {ParamType::condition, "condition", "a map {sql: a condition with :name parameters, name: value, …}"},
 }};
 
 const TypeRow& row_of(ParamType type) {
@@ -79,16 +81,43 @@ bool is_parameter_name(std::string_view name) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
-Result<ParamSpec> parse_param(const Value& value, const std::string& where_list) {
-  if (!value.is_map()) return malformed(where_list + ": each of `params` must be an object");
+Result<bool> flag_at(const Value& map, std::string_view key, const std::string& where) {
+  const Value* value = map.find(key);
+  if (value == nullptr) return false;
+  if (!value->is_bool()) return malformed(where + ": `" + std::string(key) + "` must be true or false");
+  return value->as_bool();
+}
+
+enum class Level { parameter, member, item };
+
+Result<ParamSpec> parse_param(const Value& value, const std::string& where_list, Level level);
+
+Result<std::vector<ParamSpec>> parse_nested(const Value& value, std::string_view key, Level level,
+                                            const std::string& where) {
+  std::vector<ParamSpec> nested;
+  const Value* list = value.find(key);
+  if (list == nullptr) return nested;
+  if (!list->is_list()) return malformed(where + ": `" + std::string(key) + "` must be a list");
+  for (const Value& item : list->as_list()) {
+    TRY_ASSIGN(ParamSpec param, parse_param(item, where, level));
+    nested.push_back(std::move(param));
+  }
+  return nested;
+}
+
+Result<ParamSpec> parse_param(const Value& value, const std::string& where_list, Level level) {
+  if (!value.is_map()) return malformed(where_list + ": each of `params`, `members` and `items` must be an object");
   ParamSpec param;
   TRY_ASSIGN(param.name, text_at(value, "name", where_list));
-  if (!is_parameter_name(param.name))
+  if (level != Level::item && !is_parameter_name(param.name))
     return malformed(where_list + ": `" + param.name + "` is no parameter name (lower-case letters, digits, '_')");
-  const std::string where = where_list + ": parameter `" + param.name + "`";
-  if (is_reserved_task_key(param.name))
+  const std::string where =
+      level == Level::item ? where_list + ": an item" : where_list + ": parameter `" + param.name + "`";
+  if (level == Level::parameter && is_reserved_task_key(param.name))
     return malformed(where + " bears a name that a DAG file uses for the task itself");
-  TRY(refuse_unknown_keys(value, {"name", "type", "unit", "default", "required", "choices", "connection_types", "help"},
+  TRY(refuse_unknown_keys(value,
+                          {"name", "type", "unit", "default", "required", "choices", "connection_types", "schemes",
+                           "absolute", "items", "members", "needs", "help"},
                           where));
   TRY_ASSIGN(const std::string type, text_at(value, "type", where));
   const std::optional<ParamType> parsed = parse_param_type(type);
@@ -102,15 +131,49 @@ Result<ParamSpec> parse_param(const Value& value, const std::string& where_list)
   TRY_ASSIGN(param.choices, texts_at(value, "choices", where));
   TRY_ASSIGN(param.connection_types, texts_at(value, "connection_types", where));
   TRY_ASSIGN(param.help, text_at(value, "help", where));
+  TRY_ASSIGN(param.schemes, texts_at(value, "schemes", where));
+  TRY_ASSIGN(param.needs, text_at(value, "needs", where));
+  TRY_ASSIGN(param.items, parse_nested(value, "items", Level::item, where));
+  TRY_ASSIGN(param.members, parse_nested(value, "members", Level::member, where));
+  TRY_ASSIGN(param.is_absolute, flag_at(value, "absolute", where));
+  TRY_ASSIGN(param.required, flag_at(value, "required", where));
+  if (level != Level::parameter) return param;
   if (param.help.empty()) return malformed(where + ": `help` is missing");
-  if (const Value* required = value.find("required")) {
-    if (!required->is_bool()) return malformed(where + ": `required` must be true or false");
-    param.required = required->as_bool();
-  }
   if (const Value* otherwise = value.find("default")) param.default_value = *otherwise;
   if (param.required == param.default_value.has_value())
     return malformed(where + ": say either `required: true` or `default` (null: may be left out)");
   return param;
+}
+
+Result<void> check_needs(const OperatorSpec& spec, const ParamSpec& param, const std::string& where) {
+  if (!param.needs.empty() && spec.find(param.needs) == nullptr)
+    return malformed(where + ": `" + param.name + "` needs `" + param.needs + "`, which is no parameter");
+  for (const ParamSpec& item : param.items) TRY(check_needs(spec, item, where));
+  for (const ParamSpec& member : param.members) TRY(check_needs(spec, member, where));
+  return {};
+}
+
+Value to_value(const ParamSpec& param) {
+  Value value = Value::map();
+  if (!param.name.empty()) value.set("name", param.name);
+  value.set("type", to_string(param.type));
+  if (!param.unit.empty()) value.set("unit", param.unit);
+  if (param.required) value.set("required", true);
+  if (!param.choices.empty()) value.set("choices", texts_value(param.choices));
+  if (!param.connection_types.empty()) value.set("connection_types", texts_value(param.connection_types));
+  if (!param.schemes.empty()) value.set("schemes", texts_value(param.schemes));
+  if (param.is_absolute) value.set("absolute", true);
+  if (!param.needs.empty()) value.set("needs", param.needs);
+  const auto set_nested = [&](const char* key, const std::vector<ParamSpec>& nested) {
+    if (nested.empty()) return;
+    Value list = Value::list();
+    for (const ParamSpec& one : nested) list.push_back(to_value(one));
+    value.set(key, std::move(list));
+  };
+  set_nested("items", param.items);
+  set_nested("members", param.members);
+  if (!param.help.empty()) value.set("help", param.help);
+  return value;
 }
 
 }  // namespace
@@ -236,10 +299,11 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
   const Value& params = value.get("params");
   if (!params.is_list()) return malformed(where + ": `params` must be a list");
   for (const Value& item : params.as_list()) {
-    TRY_ASSIGN(ParamSpec param, parse_param(item, where));
+    TRY_ASSIGN(ParamSpec param, parse_param(item, where, Level::parameter));
     if (spec.find(param.name) != nullptr) return malformed(where + ": parameter `" + param.name + "` stands twice");
     spec.params.push_back(std::move(param));
   }
+  for (const ParamSpec& param : spec.params) TRY(check_needs(spec, param, where));
   // A default that its own type refuses would fail every task that relies on it.
   for (const ParamSpec& param : spec.params) {
     if (!param.default_value || param.default_value->is_null()) continue;
@@ -254,17 +318,8 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
 Value to_value(const OperatorSpec& spec) {
   Value params = Value::list();
   for (const ParamSpec& param : spec.params) {
-    Value value = Value::map();
-    value.set("name", param.name);
-    value.set("type", to_string(param.type));
-    if (!param.unit.empty()) value.set("unit", param.unit);
-    if (param.required)
-      value.set("required", true);
-    else
-      value.set("default", param.default_value.value_or(Value()));
-    if (!param.choices.empty()) value.set("choices", texts_value(param.choices));
-    if (!param.connection_types.empty()) value.set("connection_types", texts_value(param.connection_types));
-    value.set("help", param.help);
+    Value value = to_value(param);
+    if (!param.required) value.set("default", param.default_value.value_or(Value()));
     params.push_back(std::move(value));
   }
   Value value = Value::map();

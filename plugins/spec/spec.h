@@ -25,6 +25,8 @@ enum class ParamType {
   connection,  // the id of a connection
   uri,         // file path or s3://bucket/key
   command,     // for /bin/bash -c
+  timezone,    // by IANA name
+  condition,   // {sql: a condition with :name parameters, name: value, …}
 };
 
 struct ParamSpec {
@@ -37,6 +39,11 @@ struct ParamSpec {
   // ('*').
   std::vector<std::string> choices;
   std::vector<std::string> connection_types;  // type connection: those it works with
+  std::vector<std::string> schemes;           // type uri: its schemes; `file` allows paths too; empty: any
+  bool is_absolute = false;                   // type uri: a path must begin with /
+  std::vector<ParamSpec> items;               // type list: what each item may be, told apart by type; empty: anything
+  std::vector<ParamSpec> members;             // type map: the keys that it may have; empty: any
+  std::string needs;                          // a parameter of the operator that must be given where this one is
   std::string help;
 };
 
@@ -74,6 +81,9 @@ const std::vector<std::string>& reserved_task_keys();
 struct ParamProblem {
   std::string param;    // where; may be unknown to the operator
   std::string message;  // what was expected, and the nearest name
+  // Where inside its value: keys of maps, and numbers of items of lists (from 0) as texts. The last may be a key that
+  // is not known.
+  std::vector<std::string> path = {};
 };
 // `parameters` as in the DAG file: a string that holds a template ("{{", "{%") is accepted for every type and
 // checked again when it is rendered.

@@ -27,7 +27,17 @@ inline OperatorCatalog operators() {
            {"name": "certify", "type": "string", "choices": ["rows", "wire"], "default": "wire", "help": "How."},
            {"name": "limit", "type": "integer", "default": null, "help": "How many."},
            {"name": "settings", "type": "map", "default": null, "help": "More."},
-           {"name": "flag", "type": "boolean", "default": false, "help": "Whether."}]})"};
+           {"name": "flag", "type": "boolean", "default": false, "help": "Whether."}]})",
+      R"({"name": "nested", "summary": "Takes lists and maps.", "params": [
+           {"name": "columns", "type": "list", "required": true, "choices": ["*"], "help": "h", "items": [{"type": "string"},
+             {"type": "map", "members": [{"name": "name", "type": "string", "required": true}, {"name": "as", "type": "string"},
+               {"name": "mask", "type": "string", "choices": ["hmac_sha256"], "needs": "mask_key"}]}]},
+           {"name": "mask_key", "type": "connection", "default": null, "help": "h"},
+           {"name": "where", "type": "condition", "default": null, "help": "h"},
+           {"name": "timezone", "type": "timezone", "default": null, "help": "h"},
+           {"name": "from", "type": "uri", "schemes": ["s3", "file"], "default": null, "help": "h"},
+           {"name": "to", "type": "uri", "schemes": ["s3", "file"], "absolute": true, "default": null, "help": "h"},
+           {"name": "bucket", "type": "uri", "schemes": ["s3"], "default": null, "help": "h"}]})"};
   OperatorCatalog catalog;
   for (const char* const description : descriptions) {
     const Result<Value> value = parse_json(description);

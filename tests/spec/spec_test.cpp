@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/spec/builtin.h"
+#include "plugins/spec/condition.h"
 #include "tests/golden.h"
 
 namespace udon {
@@ -48,7 +49,13 @@ const char* const every_type = R"([
   {"name": "query", "type": "sql", "default": null, "help": "h"},
   {"name": "source", "type": "connection", "required": true, "connection_types": ["mysql"], "help": "h"},
   {"name": "target", "type": "uri", "default": null, "help": "h"},
-  {"name": "run", "type": "command", "default": null, "help": "h"}])";
+  {"name": "run", "type": "command", "default": null, "help": "h"},
+  {"name": "zone", "type": "timezone", "default": null, "help": "h"},
+  {"name": "where", "type": "condition", "default": null, "help": "h"},
+  {"name": "parts", "type": "list", "default": null, "help": "h", "items": [{"type": "string"},
+    {"type": "map", "members": [{"name": "id", "type": "integer", "required": true},
+                                {"name": "secret", "type": "string", "needs": "name"}]}]},
+  {"name": "bucket", "type": "uri", "default": null, "schemes": ["s3"], "help": "h"}])";
 
 TEST_CASE("each built-in operator describes itself and its help page holds its parameters") {
   const OperatorCatalog catalog = builtin_operators();
@@ -155,9 +162,10 @@ TEST_CASE("completed parameters have their defaults and plain units") {
   const Result<Value> completed =
       complete_parameters(spec, *parse_json(R"({"source": "r", "memory": "2KiB", "columns": "*"})"));
   REQUIRE(completed);
-  CHECK(to_json(*completed) ==
-        R"({"name":null,"level":"low","count":1,"ratio":0.5,"flag":false,"lag":30000000,"memory":2048,"columns":"*",)"
-        R"("env":{},"value":null,"query":null,"source":"r","target":null,"run":null})");
+  CHECK(
+      to_json(*completed) ==
+      R"({"name":null,"level":"low","count":1,"ratio":0.5,"flag":false,"lag":30000000,"memory":2048,"columns":"*",)"
+      R"("env":{},"value":null,"query":null,"source":"r","target":null,"run":null,"zone":null,"where":null,"parts":null,"bucket":null})");
   // A text that looks like a template after rendering is not rendered again, and not excused from its type.
   const Result<Value> wrong = complete_parameters(spec, *parse_json(R"({"source": "r", "count": "{{ n }}"})"));
   REQUIRE_FALSE(wrong);
@@ -177,6 +185,30 @@ TEST_CASE("a later description of the same operator takes the place of the earli
   CHECK(catalog.names() == std::vector<std::string>{"a", "b"});
   CHECK(catalog.find("b")->summary == "second");
   CHECK(catalog.find("c") == nullptr);
+}
+
+TEST_CASE("lists, maps and conditions are checked inside, also after templates are rendered") {
+  const OperatorSpec spec = spec_of(every_type);
+  CHECK(problems(spec, R"({"source": "a", "parts": ["x", {"id": 1}, "{{ t }}", {"id": "{{ n }}"}]})").empty());
+  CHECK(problems(spec, R"({"source": "a", "parts": [1, {"id": "x"}, {"ID": 1}, {"id": 1, "secret": "s"}]})") ==
+        "parts: expected a text or a map, got an integer\n"
+        "parts: expected an integer, got a text\n"
+        "parts: unknown key `ID`; did you mean `id`?; there are id, secret\n"
+        "parts: needs `id`: an integer\n"
+        "parts: `secret` needs the parameter `name`, which is not given\n");
+  const auto rendered = complete_parameters(spec, *parse_json(R"({"source": "a", "parts": [{"id": "7"}]})"));
+  REQUIRE_FALSE(rendered);
+  CHECK(rendered.error().message == "parameter `parts[0].id`: expected an integer, got a text");
+}
+
+TEST_CASE("the parameters of a condition have values, and the values places") {
+  CHECK(*names_in_condition(
+            "a > :from and b::text = ':x' and \"c:d\" = :to -- :e\n and x[1:2] := :from /* :f */ and $q$ :g $q$") ==
+        std::vector<std::string>{"from", "to"});
+  CHECK(*names_in_condition("이름 = :이름") == std::vector<std::string>{"이름"});
+  CHECK(names_in_condition("")->empty());
+  // Read differently by different databases, or not to be read at all.
+  for (const char* sql : {"a = 'it\\'s :x'", "a # :x", "a = ':x", "/* :x"}) CHECK_FALSE(names_in_condition(sql));
 }
 
 }  // namespace
