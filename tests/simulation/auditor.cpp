@@ -152,15 +152,8 @@ void Auditor::check_finality(const State& state) {
                  std::string(to_string(row.state)));
       }
     }
-    const auto wish = expected_.find(key_of(run, row));
-    if (wish != expected_.end() && !is_live(row.state)) {
-      if (row.state != wish->second) {
-        complain(name(run, row) + " was to be " + std::string(to_string(wish->second)) + " and is " +
-                 std::string(to_string(row.state)));
-      }
-      expected_.erase(wish);
-    }
   });
+  check_wishes();
   for (const auto& [number, run] : state.runs()) {
     const auto before = known_runs_.find(number);
     if (before == known_runs_.end() || !is_finished(before->second) || before->second == run.row.state) continue;
@@ -168,6 +161,22 @@ void Auditor::check_finality(const State& state) {
       complain("run " + run.row.run_id + " was finished for good and is " + std::string(to_string(run.row.state)));
     }
   }
+}
+
+// By the store: a run whose last try has ended leaves memory with the same turn.
+void Auditor::check_wishes() {
+  std::erase_if(expected_, [&](const auto& wish) {
+    const auto& [key, state] = wish;
+    const auto row = must(store_.reader().instance(key), "instance");
+    if (!row || !*row) return true;  // its run was deleted
+    const TaskState there = (*row)->instance.state;
+    if (is_live(there)) return false;
+    if (there != state) {
+      complain(to_string(key) + " was to be " + std::string(to_string(state)) + " and is " +
+               std::string(to_string(there)));
+    }
+    return true;
+  });
 }
 
 // Every process that lives belongs to the current try of a live task instance.

@@ -59,6 +59,7 @@ class Auditor {
   void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
   void check_obedience();
   void check_finality(const State& state);
+  void check_wishes();
   void check_processes(const State& state);
   void check_reasons(const State& state, std::optional<TimePoint> wake_at);
   void check_reason(const State& state, const ActiveRun& run, int task, const TaskInstance* row, const Reason& reason,

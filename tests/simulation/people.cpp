@@ -93,6 +93,8 @@ void People::promise(const State& state, const Command& command, const CommandOu
     if (!there || !*there) auditor.complain("run " + outcome.run->run_id + " was promised and is not in the store");
     return;
   }
+  // Another run may come to bear its name.
+  if (const auto* gone = std::get_if<DeleteRun>(&command)) return auditor.forget_run(gone->dag_id, gone->run_id);
   if (const auto names = run_of(command); names && !std::holds_alternative<SetRunNote>(command)) {
     const bool is_dry = std::holds_alternative<ClearTasks>(command) && std::get<ClearTasks>(command).dry_run;
     if (!is_dry) {

@@ -54,7 +54,8 @@ TEST_CASE("whatever happens, no invariant of the scheduler breaks, and everythin
   for (; sum.turns < turns; ++seed) {
     const Story story = play({.seed = seed});
     add(sum, story);
-    INFO("seed " << seed << " (UDON_SIM_SEED=" << seed << " replays it), " << story.problem.value_or(""));
+    INFO("seed " << seed << " (UDON_SIM_SEED=" << seed << " replays it), " << story.problem.value_or("") << "\n"
+                 << (one_seed != 0 ? story.last_events : ""));
     REQUIRE_FALSE(story.problem);
   }
   std::cout << "simulation: " << sum.turns << " turns, " << sum.tries << " tries, " << sum.commands << " commands, "

@@ -55,11 +55,23 @@ class World {
     }
     if (!auditor_.problem()) come_to_rest();
     story_.reasons = auditor_.reasons();
-    if (auditor_.problem()) story_.problem = "turn " + std::to_string(story_.turns) + ": " + *auditor_.problem();
+    if (!auditor_.problem()) return story_;
+    story_.problem = "turn " + std::to_string(story_.turns) + ": " + *auditor_.problem();
+    tell_last_events();
     return story_;
   }
 
  private:
+  void tell_last_events() {
+    const auto events = store_.reader().events("", "", "", {.limit = 60, .offset = 0});
+    if (!events) return;
+    for (const EventRecord& event : events->rows) {
+      story_.last_events += format_time(event.at) + " " + event.event + " " + event.dag_id + "/" + event.run_id + "/" +
+                            event.task_id + "[" + std::to_string(event.map_index) + "] " + event.from + " → " +
+                            event.to + " " + event.cause + " " + event.user + " " + event.text + "\n";
+    }
+  }
+
   void choose_unkindness() {
     const auto sometimes = [&](uint64_t once_in) { return random_.one_in(2) ? once_in : 0; };
     Unkindness& unkind = outside_.unkindness;

@@ -25,6 +25,7 @@ struct Story {
   int64_t tries = 0;
   std::map<ReasonKind, int64_t> reasons;
   std::optional<std::string> problem;  // the first broken invariant, with the turn
+  std::string last_events;             // of the store, if there is a problem: what led to it
 };
 
 Story play(const Episode& episode);
