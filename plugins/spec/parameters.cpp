@@ -314,13 +314,12 @@ Result<Value> complete_parameters(const OperatorSpec& spec, const Value& rendere
     return Error{ErrorKind::invalid,
                  problem.param.empty() ? problem.message : "parameter `" + name_of(problem) + "`: " + problem.message};
   }
+  const Value none;
   Value completed = Value::map();
   for (const ParamSpec& param : spec.params) {
-    const Value* given = rendered.find(param.name);
-    if (given != nullptr && !given->is_null())
-      completed.set(param.name, normalized(param, *given));
-    else
-      completed.set(param.name, normalized(param, param.default_value.value_or(Value())));
+    const Value* value = rendered.find(param.name);
+    if (value == nullptr || value->is_null()) value = param.default_value ? &*param.default_value : &none;
+    completed.set(param.name, normalized(param, *value));
   }
   return completed;
 }
