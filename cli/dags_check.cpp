@@ -1,5 +1,7 @@
 #include "cli/dags_check.h"
 
+#include <set>
+
 #include "base/subprocess.h"
 #include "base/text.h"
 #include "connections/secrets/sources.h"
@@ -42,16 +44,27 @@ Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
   return names;
 }
 
-// Those of the environment are looked up whatever their case, so each that a DAG names is tried.
-void add_environment_connections(const CatalogSnapshot& catalog, KnownNames& names) {
-  if (!names.connections) return;
-  const EnvironmentSecrets environment(current_environment());
+// Those of the environment (of the server, if there is one; else ours) stand in no list, so each that a DAG names is
+// asked for.
+Result<void> add_environment_connections(const CatalogSnapshot& catalog, Session& session, KnownNames& names) {
+  if (!names.connections) return {};
+  std::set<std::string> asked;
   for (const auto& [id, dag] : catalog.dags)
-    for (const Task& task : dag->tasks)
-      for (const std::string& connection : task.connections) {
-        const auto found = environment.connection(connection);
-        if (!found || *found) names.connections->push_back(connection);
-      }
+    for (const Task& task : dag->tasks) asked.insert(task.connections.begin(), task.connections.end());
+  for (const std::string& listed : *names.connections) asked.erase(listed);
+  const Result<Api*> api = session.api();
+  const EnvironmentSecrets environment(current_environment());
+  for (const std::string& id : asked) {
+    if (!api) {
+      const auto found = environment.connection(id);
+      if (!found || *found) names.connections->push_back(id);
+      continue;
+    }
+    const Result<Value> found = (*api)->get("/api/v2/connections/" + percent_encode(id));
+    if (found) names.connections->push_back(id);
+    if (!found && found.error().kind != ErrorKind::not_found) return found.error();
+  }
+  return {};
 }
 
 Result<CatalogSnapshot> load(const Path& path, const Path& dags_folder, const OperatorCatalog& operators) {
@@ -91,7 +104,7 @@ Result<int> check_dags(const Arguments& arguments, Session& session) {
   const OperatorCatalog operators = builtin_operators();
   TRY_ASSIGN(CatalogSnapshot catalog, load(arguments.text_or("PATH", dags_folder.string()), dags_folder, operators));
   TRY_ASSIGN(KnownNames names, known_names(arguments, session));
-  add_environment_connections(catalog, names);
+  TRY(add_environment_connections(catalog, session, names));
   for (Diagnostic& diagnostic : check_names(catalog, names)) catalog.diagnostics.push_back(std::move(diagnostic));
   int errors = 0, warnings = 0;
   Value::List rows;

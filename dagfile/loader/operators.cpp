@@ -30,8 +30,10 @@ class OperatorCheck {
     mapped_.clear();
     chosen_when_run_.clear();
     const bool lists_connections = !task.connections.empty();
-    if (task.expand)
-      for (const MapInput& input : task.expand->inputs) mapped_.push_back(input.name);
+    // As written: what is wrong with them has been said.
+    for (const char* key : {"expand", "expand_zip"})
+      if (const YamlNode* inputs = source.node->find(key))
+        for (const YamlMember& input : inputs->members) mapped_.push_back(input.key);
     Value parameters = Value::map();
     for (const TaskSource::Parameter& parameter : source.parameters) {
       parameters.set(parameter.name, to_value(*parameter.value));

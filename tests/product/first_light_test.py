@@ -288,6 +288,16 @@ tasks:
                 if file.is_file() and not file.is_socket():
                     self.assertNotIn(b"p4ssw@rd", file.read_bytes(), file)
 
+    def test_dags_check_knows_what_the_server_knows(self):
+        with Installation(UDON_CONN_MARKET="mysql://reader:p4ssw%40rd@db/market") as i:
+            task = "{operator: replica_lag, connection: %s}"
+            i.dag("knows", "dag: knows\ntasks: {a: " + task % "market" + "}\n")
+            i.start()
+            del i.environment["UDON_CONN_MARKET"]  # the terminal of somebody else
+            i.udon("dags", "check")
+            i.dag("knows", "dag: knows\ntasks: {a: " + task % "markt" + "}\n")
+            self.assertIn("unknown connection `markt`", i.udon("dags", "check", code=1))
+
     def test_a_broken_file_keeps_its_last_good_version_and_shows_its_mistake(self):
         with Installation() as i:
             i.dag("hello", HELLO)

@@ -75,6 +75,17 @@ TEST_CASE("variables are made, changed and deleted; one with a secret's name is 
   scene.json(404, "DELETE", "/api/v2/variables/lake");
 }
 
+TEST_CASE("a connection of the server's environment can be read, without its secrets, and not be changed") {
+  ApiScene scene;
+  const Value shown = scene.json(200, "GET", "/api/v2/connections/env");
+  CHECK(shown.text("conn_type") == "mysql");
+  CHECK(shown.text("password") == "***");
+  CHECK(shown.text("description") == "of the server's environment");
+  CHECK(scene.json(200, "GET", "/api/v2/connections").integer("total_entries") == 0);
+  scene.json(404, "DELETE", "/api/v2/connections/env");
+  scene.json(404, "PATCH", "/api/v2/connections/env", R"({"connection_id":"env","conn_type":"mysql"})");
+}
+
 TEST_CASE("connections are made and changed, and their secrets never come back") {
   ApiScene scene;
   const Value made = scene.json(

@@ -35,6 +35,22 @@ Error missing(const std::string& id) {
   return {ErrorKind::not_found, "The Connection with connection_id: `" + id + "` was not found"};
 }
 
+// One of the server's environment can be read here, so that who checks a DAG file elsewhere knows that it is there; it
+// is not listed and not changed here, as in Airflow.
+std::optional<Connection> of_environment(const World& world, const std::string& id) {
+  auto found = world.connections.environment().connection(id);
+  Connection connection{.id = id, .description = "of the server's environment"};
+  if (!found) {
+    connection.description += "; its URI cannot be read";
+    return connection;
+  }
+  if (!*found) return std::nullopt;
+  Connection known = std::move(**found);
+  known.id = id;
+  known.description = connection.description;
+  return known;
+}
+
 // What a body says; absent members stay absent, so that a change knows what was meant.
 struct Given {
   std::optional<std::string> id, type, description, host, login, schema, password;
@@ -191,7 +207,8 @@ void add_connections(Router& router, World& world) {
     return json_response(201, show_connection(make(given)));
   });
   router.add("GET", one, op, "A connection, without its secrets", [&world](const Call& call) -> Result<Response> {
-    TRY_ASSIGN(const auto connection, world.settings.connection(call.part("connection_id")));
+    TRY_ASSIGN(auto connection, world.settings.connection(call.part("connection_id")));
+    if (!connection) connection = of_environment(world, call.part("connection_id"));
     if (!connection) return missing(call.part("connection_id"));
     return json_response(200, show_connection(*connection));
   });
