@@ -189,6 +189,8 @@ class Codec final : public httplib::Server {
               ? is_chunked || length > 0
               : is_chunked && length > 0)
         close_wanted = true;
+      // A request that states neither has no body (RFC 9112, 6.3); httplib would read on until the client hangs up.
+      if (!is_chunked && !request.has_header("Content-Length")) request.set_header("Content-Length", "0");
       if (length > static_cast<uint64_t>(body_bytes_max_)) stream.refuse_body();
       // Left to itself it would unpack ten megabytes to any size, pack every small answer, and cut answers into ranges.
       if (request.headers.erase("Content-Encoding") > 0) request.set_header("x-udon-encoded", "1");

@@ -164,6 +164,20 @@ Result<std::vector<std::string>> environment_of(TaskContext& context, const Path
   return environment;
 }
 
+// The secrets that the try has opened, masked in every text inside.
+Value redacted(TaskContext& context, const Value& value) {
+  if (value.is_string()) return context.redact(value.as_string());
+  if (value.is_list()) {
+    Value list = Value::list();
+    for (const Value& item : value.as_list()) list.push_back(redacted(context, item));
+    return list;
+  }
+  if (!value.is_map()) return value;
+  Value map = Value::map();
+  for (const auto& [key, member] : value.as_map()) map.set(key, redacted(context, member));
+  return map;
+}
+
 // What the command wrote there: a JSON object, each key an XCom; return_value instead of the last line.
 Result<void> push_file(TaskContext& context, const Path& file, Value& return_value) {
   const auto content = read_file(file, limits::xcom_bytes_max);
@@ -176,9 +190,9 @@ Result<void> push_file(TaskContext& context, const Path& file, Value& return_val
   }
   for (const auto& [key, member] : value->as_map()) {
     if (key == "return_value") {
-      return_value = member;
+      return_value = redacted(context, member);
     } else {
-      context.xcom_push(key, member);
+      context.xcom_push(key, redacted(context, member));
     }
   }
   return {};

@@ -79,8 +79,11 @@ Error Database::error_of(int code) const {
                                  "); see to its disk. Nothing was changed"};
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return {ErrorKind::data, file + " is damaged or no database (" + detail +
-                                   "); `udon db check` tells what is wrong, `udon db restore` takes a backup"};
+      return {
+          ErrorKind::data,
+          file + " is damaged or no database (" + detail +
+              "); `udon db check` tells what is wrong. Stop the server, put a copy that `udon db backup` made in its "
+              "place, and start it again"};
     case SQLITE_CANTOPEN: return {ErrorKind::io, file + ": cannot be opened (" + detail + ")"};
     case SQLITE_READONLY:
     case SQLITE_PERM:

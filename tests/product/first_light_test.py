@@ -273,12 +273,14 @@ tasks:
       echo "password $PASSWORD"
       env | cut -d= -f1 | sort > $WORK/names
       ls -l /proc/self/fd > $WORK/descriptors
+      echo "{\\"told\\": [\\"it is $PASSWORD\\"]}" > $UDON_XCOM_FILE
 """)
             i.start()
             i.udon("dags", "trigger", "nosy", "--run-id", "r", "--wait")
             log = i.udon("tasks", "logs", "nosy", "r", "looks")
             self.assertIn("word 안녕", log)
             self.assertIn("password ***", log)
+            self.assertEqual(i.json("tasks", "xcom", "nosy", "r", "looks", "told")["value"], ["it is ***"])
             names = (i.work / "names").read_text().split()
             self.assertFalse([n for n in names if n.startswith(("UDON__", "UDON_CONN_", "UDON_VAR_"))], names)
             # 0 to 2, and the folder that ls itself reads.

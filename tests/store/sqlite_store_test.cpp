@@ -221,7 +221,7 @@ TEST_CASE("damage is found by check and told by whoever meets it") {
   const auto read = (*store)->reader().instances_of(1);
   REQUIRE(!read);
   CHECK(read.error().kind == ErrorKind::data);
-  CHECK_THAT(read.error().message, Catch::Contains("damaged.db is damaged") && Catch::Contains("udon db restore"));
+  CHECK_THAT(read.error().message, Catch::Contains("damaged.db is damaged") && Catch::Contains("udon db backup"));
 
   write_file(damaged, content_of(world.file()).substr(0, 4096 * 20));
   CHECK(!must(check_sqlite_store(damaged)).problems.empty());

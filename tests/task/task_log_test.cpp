@@ -43,6 +43,16 @@ TEST_CASE("lines carry the time with six digits, and a second log goes on behind
         "2026-01-31T00:00:00.000000Z 하나\n2026-01-31T00:00:00.000000Z two\n2026-01-31T00:00:00.000250Z three\n");
 }
 
+TEST_CASE("a log and its folder are their owner's alone, also in a home that others may look into") {
+  Fixture fixture;
+  std::filesystem::permissions(fixture.folder.path(), std::filesystem::perms(0755));
+  fixture.open();
+  CHECK(std::filesystem::status(fixture.path).permissions() == std::filesystem::perms(0600));
+  CHECK(std::filesystem::status(fixture.path.parent_path()).permissions() == std::filesystem::perms(0700));
+  CHECK(std::filesystem::status(fixture.path.parent_path().parent_path()).permissions() ==
+        std::filesystem::perms(0700));
+}
+
 TEST_CASE("secrets are masked in whole lines, in streams cut anywhere, and when they become known in between") {
   Fixture fixture;
   const auto log = fixture.open();

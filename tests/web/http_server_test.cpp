@@ -71,6 +71,14 @@ TEST_CASE("a connection carries one request after another") {
                Catch::Contains("\"method\":\"" + std::string(method) + "\""));
 }
 
+TEST_CASE("a request that states no length has no body, and its sender is not waited for") {
+  TestServer server;
+  RawClient client = server.client();
+  for (const char* method : {"POST", "PUT", "PATCH", "DELETE"})
+    CHECK_THAT(client.ask(std::string(method) + " /x HTTP/1.1\r\nHost: x\r\n\r\n"), Catch::Contains(R"("body":"")"));
+  CHECK_THAT(client.ask(get("/next")), Catch::Contains("next"));
+}
+
 TEST_CASE("a client that asks for the end of its connection gets it") {
   TestServer server;
   RawClient client = server.client();

@@ -65,11 +65,12 @@ TaskLog::TaskLog(FileDescriptor file, Path path, int64_t size, const Clock& cloc
 
 Result<std::unique_ptr<TaskLog>> TaskLog::open(const Path& path, const Clock& clock, Limits limits) {
   constexpr int flags = O_WRONLY | O_CREAT | O_APPEND;
-  auto file = open_file(path, flags);
+  // People's data stand in logs: they are their owner's, whatever the rights of a home that was there before.
+  auto file = open_file(path, flags, 0600);
   if (!file && file.error().kind == ErrorKind::not_found) {
     // Only the first try of a run finds no folder.
-    TRY(make_directories(path.parent_path()));
-    file = open_file(path, flags);
+    TRY(make_directories(path.parent_path(), 0700));
+    file = open_file(path, flags, 0600);
   }
   if (!file) return file.error();
   struct stat status {};
