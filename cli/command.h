@@ -15,12 +15,15 @@ struct Positional {
   std::string help;
   enum class Count { one, optional, some } count = Count::one;
   enum class Kind { text, integer } kind = Kind::text;
+  std::vector<std::string> choices = {};  // the only words, if there are any
 };
 
 struct Flag {
   std::string name;  // "conf": written --conf
   std::string help;
-  std::string value;  // what stands for its value in the help ("JSON"; "N" is an integer); empty: a switch
+  // What stands for its value in the help; empty: a switch. These are checked before the verb runs: N (an integer),
+  // JSON (an object), TIME, DURATION.
+  std::string value;
   enum class Count { once, any } count = Count::once;
 };
 

@@ -92,6 +92,34 @@ CLI::Validator is_integer() {
       "", "");
 }
 
+CLI::Validator is_one_of(const std::vector<std::string>& choices) {
+  return CLI::Validator(
+      [choices](const std::string& text) {
+        if (std::find(choices.begin(), choices.end(), text) != choices.end()) return std::string();
+        return "expected " + join(choices, " or ") + ", not `" + text + "`" + did_you_mean(text, choices);
+      },
+      "", "");
+}
+
+std::string problem_of_value(const std::string& kind, const std::string& text) {
+  if (kind == "DURATION" && !parse_duration(text))
+    return "expected a duration such as 90s, 5m or 1h, not `" + text + "`";
+  if (kind == "TIME" && text != "none") {
+    const auto time = parse_time(text);
+    return time ? std::string() : time.error().message;
+  }
+  if (kind == "JSON") {
+    const auto value = parse_json(text);
+    if (!value) return value.error().message;
+    if (!value->is_map()) return R"(expected a JSON object such as {"lake": "s3://bucket"})";
+  }
+  return {};
+}
+
+CLI::Validator has_value_of(const std::string& kind) {
+  return CLI::Validator([kind](const std::string& text) { return problem_of_value(kind, text); }, "", "");
+}
+
 // CLI11's own marks the obvious ("REQUIRED", "(1x)").
 class HelpFormatter final : public CLI::Formatter {
  public:
@@ -115,6 +143,7 @@ Bound bind(const Command& command, CLI::App& app, Slots& slots) {
       case Positional::Count::some: option->required()->expected(1, 1 << 20); break;
     }
     if (positional.kind == Positional::Kind::integer) option->check(is_integer());
+    if (!positional.choices.empty()) option->check(is_one_of(positional.choices));
     bound.texts.emplace_back(positional.name, &slot);
   }
   for (const Flag& flag : command.flags) {
@@ -129,6 +158,7 @@ Bound bind(const Command& command, CLI::App& app, Slots& slots) {
     else
       option->expected(1)->allow_extra_args(false)->take_last();
     if (flag.value == "N") option->check(is_integer());
+    option->check(has_value_of(flag.value));
     bound.texts.emplace_back(flag.name, &slot);
   }
   return bound;

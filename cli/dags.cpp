@@ -106,17 +106,13 @@ Result<int> trigger(const Arguments& arguments, Session& session) {
     if (given == "none") {
       body.set("logical_date", nullptr);
     } else {
-      Result<TimePoint> time = parse_time(given);
-      if (!time) return time.error().within("--logical-date");
-      body.set("logical_date", format_time(*time));
+      TRY_ASSIGN(const TimePoint time, parse_time(given));
+      body.set("logical_date", format_time(time));
     }
   }
   if (arguments.has("conf")) {
-    Result<Value> conf = parse_json(arguments.text("conf"));
-    if (!conf) return conf.error().within("--conf");
-    if (!conf->is_map())
-      return Error{ErrorKind::invalid, "--conf: expected a JSON object such as {\"lake\": \"s3://bucket\"}"};
-    body.set("conf", *std::move(conf));
+    TRY_ASSIGN(Value conf, parse_json(arguments.text("conf")));
+    body.set("conf", std::move(conf));
   }
   if (arguments.has("run-id")) body.set("dag_run_id", arguments.text("run-id"));
   if (arguments.has("note")) body.set("note", arguments.text("note"));

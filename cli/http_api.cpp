@@ -49,8 +49,7 @@ class HttpApi final : public Api {
     if (!token_.empty()) request.set_header("Authorization", "Bearer " + token_);
     try {
       const httplib::Result result = client_->send(request);
-      if (!result)
-        return Error{ErrorKind::unavailable, "no answer from " + where_ + ": " + words_of(result.error())};
+      if (!result) return Error{ErrorKind::unavailable, "no answer from " + where_ + ": " + words_of(result.error())};
       return ApiAnswer{result->status, result->body, result->get_header_value("Airflow-Continuation-Token")};
     } catch (const std::exception& e) {
       return Error{ErrorKind::unavailable, where_ + ": " + e.what()};

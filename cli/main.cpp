@@ -105,7 +105,7 @@ std::vector<Command> all_commands() {
                                  "",
                                  "0 if a scheduler answers and has loaded its DAGs",
                                  {},
-                                 {{"wait", "how long to wait for it, such as 60s", "TIME"}},
+                                 {{"wait", "how long to wait for it, such as 60s", "DURATION"}},
                                  check_health}};
   for (const auto& part :
        {dags_commands(), runs_commands(), tasks_commands(), operators_commands(), connections_commands(),
@@ -140,7 +140,9 @@ Terminal find_terminal() {
   return terminal;
 }
 
-int run(const std::vector<std::string>& arguments) {
+int run(std::vector<std::string> arguments) {
+  // As every program has it.
+  if (!arguments.empty() && arguments[0] == "--version") arguments[0] = "version";
   const std::vector<Command> commands = all_commands();
   const auto parsed_or_code = parse_command_line(arguments, commands, std::cout, std::cerr);
   if (const int* code = std::get_if<int>(&parsed_or_code)) return *code;

@@ -99,6 +99,11 @@ Result<int> logs(const Arguments& arguments, Session& session) {
                                std::to_string(try_number) +
                                query_of({{"map_index", std::to_string(named.map_index)}, {"token", token}});
     TRY_ASSIGN(const ApiAnswer answer, named.api->send("GET", target, "", "text/plain"));
+    if (answer.status == 404 && arguments.has("try") && try_number > instance.integer("try_number"))
+      return Error{ErrorKind::not_found, shown_name(instance) + " has had " +
+                                             std::to_string(instance.integer("try_number")) +
+                                             (instance.integer("try_number") == 1 ? " try" : " tries") +
+                                             "; there is no log of try " + std::to_string(try_number)};
     if (answer.status != 200) return error_of_answer(answer);
     session.output().raw(answer.body);
     if (answer.continuation.empty()) return succeeded;
@@ -283,7 +288,10 @@ std::vector<Command> tasks_commands() {
       {"tasks",
        "mark",
        "Marks a task instance success, failed or skipped",
-       {dag, run, task, {"STATE", "success, failed or skipped"}},
+       {dag,
+        run,
+        task,
+        {.name = "STATE", .help = "success, failed or skipped", .choices = {"success", "failed", "skipped"}}},
        {map_index, upstream, downstream},
        mark},
       {"tasks",

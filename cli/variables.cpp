@@ -33,6 +33,10 @@ Result<int> list(const Arguments&, Session& session) {
 Result<int> get(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   TRY_ASSIGN(const Value variable, api->get(one(arguments.text("KEY"))));
+  // Secrets go in and do not come out: a script must not take the mask for the value.
+  if (variable.text("value") == "***")
+    return Error{ErrorKind::denied,
+                 "variable " + arguments.text("KEY") + " is a secret by its name; only tasks can read it"};
   if (session.output().format() == Format::table)
     session.output().raw(variable.text("value") + "\n");
   else

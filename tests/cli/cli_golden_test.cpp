@@ -94,6 +94,12 @@ TEST_CASE("wrong usage is told with what was meant") {
   udon({"operators", "show", "replica_exprot"});
   udon({"config", "get", "web.prot"});
   udon({"pools", "set", "p", "many"});
+  udon({"health", "--wait", "abc"});
+  udon({"runs", "mark", "d", "r", "sucess"});
+  udon({"tasks", "mark", "d", "r", "t", "queued"});
+  udon({"dags", "trigger", "d", "--conf", "notjson"});
+  udon({"dags", "trigger", "d", "--conf", "[1]"});
+  udon({"dags", "trigger", "d", "--logical-date", "tomorrow"});
 }
 
 TEST_CASE("without a server and a store, verbs say what to do next") {
@@ -104,6 +110,7 @@ TEST_CASE("without a server and a store, verbs say what to do next") {
   udon({"health"});
   udon({"db", "check"});
   udon({"version"});
+  udon({"--version"});
   udon({"version", "--output", "json"});
   // Asking leaves nothing behind.
   CHECK(std::filesystem::is_empty(udon.home()));
