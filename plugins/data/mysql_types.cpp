@@ -182,6 +182,11 @@ bool fits(MysqlKind kind, const MysqlColumn& column) {
 Result<void> check_mysql_result(const std::vector<MysqlColumnPlan>& plans, const std::vector<MysqlColumn>& columns) {
   for (size_t i = 0; i < plans.size(); ++i) {
     if (i < columns.size() && fits(plans[i].kind, columns[i])) continue;
+    // `select null as n` in a view: the catalog calls it binary(0), on the wire it is NULL without a type.
+    if (i < columns.size() && columns[i].type == MysqlWireType::null)
+      return Error{ErrorKind::unsupported, "column `" + plans[i].info.request.source_name +
+                                               "` has no type: it is a bare NULL in the view; leave it out of "
+                                               "`columns`, or CAST it in the view: cast(null as char)"};
     return Error{ErrorKind::conflict, "column `" + plans[i].info.request.source_name + "` is not of type " +
                                           plans[i].info.source_type + " any more: the table is being altered"};
   }

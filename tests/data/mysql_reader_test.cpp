@@ -180,6 +180,23 @@ TEST_CASE("a table that has no snapshots is refused, unless consistency is not a
   CHECK(read.position.empty());
 }
 
+TEST_CASE("a view's column that is a bare NULL has no type, and the message says what to do about it") {
+  ScratchTable table("below_null", "v int");
+  table.insert({"(1, 10)"});
+  table.execute("create or replace view reader_test.view_null as select id, null as n from reader_test.below_null");
+  TableRequest request;
+  request.table = "reader_test.view_null";
+  const Error error = table.failure(request);
+  check_mentions(error, {"`n` has no type", "leave it out of `columns`", "CAST"});
+  CHECK(error.kind == ErrorKind::unsupported);  // another try would find the same
+  request.columns = {{.source_name = "id", .name = "id"}};
+  CHECK(table.read(request).rows() == 1);
+  table.execute(
+      "create or replace view reader_test.view_null as select id, cast(null as char) as n from reader_test.below_null");
+  request.columns.clear();
+  CHECK(table.read(request).rows() == 1);
+}
+
 TEST_CASE("a view is read if all tables below it have snapshots") {
   ScratchTable good("below_good", "v int");
   ScratchTable bad("below_bad", "v int", "engine=Aria");
