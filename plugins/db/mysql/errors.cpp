@@ -2,6 +2,7 @@
 #include <mysqld_error.h>
 
 #include "plugins/db/mysql/impl.h"
+#include "plugins/db/row_error.h"
 
 namespace udon {
 namespace {
@@ -103,6 +104,24 @@ std::string advice(unsigned number, const std::string& connection_id) {
   }
 }
 
+// Of an error while rows are computed. Those that have a kind, and those of disks and sizes, are about the server; so
+// are the client's own, 2000 to 2999, and mysys's below 1000.
+bool may_quote_rows(unsigned number, std::string_view text) {
+  if (number < 1000 || (number >= CR_MIN_ERROR && number < 3000)) return false;
+  switch (number) {
+    case ER_ERROR_ON_READ:
+    case ER_ERROR_ON_WRITE:
+    case ER_GET_ERRNO:
+    case ER_NOT_KEYFILE:
+    case ER_OLD_KEYFILE:
+    case ER_OUT_OF_SORTMEMORY:
+    case ER_RECORD_FILE_FULL:
+    case ER_TOO_BIG_SELECT:
+    case ER_CRASHED_ON_USAGE: return false;
+    default: return kind_of_mysql_error(number, text) == ErrorKind::invalid;
+  }
+}
+
 }  // namespace
 
 Error MysqlSession::Impl::error(std::string_view doing) {
@@ -117,6 +136,13 @@ Error MysqlSession::Impl::error(std::string_view doing, unsigned number, std::st
   if (number != 0) message += " (" + std::to_string(number) + ", " + std::string(sqlstate) + ")";
   message += advice(number == 0 ? CR_SERVER_LOST : number, connection.id);
   return Error{number == 0 ? ErrorKind::unavailable : kind_of_mysql_error(number, text), message};
+}
+
+Error MysqlSession::Impl::row_error(std::string_view doing, unsigned number, std::string_view text,
+                                    std::string_view sqlstate) {
+  if (stop.stop_requested() || !may_quote_rows(number, text)) return error(doing, number, text, sqlstate);
+  return Error{ErrorKind::data, address + ": " + std::string(doing) + ": " + say_without_values(sqlstate) + " (" +
+                                    std::to_string(number) + ", " + std::string(sqlstate) + ")"};
 }
 
 }  // namespace udon

@@ -23,6 +23,8 @@ struct MysqlSession::Impl {
   // The error that libmariadb holds now, or `cancelled` if we were stopped; `doing` is what failed.
   Error error(std::string_view doing);
   Error error(std::string_view doing, unsigned number, std::string_view text, std::string_view sqlstate);
+  // The same of what is said while rows are computed: without the server's words where they may quote a value.
+  Error row_error(std::string_view doing, unsigned number, std::string_view text, std::string_view sqlstate);
   // From a session of its own, in a few seconds at most; a server that cannot be reached notices the closed socket
   // later.
   void kill_query();

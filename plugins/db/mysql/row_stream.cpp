@@ -9,6 +9,7 @@
 namespace udon {
 
 struct MysqlRowStream::Impl {
+  enum class Stage { text, rows };
   struct Close {
     void operator()(MYSQL_STMT* statement) const { mysql_stmt_close(statement); }
   };
@@ -19,14 +20,17 @@ struct MysqlRowStream::Impl {
   bool has_ended = false;
   Error error;
 
-  // The statement and the session hold errors apart; the statement's is about what was asked, if it has one.
-  Error statement_error(std::string_view doing) const {
+  // The statement and the session hold errors apart; the statement's is about what was asked, if it has one. Until it
+  // is executed the server has looked at no row.
+  Error statement_error(std::string_view doing, Stage stage) const {
     MYSQL_STMT* s = statement.get();
-    if (mysql_stmt_errno(s) == 0) return session->error(doing);
-    return session->error(doing, mysql_stmt_errno(s), mysql_stmt_error(s), mysql_stmt_sqlstate(s));
-  }
-  Error opening_error(std::string_view doing) const {
-    Error failure = statement_error(doing);
+    MYSQL* mysql = session->mysql.get();
+    const bool is_own = mysql_stmt_errno(s) != 0;
+    const unsigned number = is_own ? mysql_stmt_errno(s) : mysql_errno(mysql);
+    const char* text = is_own ? mysql_stmt_error(s) : mysql_error(mysql);
+    const char* sqlstate = is_own ? mysql_stmt_sqlstate(s) : mysql_sqlstate(mysql);
+    Error failure = stage == Stage::text ? session->error(doing, number, text, sqlstate)
+                                         : session->row_error(doing, number, text, sqlstate);
     if (failure.kind == ErrorKind::cancelled) session->kill_query();
     return failure;
   }
@@ -103,7 +107,8 @@ Result<std::unique_ptr<MysqlRowStream>> MysqlRowStream::open(MysqlSession& sessi
   impl->statement.reset(mysql_stmt_init(session.impl().mysql.get()));
   MYSQL_STMT* statement = impl->statement.get();
   if (!statement) return Error{ErrorKind::io, "no memory for a statement"};
-  if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0) return impl->opening_error("prepare the query");
+  if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0)
+    return impl->statement_error("prepare the query", Impl::Stage::text);
   if (mysql_stmt_param_count(statement) != values.size())
     return Error{ErrorKind::invalid, "the query has " + std::to_string(mysql_stmt_param_count(statement)) +
                                          " places for values, but " + std::to_string(values.size()) +
@@ -111,8 +116,8 @@ Result<std::unique_ptr<MysqlRowStream>> MysqlRowStream::open(MysqlSession& sessi
   Parameters parameters;
   TRY(fill(parameters, values));
   if (!values.empty() && mysql_stmt_bind_param(statement, parameters.binds.data()))
-    return impl->opening_error("bind the query's values");
-  if (mysql_stmt_execute(statement) != 0) return impl->opening_error("run the query");
+    return impl->statement_error("bind the query's values", Impl::Stage::text);
+  if (mysql_stmt_execute(statement) != 0) return impl->statement_error("run the query", Impl::Stage::rows);
 
   const unsigned width = mysql_stmt_field_count(statement);
   if (width == 0) return Error{ErrorKind::invalid, session.address() + ": the query gives no rows"};
@@ -147,9 +152,7 @@ MysqlRowStream::Step MysqlRowStream::next(std::span<const uint8_t>& packet) {
   statement->state = MYSQL_STMT_FETCH_DONE;
   mysql->status = MYSQL_STATUS_READY;
   if (code != MYSQL_NO_DATA) {
-    self.error = self.statement_error("after " + std::to_string(self.rows) + " rows");
-    // An interrupted query is the server's doing here: KILL, or its shutdown.
-    if (self.error.kind == ErrorKind::cancelled) self.session->kill_query();
+    self.error = self.statement_error("after " + std::to_string(self.rows) + " rows", Impl::Stage::rows);
     return Step::failed;
   }
   return Step::end;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "plugins/db/postgres/impl.h"
+#include "plugins/db/row_error.h"
 
 namespace udon {
 namespace {
@@ -63,6 +64,30 @@ std::string advice(std::string_view sqlstate, std::string_view message) {
   return {};
 }
 
+// May the server's words quote values of rows? A position says that they are about the statement's text, which is the
+// user's own; the classes named here are about the server itself. All else was said while rows were computed: also
+// "there is no relation …" (a text cast to regclass) and whatever a function raises.
+bool may_quote_rows(const PGresult* result, std::string_view sqlstate) {
+  if (PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION) != nullptr || sqlstate == "42501") return false;
+  for (const char* own : {"08", "25", "28", "40", "53", "54", "55", "57", "58030", "XX"})
+    if (sqlstate.starts_with(own)) return false;
+  return true;
+}
+
+// Names of columns, types and constraints, which the server gives apart from its words.
+std::string named_objects(const PGresult* result, std::string_view sqlstate) {
+  if (!sqlstate.starts_with("22") && !sqlstate.starts_with("23")) return {};  // RAISE sets them to anything
+  std::string names;
+  constexpr std::pair<int, const char*> fields[] = {{PG_DIAG_TABLE_NAME, "table"},
+                                                    {PG_DIAG_COLUMN_NAME, "column"},
+                                                    {PG_DIAG_DATATYPE_NAME, "type"},
+                                                    {PG_DIAG_CONSTRAINT_NAME, "constraint"}};
+  for (const auto& [field, what] : fields)
+    if (const char* name = PQresultErrorField(result, field))
+      names += std::string(", ") + what + " `" + one_line(name) + "`";
+  return names;
+}
+
 }  // namespace
 
 ErrorKind kind_of_sqlstate(std::string_view state) {
@@ -81,6 +106,9 @@ ErrorKind kind_of_sqlstate(std::string_view state) {
 Error PostgresSession::Impl::error(std::string_view doing, const PGresult* result) {
   if (stop.stop_requested()) return Error{ErrorKind::cancelled, std::string(doing) + ": asked to stop"};
   const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
+  if (state && may_quote_rows(result, state))
+    return Error{ErrorKind::data, std::string(doing) + " at " + address + ": " + say_without_values(state) + " [" +
+                                      state + named_objects(result, state) + "]"};
   std::string message;
   if (state) {
     message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
