@@ -104,6 +104,7 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
     case ParamType::condition: return value.is_map() ? std::nullopt : std::optional(got(param, value));
     case ParamType::timezone:
       if (!value.is_string()) return got(param, value);
+      if (value.as_string().empty() && !param.required) return std::nullopt;  // a template that gives none
       if (TimeZone::find(value.as_string())) return std::nullopt;
       return "unknown time zone `" + value.as_string() + "`" + did_you_mean(value.as_string(), known_timezones());
     case ParamType::duration:

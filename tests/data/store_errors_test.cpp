@@ -270,7 +270,8 @@ TEST_CASE("a target that cannot be written to is named") {
     check_says(closed.failure(), ErrorKind::denied, {folder.string(), "Permission denied"});
   }
 
-  Convert relative("prices/");
+  Convert relative("/replaced");
+  relative.context.parameter_map.set("to", "prices/");
   check_says(relative.failure(), ErrorKind::invalid, {"`prices/` is neither s3://bucket/prefix/ nor an absolute path"});
 }
 

@@ -216,7 +216,9 @@ TEST_CASE("mistakes are named, once and without a secret") {
   CHECK_THAT(absent.message, Catch::Contains("dags/absent"));
   CHECK_THAT(error_of(parameters("file", "s3://udon-no-such-bucket/x")).message,
              Catch::Contains("there is no bucket `udon-no-such-bucket`"));
-  CHECK(error_of(parameters("file", "/tmp/x")).message == "to: expected s3://bucket/key, got `/tmp/x`");
+  const auto no_store = complete_parameters(s3_upload().spec, parameters("file", "/tmp/x"));
+  REQUIRE_FALSE(no_store);
+  CHECK(no_store.error().message == "parameter `to`: `/tmp/x` is a path; expected s3://");
   CHECK(error_of(parameters("file", to, {{"to_connection", "lage"}})).message == "no connection `lage`");
   CHECK_THAT(error_of(parameters("file", to, {{"metadata", Value(Value::Map{{"Owner", "x"}})}})).message,
              Catch::StartsWith("metadata key `Owner`: expected lower-case letters"));

@@ -201,6 +201,12 @@ TEST_CASE("lists, maps and conditions are checked inside, also after templates a
   CHECK(rendered.error().message == "parameter `parts[0].id`: expected an integer, got a text");
 }
 
+TEST_CASE("an optional zone may be empty, as a template gives it that finds none") {
+  CHECK(problems(spec_of(every_type), R"({"source": "a", "zone": ""})").empty());
+  CHECK(problems(spec_of(every_type), R"({"source": "a", "zone": "Asia/Soul"})") ==
+        "zone: unknown time zone `Asia/Soul`; did you mean `Asia/Seoul`?\n");
+}
+
 TEST_CASE("the parameters of a condition have values, and the values places") {
   CHECK(*names_in_condition(
             "a > :from and b::text = ':x' and \"c:d\" = :to -- :e\n and x[1:2] := :from /* :f */ and $q$ :g $q$") ==

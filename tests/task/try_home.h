@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/id.h"
 #include "base/text.h"
 #include "plugins/api/plugin_host.h"
 #include "spool/spool.h"
@@ -24,7 +25,7 @@ class TryHome {
 
   TryRequest request(const std::string& operator_name, Value parameters) {
     TryRequest made;
-    made.try_id = {.installation = "0123456789abcdef", .fence = ++last_fence_};
+    made.try_id = {.installation = installation_, .fence = ++last_fence_};
     made.key = {.dag_id = "dag", .run_id = "run", .task_id = "task"};
     made.run = 1;
     made.instance = last_fence_;
@@ -86,6 +87,8 @@ class TryHome {
  private:
   TemporaryFolder folder_;
   Spool spool_;
+  // Of each home its own: processes are found by it on the whole machine, where others may run the same test.
+  const std::string installation_ = make_secret(8);
   Fence last_fence_ = 0;
 };
 
