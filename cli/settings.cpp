@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/ensure.h"
@@ -14,6 +15,8 @@ const std::vector<SettingSpec>& known_settings() {
   static const std::vector<SettingSpec> settings{
       {"core", "dags_folder", SettingType::path, "dags", "Folder of the DAG files"},
       {"core", "parallelism", SettingType::integer, "32", "Task instances that run at once, over all DAGs"},
+      {"core", "queues", SettingType::names, "default",
+       "Queues whose task instances this server runs itself, with commas between them"},
       {"core", "dags_are_paused_at_creation", SettingType::flag, "false",
        "Whether a new DAG is paused until somebody unpauses it"},
       {"core", "log_level", SettingType::text, "info", "Of the server's own log: debug, info, warning, error"},
@@ -55,6 +58,12 @@ std::optional<bool> parse_flag(const std::string& text) {
   return std::nullopt;
 }
 
+std::vector<std::string> parse_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (const std::string& name : split(text, ',')) names.emplace_back(trim(name));
+  return names;
+}
+
 // What is wrong with a value, or nothing.
 std::optional<std::string> problem_of(const SettingSpec& spec, const std::string& value) {
   switch (spec.type) {
@@ -68,6 +77,12 @@ std::optional<std::string> problem_of(const SettingSpec& spec, const std::string
     case SettingType::port: {
       const auto number = parse_integer(value);
       if (!number || *number < 0 || *number > 65535) return "expected a port (0 to 65535), not `" + value + "`";
+      return std::nullopt;
+    }
+    case SettingType::names: {
+      const auto names = parse_names(value);
+      if (std::ranges::find(names, "") != names.end())
+        return "expected names with commas between them, not `" + value + "`";
       return std::nullopt;
     }
     case SettingType::flag:
@@ -184,6 +199,9 @@ const std::string& Settings::text(std::string_view section, std::string_view key
 
 int64_t Settings::integer(std::string_view section, std::string_view key) const {
   return parse_integer(text(section, key)).value_or(0);
+}
+std::vector<std::string> Settings::names(std::string_view section, std::string_view key) const {
+  return parse_names(text(section, key));
 }
 bool Settings::flag(std::string_view section, std::string_view key) const {
   return parse_flag(text(section, key)).value_or(false);

@@ -10,7 +10,7 @@
 
 namespace udon::cli {
 
-enum class SettingType { text, path, integer, flag, port };
+enum class SettingType { text, path, integer, flag, port, names };
 
 struct SettingSpec {
   std::string section, key;
@@ -36,6 +36,7 @@ class Settings {
   Path path(std::string_view section, std::string_view key) const { return text(section, key); }
   int64_t integer(std::string_view section, std::string_view key) const;
   bool flag(std::string_view section, std::string_view key) const;
+  std::vector<std::string> names(std::string_view section, std::string_view key) const;
   const std::vector<SettingValue>& all() const { return values_; }
 
  private:

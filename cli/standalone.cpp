@@ -20,12 +20,14 @@ Path install_folder() { return std::filesystem::read_symlink("/proc/self/exe").p
 LocalExecutorOptions local_options(const Settings& settings) {
   return {.runner = install_folder() / "udon-task",
           .slots = static_cast<int>(settings.integer("core", "parallelism")),
+          .queues = settings.names("core", "queues"),
           .environment = environment_of_tries(current_environment())};
 }
 
-ProberExecutorOptions prober_options(const Path& home) {
+ProberExecutorOptions prober_options(const Path& home, const Settings& settings) {
   return {.argv = {(install_folder() / "udon").string(), "prober", "--home", home.string()},
-          .environment = environment_of_tries(current_environment())};
+          .environment = environment_of_tries(current_environment()),
+          .queues = settings.names("core", "queues")};
 }
 
 std::vector<web::ShownSetting> shown(const Settings& settings) {
@@ -79,7 +81,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       catalog_(settings.path("core", "dags_folder"), operators_),
       make_token_(make_try_tokens(key_)),
       local_executor_(spool_, local_options(settings), clock, [this] { waker_.wake(); }),
-      prober_executor_(spool_, prober_options(home), clock, [this] { waker_.wake(); }),
+      prober_executor_(spool_, prober_options(home, settings), clock, [this] { waker_.wake(); }),
       loop_({.installation = std::move(installation),
              .dags_folder = settings.path("core", "dags_folder").string(),
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),

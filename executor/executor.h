@@ -18,6 +18,9 @@ class Executor {
   virtual std::string name() const = 0;
   // Whether it takes tries of this kind and queue at all.
   virtual bool takes(TryKind kind, const std::string& queue) const = 0;
+  // Whether a try of this kind may be with it, whatever its queue: after a restart it may not take the queue any more
+  // that it took when it started the try.
+  virtual bool is_for(TryKind kind) const = 0;
   // How many more tries it would start now.
   virtual int free_slots() const = 0;
 

@@ -119,7 +119,14 @@ void Dispatcher::adopt(const State& state, Fence fence) {
   Held& held = held_[fence];
   const int had_it = held.executor;
   held = {};
+  // Those that take its queue first, then the others of its kind: which queues they take may have been another list
+  // when it was started.
   held.to_ask = takers(live.kind, request.queue);
+  for (size_t i = 0; i < executors_.size(); ++i) {
+    const int executor = static_cast<int>(i);
+    if (executors_[i]->is_for(live.kind) && std::ranges::find(held.to_ask, executor) == held.to_ask.end())
+      held.to_ask.push_back(executor);
+  }
   std::ranges::stable_partition(held.to_ask, [&](int executor) { return executor == had_it; });
   if (held.to_ask.empty()) return report(fence, TryUnknown{});
   held.executor = held.to_ask.front();

@@ -187,8 +187,9 @@ class Asking {
     const std::vector<int>& takers = state_.takers(group.kind, group.queue);
     if (takers.empty()) {
       return {.kind = ReasonKind::no_worker,
-              .text = "no executor takes queue `" + group.queue + "`" +
-                      (group.kind == TryKind::probe ? " for sensors" : "")};
+              .text = "no worker for the queue `" + group.queue + "`" +
+                      (group.kind == TryKind::probe ? ", which is to look at sensors" : "") +
+                      ": a server takes those of its setting core.queues"};
     }
     const auto pool = state_.pools().find(group.pool);
     if (pool == state_.pools().end()) return unknown_pool();

@@ -65,7 +65,7 @@ const std::vector<Field<Task>>& task_fields() {
        [](Task& task, FieldValue&& value) {
          task.weight_rule = parse_weight_rule(value.text).value_or(task.weight_rule);
        }},
-      {"queue", id(), "Which workers may run it.",
+      {"queue", id(), "Which workers may run it; a server takes those of its setting core.queues.",
        [](Task& task, FieldValue&& value) { task.queue = std::move(value.text); }},
       {"depends_on_past", flag(), "It waits until its task instance in the run before has succeeded.",
        [](Task& task, FieldValue&& value) { task.depends_on_past = value.flag || task.wait_for_downstream; }},

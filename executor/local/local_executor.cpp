@@ -35,8 +35,9 @@ LocalExecutor::LocalExecutor(const Spool& spool, LocalExecutorOptions options, c
 
 LocalExecutor::~LocalExecutor() = default;
 
-// Every queue: an installation that has only this executor must not leave a task waiting for its queue forever.
-bool LocalExecutor::takes(TryKind kind, const std::string&) const { return kind == TryKind::process; }
+bool LocalExecutor::takes(TryKind kind, const std::string& queue) const {
+  return is_for(kind) && std::ranges::find(options_.queues, queue) != options_.queues.end();
+}
 
 int LocalExecutor::free_slots() const {
   const std::lock_guard lock(mutex_);

@@ -26,6 +26,7 @@ enum class UseOfCgroups {
 struct LocalExecutorOptions {
   Path runner;  // udon-task
   int slots = 32;
+  std::vector<std::string> queues = {"default"};
   std::vector<std::string> environment;  // of the tries; see environment_of_tries
   UseOfCgroups cgroups = UseOfCgroups::where_possible;
   // From a kill to SIGKILL for everything: the runner's own grace, and time to write its result.
@@ -41,6 +42,7 @@ class LocalExecutor final : public Executor {
 
   std::string name() const override { return "local"; }
   bool takes(TryKind kind, const std::string& queue) const override;
+  bool is_for(TryKind kind) const override { return kind == TryKind::process; }
   int free_slots() const override;
   Result<void> start(const TryRequest& request) override;
   std::vector<Report> poll() override;

@@ -43,7 +43,9 @@ ProberExecutor::~ProberExecutor() {
   eventfd_write(event_.get(), 1);
 }
 
-bool ProberExecutor::takes(TryKind kind, const std::string&) const { return kind == TryKind::probe; }
+bool ProberExecutor::takes(TryKind kind, const std::string& queue) const {
+  return is_for(kind) && std::ranges::find(options_.queues, queue) != options_.queues.end();
+}
 
 int ProberExecutor::free_slots() const {
   const std::lock_guard lock(mutex_);

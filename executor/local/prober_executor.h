@@ -21,8 +21,9 @@
 namespace udon {
 
 struct ProberExecutorOptions {
-  std::vector<std::string> argv;                      // starts the prober: {"udon", "prober", …}
-  std::vector<std::string> environment;               // see environment_of_tries
+  std::vector<std::string> argv;         // starts the prober: {"udon", "prober", …}
+  std::vector<std::string> environment;  // see environment_of_tries
+  std::vector<std::string> queues = {"default"};
   int slots = 100'000;                                // what waits costs some kilobytes each
   int pokes_at_once = 16;                             // as many as the prober has threads
   Duration poke_time_max = std::chrono::seconds(60);  // then it is asked to stop
@@ -37,6 +38,7 @@ class ProberExecutor final : public Executor {
 
   std::string name() const override { return "prober"; }
   bool takes(TryKind kind, const std::string& queue) const override;
+  bool is_for(TryKind kind) const override { return kind == TryKind::probe; }
   int free_slots() const override;
   Result<void> start(const TryRequest& request) override;
   std::vector<Report> poll() override;

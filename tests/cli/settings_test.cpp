@@ -67,6 +67,16 @@ TEST_CASE("a mistake in the environment is told with the nearest name") {
   CHECK(error_of(load("", {"UDON__WEB__PORT=70000"})) == "UDON__WEB__PORT: expected a port (0 to 65535), not `70000`");
 }
 
+TEST_CASE("queues are names with commas between them, and at least one") {
+  using Names = std::vector<std::string>;
+  CHECK(load("")->names("core", "queues") == Names{"default"});
+  CHECK(load("core: {queues: 'gpu, default'}")->names("core", "queues") == Names{"gpu", "default"});
+  CHECK(load("", {"UDON__CORE__QUEUES=큐"})->names("core", "queues") == Names{"큐"});
+  for (const char* wrong : {"", " ", "default,", "a,,b"})
+    CHECK(error_of(load("", {"UDON__CORE__QUEUES=" + std::string(wrong)})) ==
+          "UDON__CORE__QUEUES: expected names with commas between them, not `" + std::string(wrong) + "`");
+}
+
 TEST_CASE("secrets are not read from a file, and a message never quotes one") {
   const std::string message = error_of(load("web:\n  admin_password: hunter22\n"));
   CHECK_THAT(message, Catch::Contains("web.admin_password") && !Catch::Contains("hunter22"));

@@ -39,6 +39,30 @@ tasks:
             i.udon("tasks", "why", "many", "r", "b", code=1)
             self.assertIn("`b` was not found", i.told)
 
+    def test_a_queue_without_a_worker_is_waited_for(self):
+        with Installation() as i:
+            i.dag("far", """
+dag: far
+default_args: {queue: gpu}
+tasks:
+  here: {operator: bash, queue: default, command: "true"}
+  there: {operator: bash, command: "echo ran; touch $WORK/ran; until [ -e $WORK/go ]; do sleep 0.05; done"}
+""")
+            i.start()
+            i.udon("dags", "trigger", "far", "--run-id", "r")
+            until("the other queue's has ended", lambda: i.state("far", "r", "here") == "success")
+            self.assertIn("there is scheduled: no worker for the queue `gpu`", i.udon("tasks", "why", "far", "r", "there"))
+            i.stop()
+            i.environment["UDON__CORE__QUEUES"] = "default, gpu"
+            i.start()
+            i.wait_for_mark("ran")
+            i.stop()
+            del i.environment["UDON__CORE__QUEUES"]
+            i.start()  # takes the queue no more; what it had started is still its own
+            i.mark("go")
+            i.udon("runs", "wait", "far", "r")
+            self.assertEqual(i.instances("far", "r")["there", -1]["try_number"], 1)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

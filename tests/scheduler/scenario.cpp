@@ -56,6 +56,7 @@ class Player {
     if (verb == "parallelism") return set(parallelism_, std::stoi(first.word(1)));
     if (verb == "slots") return set_slots(std::stoi(first.word(1)));
     if (verb == "queue") return local_->queues.push_back(first.word(1)), Result<void>();
+    if (verb == "no_queue") return std::erase(local_->queues, first.word(1)), Result<void>();
     if (verb == "pool") return set_pool(first);
     if (verb == "dag") return define(lines);
     if (verb == "remove") return dags_.erase(first.word(1)), offer(), settle();

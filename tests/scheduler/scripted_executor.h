@@ -33,6 +33,7 @@ class ScriptedExecutor final : public Executor {
   bool takes(TryKind kind, const std::string& queue) const override {
     return kind == kind_ && std::ranges::find(queues, queue) != queues.end();
   }
+  bool is_for(TryKind kind) const override { return kind == kind_; }
   int free_slots() const override { return slots_ - static_cast<int>(live_.size()); }
   Result<void> start(const TryRequest& request) override {
     if (refusal) return *refusal;

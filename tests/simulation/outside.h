@@ -129,6 +129,7 @@ class SimulatedExecutor final : public Executor {
 
   std::string name() const override { return name_; }
   bool takes(TryKind kind, const std::string& queue) const override;
+  bool is_for(TryKind kind) const override { return kind == kind_; }
   int free_slots() const override;
   Result<void> start(const TryRequest& request) override;
   std::vector<Report> poll() override;
