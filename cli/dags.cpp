@@ -32,6 +32,12 @@ Result<int> list(const Arguments& arguments, Session& session) {
     target += (target.find('?') == std::string::npos ? "?tags=" : "&tags=") + percent_encode(tag);
   TRY_ASSIGN(const Value dags, api->get_all(target, "dags"));
   session.output().list(dags, "dags", list_columns());
+  std::vector<std::string> old;
+  for (const Value& dag : dags.get("dags").as_list())
+    if (dag.flag("has_import_errors")) old.push_back("`" + dag.text("dag_id") + "`");
+  if (!old.empty())
+    session.output().note("the files of these have errors, what runs is their last good version: " + join(old, ", ") +
+                          "; see `udon dags check`");
   if (dags.get("dags").size() == 0 && session.output().format() == Format::table)
     session.output().note("put DAG files into " + session.settings().text("core", "dags_folder") +
                           " (UDON__CORE__DAGS_FOLDER), and see `udon dags check`");
@@ -59,6 +65,9 @@ Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Value tasks, api->get(dag_path(dag_id) + "/tasks"));
   Value::List rows = with_upstream(tasks);
   dag.set("tasks", rows);
+  if (dag.flag("has_import_errors"))
+    session.output().note(
+        "its file has errors, what runs and is shown is its last good version; see `udon dags check`");
   if (session.output().format() != Format::table) {
     session.output().object(dag, {});
     return succeeded;

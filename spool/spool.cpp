@@ -55,6 +55,18 @@ Result<void> write_json(const Path& path, const Value& value) {
 
 }  // namespace
 
+std::string log_stamp(TimePoint time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
+}
+
 Spool::Spool(Path home) : home_(std::move(home)) {}
 
 Path Spool::folder(const TryId& id) const { return home_ / "spool" / to_string(id); }
@@ -155,6 +167,20 @@ Result<std::optional<TryEnded>> Spool::read_result(const TryId& id) const {
   auto ended = parse_try_ended(*value);
   if (!ended) return std::nullopt;
   return std::move(*ended);
+}
+
+Result<void> Spool::append_to_log(const TryId& id, TimePoint at, const std::string& text) const {
+  TRY_ASSIGN(const TryRequest request, read_request(id));
+  const Path path = log_file(request);
+  TRY(make_directories(path.parent_path(), folder_mode));
+  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, file_mode));
+  // A kill may have cut the runner's last line.
+  char last = '\n';
+  const off_t size = lseek(file.get(), 0, SEEK_END);
+  if (size > 0 && pread(file.get(), &last, 1, size - 1) < 0) return io_error("read", path.string(), errno);
+  const std::string line = (last == '\n' ? "" : "\n") + log_stamp(at) + text + "\n";
+  if (write(file.get(), line.data(), line.size()) < 0) return io_error("write to", path.string(), errno);
+  return {};
 }
 
 Result<Path> Spool::make_staging(const TryId& id) const {

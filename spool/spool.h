@@ -26,6 +26,10 @@ struct RunnerProcess {
   bool operator==(const RunnerProcess&) const = default;
 };
 
+// What each line of a try's log begins with: "2026-01-31T00:00:00.123456Z ", of a fixed width, so that lines stay
+// aligned and sort as text.
+std::string log_stamp(TimePoint time);
+
 class Spool {
  public:
   explicit Spool(Path home);  // $UDON_HOME, absolute
@@ -47,6 +51,9 @@ class Spool {
   Result<void> write_result(const TryId& id, const TryEnded& ended) const;
   // Nothing: not written yet. A file that cannot be read as a result (power loss) counts as none.
   Result<std::optional<TryEnded>> read_result(const TryId& id) const;
+
+  // A last line in the log of a try whose runner is gone and could not say it. For the runner's own lines see TaskLog.
+  Result<void> append_to_log(const TryId& id, TimePoint at, const std::string& text) const;
 
   Result<Path> make_staging(const TryId& id) const;  // there already: as good
   // Empties it and puts it by for the next try in this folder. Only where no process of the try is left that could

@@ -140,6 +140,7 @@ bool TryWatcher::take_over(Entry& entry) {
   // The result is its last act, so it is read after the process is known to be gone.
   const auto result = spool_.read_result(entry.id);
   if (result && *result) {
+    entry.has_result = true;
     end(entry, std::move(**result));
   } else {
     sweep_from_now(entry, lost("the process of the try was gone when the scheduler came back, and left no result"));
@@ -179,7 +180,10 @@ void TryWatcher::on_exit(Entry& entry) {
   entry.process.reset();
   const auto result = spool_.read_result(entry.id);
   if (!result) log_warning("executor", "try " + to_string(entry.id) + ": " + result.error().message);
-  if (result && *result) return end(entry, std::move(**result));
+  if (result && *result) {
+    entry.has_result = true;
+    return end(entry, std::move(**result));
+  }
   TryEnded ended = lost("its runner is gone and left no result");
   if (status) {
     const auto runner = spool_.read_process(entry.id);
@@ -264,10 +268,17 @@ void TryWatcher::end(Entry& entry, std::variant<TryEnded, TryUnknown> verdict) {
       ended->message = entry.kill->message;
       ended->xcom = Value::map();
     }
+    if (!entry.has_result) tell_log(entry, ended->message);
     report(entry.id, std::move(*ended));
   } else {
     report(entry.id, TryUnknown{});
   }
+}
+
+// Before the end is reported: once it is committed, the request that names the log is removed.
+void TryWatcher::tell_log(const Entry& entry, const std::string& message) const {
+  const auto told = spool_.append_to_log(entry.id, clock_.now(), "udon: failed: " + message);
+  if (!told) log_warning("executor", "try " + to_string(entry.id) + ": " + told.error().message);
 }
 
 TryEnded TryWatcher::lost(const std::string& message) const {

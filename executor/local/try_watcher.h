@@ -76,6 +76,7 @@ class TryWatcher {
     Duration next_look{0};
     Duration look_interval{0};
     bool has_warned = false;
+    bool has_result = false;    // its runner has said how it ended, in the log too
     Duration boot_deadline{0};  // till then a runner that was started but hasn't said so yet is let live
   };
 
@@ -95,6 +96,7 @@ class TryWatcher {
   void act_on_deadlines();
   Duration time_to_next() const;
   TryEnded lost(const std::string& message) const;
+  void tell_log(const Entry& entry, const std::string& message) const;
   void report(const TryId& id, decltype(Report::what) what);
 
   const Spool& spool_;

@@ -126,6 +126,7 @@ TEST_CASE("a runner that is killed is lost, and its tree is dead before that is 
     CHECK(
         ended.message ==
         "its runner ended (killed by signal 9 (SIGKILL)) and left no result; perhaps it was killed for want of memory");
+    CHECK(world.home().log_text(request).ends_with("Z udon: failed: " + ended.message + "\n"));
   }
 }
 

@@ -4,28 +4,15 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/text.h"
 #include "base/unicode.h"
+#include "spool/spool.h"
 
 namespace udon {
 namespace {
 
 constexpr size_t buffer_bytes = 64 << 10;
-
-// Of a fixed width, so that lines stay aligned and sort as text.
-std::string stamp(TimePoint time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
-  char text[64];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return text;
-}
 
 // Readers get valid UTF-8 without zero bytes, whatever a program printed.
 void append_clean(std::string& out, std::string_view text) {
@@ -147,7 +134,7 @@ void TaskLog::emit(std::string_view line, int64_t line_bytes, Source source) {
   if (source == Source::others && size_ >= limits_.log_bytes) return drop(1, line_bytes + 1);
   if (line.ends_with('\r')) line.remove_suffix(1);
   const size_t before = buffer_.size();
-  buffer_ += stamp(clock_.now());
+  buffer_ += log_stamp(clock_.now());
   if (line_bytes > limits_.line_bytes) {
     append_clean(buffer_, cut_utf8(line, static_cast<size_t>(limits_.line_bytes)));
     buffer_ += " … [cut: the line has " + std::to_string(line_bytes) + " bytes]";
@@ -158,7 +145,7 @@ void TaskLog::emit(std::string_view line, int64_t line_bytes, Source source) {
   const int64_t size_before = size_;
   size_ += static_cast<int64_t>(buffer_.size() - before);
   if (source == Source::others && size_before < limits_.log_bytes && size_ >= limits_.log_bytes) {
-    buffer_ += stamp(clock_.now()) + "udon: the log has reached its limit of " + std::to_string(limits_.log_bytes) +
+    buffer_ += log_stamp(clock_.now()) + "udon: the log has reached its limit of " + std::to_string(limits_.log_bytes) +
                " bytes: what follows is dropped and counted\n";
   }
   if (buffer_.size() >= buffer_bytes) write_out();
