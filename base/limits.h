@@ -31,6 +31,9 @@ inline constexpr int64_t template_output_bytes_max = 4 << 20;
 inline constexpr int template_steps_max = 1'000'000;
 // Ids become file names, URL parts and column values.
 inline constexpr int id_bytes_max = 250;
+// Left on the home's disk, or no try is started: it could write neither its log nor its result, and would fail for it.
+// What runs may still need this much; the store's log of writes is not cut for less.
+inline constexpr int64_t disk_bytes_min = 1 << 20;
 // Between SIGTERM and SIGKILL when a try is ended.
 inline constexpr auto kill_grace = 5s;
 // Rows that one page of a list holds at most; Airflow's maximum_page_limit.

@@ -86,7 +86,10 @@ Result<int> check_health(const Arguments& arguments, Session& session) {
         session.output().done("healthy", *health);
         return succeeded;
       }
-      why = health ? "not healthy yet: " + to_json(*health) : health.error().message;
+      const std::string problem = health ? health->get("metadatabase").text("problem") : "";
+      why = !health           ? health.error().message
+            : problem.empty() ? "not healthy yet: " + to_json(*health)
+                              : "not healthy: " + problem;
       session.forget_api();
     }
     if (session.clock().monotonic() - start >= at_most) return Error{ErrorKind::unavailable, why};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/id.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/subprocess.h"
 #include "cli/first_start.h"
@@ -28,6 +29,15 @@ ProberExecutorOptions prober_options(const Path& home, const Settings& settings)
   return {.argv = {(install_folder() / "udon").string(), "prober", "--home", home.string()},
           .environment = environment_of_tries(current_environment()),
           .queues = settings.names("core", "queues")};
+}
+
+// Why nothing should be started now: on a full disk a try could write neither its log nor its result.
+std::string obstacle(const Path& home) {
+  std::error_code problem;
+  const auto space = std::filesystem::space(home, problem);
+  if (problem || space.available >= static_cast<uintmax_t>(limits::disk_bytes_min)) return {};
+  return "the disk of " + home.string() + " is full (" + std::to_string(space.available) + " bytes free of the " +
+         std::to_string(limits::disk_bytes_min) + " needed): free some space";
 }
 
 std::vector<web::ShownSetting> shown(const Settings& settings) {
@@ -85,7 +95,9 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       loop_({.installation = std::move(installation),
              .dags_folder = settings.path("core", "dags_folder").string(),
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
-             .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation")},
+             .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
+             .connections_of_environment = EnvironmentSecrets(current_environment()).connection_names(),
+             .obstacle = [home] { return obstacle(home); }},
             clock, store_->reader(), store_->writer(), store_->settings(), {&local_executor_, &prober_executor_},
             make_token_, metrics_),
       environment_(current_environment()),

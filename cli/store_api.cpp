@@ -19,6 +19,7 @@ class NoScheduler final : public Control {
   Result<CommandOutcome> submit(Command) override { return refuse(); }
   Result<Reason> why(const TaskInstanceKey&) override { return refuse(); }
   bool is_ready() const override { return false; }
+  std::string stopped() const override { return refuse().message; }
 
  private:
   Error refuse() const {

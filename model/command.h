@@ -75,9 +75,11 @@ struct DeleteRun {
 };
 // Pools in the store have been edited: read them again.
 struct PoolsChanged {};
+// Likewise connections: read again which there are.
+struct ConnectionsChanged {};
 
-using Command =
-    std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun, PoolsChanged>;
+using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun,
+                             PoolsChanged, ConnectionsChanged>;
 
 struct CommandOutcome {
   std::optional<DagRun> run;               // the run made or changed

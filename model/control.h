@@ -1,6 +1,8 @@
 #pragma once
 // How others ask the loop. The loop implements it; web and cli call it from their threads, in-process or over
 // the server's socket.
+#include <string>
+
 #include "base/result.h"
 #include "model/command.h"
 #include "model/reason.h"
@@ -16,6 +18,8 @@ class Control {
   virtual Result<Reason> why(const TaskInstanceKey& key) = 0;
   // False until the first load of the catalog has been taken in; health says so.
   virtual bool is_ready() const = 0;
+  // Why nothing is started at present (disk full, store failing); empty: all is well.
+  virtual std::string stopped() const = 0;
 };
 
 }  // namespace udon

@@ -17,6 +17,7 @@ std::string_view to_string(ReasonKind kind) {
     case ReasonKind::max_active_tis: return "max_active_tis";
     case ReasonKind::pool_full: return "pool_full";
     case ReasonKind::pool_unknown: return "pool_unknown";
+    case ReasonKind::connection_unknown: return "connection_unknown";
     case ReasonKind::parallelism: return "parallelism";
     case ReasonKind::no_worker: return "no_worker";
     case ReasonKind::handed_out: return "handed_out";

@@ -22,6 +22,7 @@ enum class ReasonKind {
   max_active_tis,
   pool_full,
   pool_unknown,
+  connection_unknown,
   parallelism,       // all slots of the installation are taken
   no_worker,         // no executor takes this queue
   handed_out,        // an executor has it; its process is starting

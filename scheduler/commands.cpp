@@ -247,6 +247,7 @@ class Commanding {
   }
 
   Result<void> carry_out(const PoolsChanged&) { return {}; }
+  Result<void> carry_out(const ConnectionsChanged&) { return {}; }
 
   void mark_run(const ActiveRun& run, RunState to, const std::string& note, MoveCause cause, const std::string& user) {
     for_each_instance(run, [&](InstanceRef at) {
@@ -405,6 +406,7 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
     Names operator()(const TriggerRun&) const { return {}; }
     Names operator()(const SetPaused&) const { return {}; }
     Names operator()(const PoolsChanged&) const { return {}; }
+    Names operator()(const ConnectionsChanged&) const { return {}; }
     Names operator()(const ClearTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
     Names operator()(const MarkTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
     Names operator()(const KillTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }

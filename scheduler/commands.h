@@ -16,7 +16,7 @@ struct CommandMoves {
 // The run that a command is about, if it is about an existing one: (dag_id, run_id).
 std::optional<std::pair<std::string, std::string>> run_of(const Command& command);
 
-// PoolsChanged gives no moves: the loop reads the pools itself.
+// PoolsChanged and ConnectionsChanged give no moves: the loop reads the store itself.
 Result<CommandMoves> moves_of(const Command& command, TimePoint now, const State& state);
 
 // The move that gives up on a run whose DAG cannot be read any more: live tries are ended, the rest is skipped.

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "scheduler/catalog_sync.h"
 #include "scheduler/commands.h"
 #include "scheduler/dispatch.h"
@@ -29,6 +31,8 @@ constexpr Duration first_retry_delay = 100ms;
 constexpr Duration last_retry_delay = 30s;
 // The wall clock may be set while we sleep.
 constexpr Duration sleep_max = 10s;
+// How often an obstacle is looked at that stops everything: nothing wakes us when somebody frees the disk.
+constexpr Duration obstacle_interval = 5s;
 constexpr int dags_per_turn_max = 500;
 constexpr int free_names_tried_max = 1000;
 
@@ -98,6 +102,9 @@ struct Loop::Impl {
   Duration retry_at{0};     // monotonic
   Duration retry_delay = first_retry_delay;
 
+  mutable std::mutex stopped_mutex;
+  std::string stopped;  // state's, for other threads
+
   struct Answer {
     Asked asked;
     CommandOutcome outcome;
@@ -113,10 +120,21 @@ struct Loop::Impl {
     return {};
   }
 
+  Result<void> read_connections() {
+    if (!options.connections_of_environment) return {};
+    TRY_ASSIGN(const auto stored, settings.connection_ids());
+    ConnectionIds ids;
+    ids.stored.insert(stored.begin(), stored.end());
+    for (const std::string& name : *options.connections_of_environment) ids.of_environment.insert(lower_ascii(name));
+    state.set_connections(std::move(ids));
+    return {};
+  }
+
   Result<void> load() {
     TRY_ASSIGN(const Counters counters, writer.counters());
     std::vector<std::pair<RunNumber, std::string>> problems;
     TRY_ASSIGN(state, history.load(options.parallelism, counters, settings, problems));
+    TRY(read_connections());
     to_give_up = std::move(problems);
     catalog.start_over();
     return {};
@@ -143,9 +161,11 @@ struct Loop::Impl {
       needs_load = false;
       dispatcher.take_over(state);
     }
-    state.set_stopped({});  // until the commit says otherwise
+    state.set_stopped(options.obstacle ? options.obstacle() : "");
     const TimePoint now = clock.now();
     Turn turn(state, now);
+    // Only a write shows that the store works again, and there may be nothing else to write.
+    if (failure) turn.apply(Move(NoteEvent{recovery(now)}));
     std::vector<Answer> answers;
     auto decided = decide(turn, content.commands, answers);
     if (!decided) return stop_dispatch(decided.error(), std::move(content), std::move(answers));
@@ -158,6 +178,27 @@ struct Loop::Impl {
     finish(turn, std::move(answers));
     for (AskedWhy& asked : content.questions) asked.answer.set_value(udon::why(now, state, asked.key));
     return next_wake(*decided, now);
+  }
+
+  EventRecord recovery(TimePoint now) const {
+    EventRecord event;
+    event.at = now;
+    event.event = "scheduler";
+    event.text = "the store works again; it had failed: " + failure->message;
+    return event;
+  }
+
+  // For other threads; once it holds, not while a turn tries.
+  void publish_stopped() {
+    const std::lock_guard lock(stopped_mutex);
+    if (stopped == state.stopped()) return;
+    stopped = state.stopped();
+    if (failure) return;  // its own messages tell
+    if (stopped.empty()) {
+      log_info("scheduler", "tries are started again");
+    } else {
+      log_error("scheduler", "nothing is started: " + stopped);
+    }
   }
 
   // Everything up to the commit. Returns when plan wants to be asked again.
@@ -242,6 +283,10 @@ struct Loop::Impl {
     if (std::holds_alternative<PoolsChanged>(command)) {
       TRY_ASSIGN(const auto pools, settings.pools());
       state.set_pools(pools);
+      return CommandOutcome{};
+    }
+    if (std::holds_alternative<ConnectionsChanged>(command)) {
+      TRY(read_connections());
       return CommandOutcome{};
     }
     if (const auto* trigger = std::get_if<TriggerRun>(&command)) return this->trigger(turn, *trigger);
@@ -335,6 +380,7 @@ struct Loop::Impl {
 
   void finish(Turn& turn, std::vector<Answer> answers) {
     if (failure) log_info("scheduler", "the store works again; going on");
+    publish_stopped();
     failure.reset();
     retry_delay = first_retry_delay;
     to_give_up.clear();
@@ -366,6 +412,7 @@ struct Loop::Impl {
     if (!catalog.is_done() || !state.dirty().empty() || dispatcher.has_reports()) consider(now);
     if (start_held_since) consider(at_monotonic(*start_held_since + start_report_delay));
     if (const auto look = dispatcher.next_look()) consider(at_monotonic(*look));
+    if (!state.stopped().empty()) consider(now + obstacle_interval);
     return wake;
   }
 
@@ -399,7 +446,8 @@ struct Loop::Impl {
   // it answers again. Reports stay with us; their fences say whether they were obeyed.
   Result<std::optional<TimePoint>> stop_dispatch(const Error& error, Inbox::Content content,
                                                  std::vector<Answer> answers) {
-    if (!failure) log_error("scheduler", "the store fails, nothing is started: " + error.message);
+    // Each time that it is asked in vain, at the last every half minute: who looks at the log now must see it.
+    log_error("scheduler", "the store fails, nothing is started: " + error.message);
     failure = error;
     start_held_since.reset();
     retry_at = clock.monotonic() + retry_delay;
@@ -408,6 +456,7 @@ struct Loop::Impl {
     needs_load = !load();
     if (!needs_load) dispatcher.take_over(state);
     state.set_stopped(error.message);
+    publish_stopped();
     answer_questions(content);
     return std::optional(at_monotonic(retry_at));
   }
@@ -473,6 +522,10 @@ void Loop::wake() { impl_->inbox.wake(); }
 std::future<Result<CommandOutcome>> Loop::enqueue(Command command) { return impl_->inbox.put(std::move(command)); }
 Result<CommandOutcome> Loop::submit(Command command) { return enqueue(std::move(command)).get(); }
 bool Loop::is_ready() const { return impl_->is_ready; }
+std::string Loop::stopped() const {
+  const std::lock_guard lock(impl_->stopped_mutex);
+  return impl_->stopped;
+}
 const State& Loop::state() const { return impl_->state; }
 
 Result<Reason> Loop::why(const TaskInstanceKey& key) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -27,6 +28,11 @@ struct LoopOptions {
   std::string dags_folder;   // absolute; relative paths in operators' parameters start there
   int parallelism = 32;      // live tries of kind process over everything
   bool dags_are_paused_at_creation = false;
+  // Connections that come from elsewhere than the store, as UDON_CONN_<ID> names them: a task instance waits for the
+  // connections of its DAG file. Nothing: they cannot be listed; then none waits, and the try finds out.
+  std::optional<std::vector<std::string>> connections_of_environment = std::nullopt;
+  // Why nothing should be started now, for a reason outside: a full disk. Empty: all is well. Asked in every turn.
+  std::function<std::string()> obstacle = nullptr;
 };
 
 class Loop final : public Control {
@@ -50,6 +56,7 @@ class Loop final : public Control {
   Result<CommandOutcome> submit(Command command) override;
   Result<Reason> why(const TaskInstanceKey& key) override;
   bool is_ready() const override;
+  std::string stopped() const override;
 
   // What is active; for the auditor of the simulation, on the loop's thread.
   const State& state() const;

@@ -24,7 +24,7 @@ class Planning {
     if (plan_.moves.empty()) retry();
     if (plan_.moves.empty()) settle();
     if (plan_.moves.empty()) finish_runs();
-    if (plan_.moves.empty()) plan_.moves = start_ready(now_, state_, moves_max_);
+    if (plan_.moves.empty() && state_.stopped().empty()) plan_.moves = start_ready(now_, state_, moves_max_);
     if (plan_.moves.empty()) plan_.wake_at = next_timer();
     return std::move(plan_);
   }

@@ -34,7 +34,7 @@ class Starting {
 
   Moves moves() {
     for (const auto& [group, runs] : state_.ready()) {
-      if (!can_start(group)) continue;
+      if (!can_start(group) || state_.missing_connection(group)) continue;
       for (const auto& [number, tasks] : runs) {
         const ActiveRun& run = state_.runs().at(number);
         if (is_full(run, group.kind)) continue;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/ensure.h"
+#include "base/text.h"
 
 namespace udon {
 
@@ -54,7 +55,27 @@ void clear_derived(TaskSlot& slot) {
 
 }  // namespace
 
-ReadyGroup group_of(const Task& task) { return {try_kind_of(task), task.queue, task.pool, task.pool_slots}; }
+ReadyGroup group_of(const Task& task) {
+  ReadyGroup group{try_kind_of(task), task.queue, task.pool, task.pool_slots, {}};
+  for (const std::string& id : task.connections) {
+    // Without those of the defaults an operator may well do: AWS's tools find credentials in many places.
+    if (std::ranges::find(task.default_connections, id) == task.default_connections.end())
+      group.connections.push_back(id);
+  }
+  return group;
+}
+
+bool ConnectionIds::has(const std::string& id) const {
+  return stored.contains(id) || of_environment.contains(lower_ascii(id));
+}
+
+std::optional<std::string> State::missing_connection(const ReadyGroup& group) const {
+  if (!connections_) return std::nullopt;
+  for (const std::string& id : group.connections) {
+    if (!connections_->has(id)) return id;
+  }
+  return std::nullopt;
+}
 
 // ---- what a row contributes
 
@@ -528,6 +549,7 @@ State State::rebuilt() const {
   fresh.set_pools(pools);
   fresh.executors_ = executors_;
   fresh.takers_ = takers_;
+  fresh.connections_ = connections_;
   fresh.stopped_ = stopped_;
   fresh.tries_ = tries_;
   for (const auto& [number, run] : runs_) fresh.insert_run(run);
@@ -551,6 +573,7 @@ std::optional<std::string> State::first_difference(const State& other) const {
   compare("pools", pools_, other.pools_);
   compare("executors", executors_, other.executors_);
   compare("takers", takers_, other.takers_);
+  compare("connections", connections_, other.connections_);
   compare("stopped", stopped_, other.stopped_);
   compare("runs by id", runs_by_id_, other.runs_by_id_);
   compare("successors", successors_, other.successors_);

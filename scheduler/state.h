@@ -51,12 +51,22 @@ struct ExecutorState {
 };
 using QueueKey = std::pair<TryKind, std::string>;
 
+// Which connections there are, by id: all that the scheduler ever learns of them.
+struct ConnectionIds {
+  std::set<std::string, std::less<>> stored;
+  // UDON_CONN_<ID> of the server's environment, <ID> in lower case: it stands for an id however that is written.
+  std::set<std::string, std::less<>> of_environment;
+  bool has(const std::string& id) const;
+  bool operator==(const ConnectionIds&) const = default;
+};
+
 // Tasks whose task instances compete for the same things over all runs: full for one is full for all.
 struct ReadyGroup {
   TryKind kind = TryKind::process;
   std::string queue;
   std::string pool;
   int pool_slots = 1;
+  std::vector<std::string> connections;  // that the DAG file names; they have to be there
   auto operator<=>(const ReadyGroup&) const = default;
 };
 // Of one run: (-priority, task), so that the first is the one to start first.
@@ -76,6 +86,10 @@ class State {
   const std::vector<ExecutorState>& executors() const { return executors_; }
   // Executors (by index) that take tries of this kind and queue.
   const std::vector<int>& takers(TryKind kind, const std::string& queue) const;
+  // Nothing: they cannot all be known, and none is missed.
+  const std::optional<ConnectionIds>& connections() const { return connections_; }
+  // The first of the group's connections that is not there.
+  std::optional<std::string> missing_connection(const ReadyGroup& group) const;
   // Nothing is started while this says why ("disk full …"); empty: all is well.
   const std::string& stopped() const { return stopped_; }
 
@@ -106,6 +120,7 @@ class State {
   void load_dag(DagRecord record);
   void load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries);  // derived members are not read
   void set_pools(const std::vector<Pool>& pools);
+  void set_connections(std::optional<ConnectionIds> ids) { connections_ = std::move(ids); }
   void set_executors(std::vector<ExecutorState> executors);  // forgets the takers
   void set_takers(TryKind kind, const std::string& queue, std::vector<int> executors);
   void set_stopped(std::string why) { stopped_ = std::move(why); }
@@ -155,6 +170,7 @@ class State {
   std::map<std::string, PoolState, std::less<>> pools_;
   std::vector<ExecutorState> executors_;
   std::map<QueueKey, std::vector<int>> takers_;
+  std::optional<ConnectionIds> connections_;
   std::string stopped_;
 
   std::map<std::pair<std::string, std::string>, RunNumber> runs_by_id_;

@@ -193,6 +193,7 @@ class Asking {
     }
     const auto pool = state_.pools().find(group.pool);
     if (pool == state_.pools().end()) return unknown_pool();
+    if (const auto missing = state_.missing_connection(group)) return unknown_connection(*missing);
     const bool takes_slots = group.kind == TryKind::process || pool->second.pool.include_deferred;
     if (takes_slots && pool->second.free() < group.pool_slots) return full_pool(pool->second);
     if (group.kind == TryKind::process) {
@@ -218,6 +219,14 @@ class Asking {
     for (const auto& [name, pool] : state_.pools()) names.push_back(name);
     return {.kind = ReasonKind::pool_unknown,
             .text = "there is no pool `" + task_.pool + "`" + did_you_mean(task_.pool, names)};
+  }
+
+  Reason unknown_connection(const std::string& id) const {
+    const auto& stored = state_.connections()->stored;
+    const std::vector<std::string> names(stored.begin(), stored.end());
+    return {.kind = ReasonKind::connection_unknown,
+            .text = "there is no connection `" + id + "`" + did_you_mean(id, names) + " (`udon connections add " + id +
+                    " URI`)"};
   }
 
   Reason full_pool(const PoolState& pool) const {

@@ -185,6 +185,10 @@ class FaultySettings final : public StoreSettings {
     TRY(gate_.pass());
     return behind_.connections(page);
   }
+  Result<std::vector<std::string>> connection_ids() override {
+    TRY(gate_.pass());
+    return behind_.connection_ids();
+  }
   Result<void> put_connection(const Connection& connection, Existing existing) override {
     TRY(gate_.pass());
     return behind_.put_connection(connection, existing);

@@ -47,6 +47,12 @@ class Settings final : public StoreSettings {
     const std::lock_guard lock(state_.mutex);
     return cut_page(all_of(state_.connections), page);
   }
+  Result<std::vector<std::string>> connection_ids() override {
+    const std::lock_guard lock(state_.mutex);
+    std::vector<std::string> ids;
+    for (const auto& [id, connection] : state_.connections) ids.push_back(id);
+    return ids;
+  }
   Result<void> put_connection(const Connection& connection, Existing existing) override {
     const std::lock_guard lock(state_.mutex);
     return put_into(state_.connections, "connection", connection.id, connection, existing);

@@ -33,6 +33,7 @@ class StoreSettings {
 
   virtual Result<std::optional<Connection>> connection(const std::string& id) = 0;
   virtual Result<Page<Connection>> connections(const PageRequest& page) = 0;  // by id
+  virtual Result<std::vector<std::string>> connection_ids() = 0;              // all, in order; no secret is opened
   enum class Existing { refuse, replace };
   virtual Result<void> put_connection(const Connection& connection, Existing existing) = 0;  // conflict if refused
   virtual Result<void> delete_connection(const std::string& id) = 0;                         // not_found

@@ -49,6 +49,12 @@ class Settings final : public StoreSettings {
                                [this](const Query& row) { return read_connection(row); });
   }
 
+  Result<std::vector<std::string>> connection_ids() override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT id FROM connection ORDER BY id");
+    return read_all<std::string>(query, [](const Query& row) -> Result<std::string> { return row.text(0); });
+  }
+
   Result<void> put_connection(const Connection& row, Existing existing) override {
     Connection shown = row;
     Value secrets = Value::map();

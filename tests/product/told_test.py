@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """What people are told when something waits, is missing or was ended from outside: by the real program."""
+import os
 import pathlib
+import signal
+import subprocess
 import sys
 import unittest
 
@@ -62,6 +65,90 @@ tasks:
             i.mark("go")
             i.udon("runs", "wait", "far", "r")
             self.assertEqual(i.instances("far", "r")["there", -1]["try_number"], 1)
+
+    def test_a_connection_that_is_not_there_is_waited_for(self):
+        with Installation(UDON_CONN_MARKET="sqlite:///nowhere") as i:
+            i.dag("names", """
+dag: names
+tasks:
+  there: {operator: bash, connections: [market], command: "true"}
+  missing: {operator: bash, connections: [markt], command: "true"}
+  lake: {operator: s3_upload, from: nothing, to: "s3://lake/x/"}
+""")
+            i.start()
+            i.udon("dags", "trigger", "names", "--run-id", "r")
+            until("the others have ended", lambda: {i.state("names", "r", t) for t in ("there", "lake")} <= {"success", "failed"})
+            self.assertIn("missing is scheduled: there is no connection `markt`", i.udon("tasks", "why", "names", "r", "missing"))
+            i.udon("connections", "add", "markt", "sqlite:///there")
+            until("it has ended", lambda: i.state("names", "r", "missing") == "success")
+            i.udon("connections", "delete", "markt")
+            i.udon("tasks", "clear", "names", "r", "missing")
+            self.assertIn("there is no connection `markt`", i.udon("tasks", "why", "names", "r", "missing"))
+
+    def test_a_full_disk_is_told_for_as_long_as_it_is_full(self):
+        if os.geteuid() != 0:
+            self.skipTest("a disk of its own needs root")
+        with Installation() as i:
+            i.home.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", i.home], check=True)
+            try:
+                i.dag("short", """
+dag: short
+tasks:
+  runs: {operator: bash, command: "touch $WORK/runs; until [ -e $WORK/go ]; do sleep 0.05; done"}
+  after: {operator: bash, after: [runs], command: "true"}
+  starts: {operator: bash, retries: 0, command: "true"}
+""")
+                i.start()
+                i.udon("dags", "trigger", "short", "--run-id", "r")
+                i.wait_for_mark("runs")
+                until("the other has ended", lambda: i.state("short", "r", "starts") == "success")
+                full = i.home / "full"
+                with open(full, "wb", buffering=0) as file:
+                    try:
+                        while file.write(b"x" * 4096):
+                            pass
+                    except OSError:
+                        pass
+                until("it is noticed", lambda: i.run("health").returncode == 1)
+                self.assertIn("not healthy: nothing is started: ", i.run("health").stderr)
+                self.assertNotIn(str(i.home), i.run("health").stderr)
+                i.mark("go")
+                i.run("tasks", "clear", "short", "r", "starts")  # goes through if the store has room yet
+                self.assertIn("nothing is started: ", i.udon("tasks", "why", "short", "r", "after"))
+                self.assertEqual(i.run("health").returncode, 1)
+                full.unlink()
+                i.udon("runs", "wait", "short", "r")
+                i.udon("health")
+                self.assertEqual({t["state"] for t in i.instances("short", "r").values()}, {"success"})
+            finally:
+                i.stop()
+                subprocess.run(["umount", "-l", i.home], check=True)
+
+    def test_a_try_whose_runner_was_killed_says_so_in_its_log(self):
+        with Installation() as i:
+            i.dag("killed", """
+dag: killed
+tasks:
+  it: {operator: bash, command: "echo $PPID > $WORK/pid.part; mv $WORK/pid.part $WORK/pid; sleep 1000"}
+""")
+            i.start()
+            i.udon("dags", "trigger", "killed", "--run-id", "r")
+            os.kill(int(i.wait_for_mark("pid")), signal.SIGKILL)
+            i.udon("runs", "wait", "killed", "r", code=1)
+            self.assertRegex(i.udon("tasks", "logs", "killed", "r", "it"), r"udon: failed: its runner ended \(killed by signal 9")
+
+    def test_a_dag_whose_file_is_broken_says_that_an_old_version_runs(self):
+        with Installation() as i:
+            i.dag("good", "dag: good\ntasks:\n  a: {operator: bash, command: 'true'}\n")
+            i.start()
+            i.udon("dags", "list")
+            self.assertNotIn("errors", i.told)
+            i.dag("good", "dag: good\ntasks:\n  a: {operator: bahs}\n")
+            until("the broken file is seen", lambda: "last good version" in i.run("dags", "list").stderr)
+            self.assertIn("`good`; see `udon dags check`", i.run("dags", "list").stderr)
+            i.udon("dags", "show", "good")
+            self.assertIn("last good version", i.told)
 
 
 if __name__ == "__main__":

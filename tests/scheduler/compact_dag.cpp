@@ -127,6 +127,10 @@ Result<void> read_task(const Line& line, Dag& dag) {
   for (const std::string& id : split(options.text("connections").value_or(""), ',')) {
     if (!id.empty()) task.connections.push_back(id);
   }
+  if (auto id = options.text("default")) {
+    task.connections.push_back(*id);
+    task.default_connections.push_back(*id);
+  }
   if (auto id = options.text("connection")) task.connection_templates.push_back(*id);
   if (auto text = options.text("asks")) task.asking_templates.push_back(*text);
   if (auto parameters = options.text("with")) task.parameters = parse_json(*parameters).value();

@@ -58,6 +58,9 @@ class Player {
     if (verb == "queue") return local_->queues.push_back(first.word(1)), Result<void>();
     if (verb == "no_queue") return std::erase(local_->queues, first.word(1)), Result<void>();
     if (verb == "pool") return set_pool(first);
+    if (verb == "environment") return connections_.emplace(first.words.begin() + 1, first.words.end()), Result<void>();
+    if (verb == "connection" || verb == "no_connection") return set_connection(verb, first.word(1));
+    if (verb == "obstacle") return obstacle_ = first.word(1), loop_ ? wait(5s) : Result<void>();
     if (verb == "dag") return define(lines);
     if (verb == "remove") return dags_.erase(first.word(1)), offer(), settle();
     if (!loop_) TRY(live());
@@ -116,6 +119,18 @@ class Player {
     return {};
   }
 
+  Result<void> set_connection(const std::string& verb, const std::string& id) {
+    Connection connection;
+    connection.id = id;
+    TRY(verb == "connection" ? store_.settings().put_connection(connection, StoreSettings::Existing::refuse)
+                             : store_.settings().delete_connection(id));
+    if (!loop_) return {};
+    auto answer = loop_->enqueue(ConnectionsChanged{});
+    TRY(settle());
+    if (const auto outcome = answer.get(); !outcome) return outcome.error();
+    return {};
+  }
+
   Result<void> define(Lines lines) {
     const std::string id = lines.front().word(1);
     TRY_ASSIGN(dags_[id], make_dag(lines, id + "-" + std::to_string(++versions_)));
@@ -135,9 +150,13 @@ class Player {
   Result<void> live() {
     metrics_ = std::make_unique<Metrics>();
     loop_ = std::make_unique<Loop>(
-        LoopOptions{.installation = "home", .parallelism = parallelism_}, clock_, faulty_.reader(), faulty_.writer(),
-        faulty_.settings(), std::vector<Executor*>{local_.get(), prober_.get()},
-        [](const TryId& id) { return "token " + to_string(id); }, *metrics_);
+        LoopOptions{.installation = "home",
+                    .parallelism = parallelism_,
+                    .connections_of_environment = connections_,
+                    .obstacle = [this] { return obstacle_; }},
+        clock_, faulty_.reader(), faulty_.writer(), faulty_.settings(),
+        std::vector<Executor*>{local_.get(), prober_.get()}, [](const TryId& id) { return "token " + to_string(id); },
+        *metrics_);
     TRY(loop_->start());
     offer();
     return settle();
@@ -488,6 +507,8 @@ class Player {
   int versions_ = 0;
   uint64_t generation_ = 0;
   int parallelism_ = 32;
+  std::optional<std::vector<std::string>> connections_;
+  std::string obstacle_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Loop> loop_;
   std::optional<TimePoint> wake_at_;

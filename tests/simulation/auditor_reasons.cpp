@@ -86,6 +86,7 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
       return holds(there == TaskState::scheduled && pool && slots_used(state, *pool) + of.pool_slots > pool->slots,
                    "its pool has room");
     }
+    case ReasonKind::connection_unknown: return wrong("connections are not listed");
     case ReasonKind::max_active_tasks:
       return holds(there == TaskState::scheduled && count_live(state,
                                                                [&](const ActiveRun& other, size_t index) {

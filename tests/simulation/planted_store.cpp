@@ -92,6 +92,7 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     return behind.settings().connection(id);
   }
   Result<Page<Connection>> connections(const PageRequest& page) override { return behind.settings().connections(page); }
+  Result<std::vector<std::string>> connection_ids() override { return behind.settings().connection_ids(); }
   Result<void> put_connection(const Connection& connection, Existing existing) override {
     return behind.settings().put_connection(connection, existing);
   }

@@ -60,6 +60,7 @@ TEST_CASE("connections are put, read back, listed by id, replaced and deleted") 
   CHECK(must(settings.connections({})).rows[0] == bare);
   CHECK(settings.connections({.limit = -1}).error().kind == ErrorKind::invalid);
 
+  CHECK(must(settings.connection_ids()) == std::vector<std::string>{"aws_default", "market", "주문"});
   must(settings.delete_connection("market"));
   CHECK(!must(settings.connection("market")));
   CHECK(settings.delete_connection("market").error().kind == ErrorKind::not_found);

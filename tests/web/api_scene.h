@@ -28,6 +28,8 @@ class PlayedControl final : public Control {
     return Reason{ReasonKind::pool_full, "pool `둘` has no open slot for " + to_string(key), {"other/run/task"}, t0};
   }
   bool is_ready() const override { return ready; }
+  std::string why_stopped;
+  std::string stopped() const override { return why_stopped; }
   template <class T>
   const T& last() const {
     REQUIRE(!commands.empty());

@@ -12,6 +12,12 @@ TEST_CASE("health is told to anybody, and is bad until the first load of the cat
   CHECK(health.get("metadatabase").text("status") == "healthy");
   scene.control.ready = true;
   CHECK(scene.json(200, "GET", "/api/v2/monitor/health", "", "").get("scheduler").text("status") == "healthy");
+  const std::string home = scene.world.spool.home().string();
+  scene.control.why_stopped = home + "/udon.db: no space left";
+  health = scene.json(200, "GET", "/api/v2/monitor/health", "", "");
+  check_model("HealthInfoResponse", health);
+  CHECK(health.get("metadatabase").text("status") == "unhealthy");
+  CHECK(health.get("metadatabase").text("problem") == "nothing is started: $UDON_HOME/udon.db: no space left");
   check_model("VersionInfo", scene.json(200, "GET", "/api/v2/version", "", ""));
 }
 

@@ -95,6 +95,8 @@ TEST_CASE("connections are made and changed, and their secrets never come back")
   check_model("ConnectionResponse", made);
   CHECK(made.text("password") == "***");
   CHECK(made.text("extra") == R"({"aws_secret_access_key":"***","charset":"utf8mb4"})");
+  scene.control.last<ConnectionsChanged>();
+  scene.control.commands.clear();
   scene.json(409, "POST", "/api/v2/connections", R"({"connection_id":"market","conn_type":"mysql"})");
   // As airflowctl sends it: null for all that was not set.
   scene.json(
@@ -118,7 +120,9 @@ TEST_CASE("connections are made and changed, and their secrets never come back")
     const std::string body = scene.ask("GET", target).body;
     CHECK_THAT(body, !Catch::Contains("p4ssword") && !Catch::Contains("s3cret"));
   }
+  CHECK(scene.control.commands.empty());  // a change is none to those who wait for it to be there
   scene.json(204, "DELETE", "/api/v2/connections/market");
+  scene.control.last<ConnectionsChanged>();
   scene.json(404, "GET", "/api/v2/connections/market");
 }
 

@@ -138,6 +138,18 @@ Result<Response> list(World& world, const Call& call) {
   return json_response(200, show_list("connections", std::move(rows), found.total));
 }
 
+// The loop has task instances wait for connections that are not there.
+Result<void> tell_loop(World& world) {
+  const Result<CommandOutcome> told = world.control.submit(ConnectionsChanged{});
+  if (!told && told.error().kind != ErrorKind::unavailable) return told.error();
+  return {};
+}
+
+Result<void> remove(World& world, const std::string& id) {
+  TRY(world.settings.delete_connection(id));
+  return tell_loop(world);
+}
+
 Result<Connection> update(World& world, const std::string& id, const Given& given,
                           const std::vector<std::string>& mask) {
   if (*given.id != id)
@@ -153,7 +165,8 @@ Result<void> put(World& world, const Connection& connection, StoreSettings::Exis
   const Result<void> done = world.settings.put_connection(connection, existing);
   if (!done && done.error().kind == ErrorKind::conflict)
     return Error{ErrorKind::conflict, "The Connection with connection_id: `" + connection.id + "` already exists"};
-  return done;
+  if (!done) return done;
+  return tell_loop(world);
 }
 
 Result<void> put_entity(World& world, const Value& entity, const Value::List& where, Problems& problems,
@@ -185,7 +198,7 @@ Result<Response> bulk(World& world, const Call& call) {
     TRY(update(world, *given.id, given, mask));
     return {};
   };
-  subject.remove = [&](const std::string& id) { return world.settings.delete_connection(id); };
+  subject.remove = [&](const std::string& id) { return remove(world, id); };
   return carry_out_bulk(call, subject);
 }
 
@@ -222,7 +235,7 @@ void add_connections(Router& router, World& world) {
     return json_response(200, show_connection(connection));
   });
   router.add("DELETE", one, op, "Deletes a connection", [&world](const Call& call) -> Result<Response> {
-    const Result<void> done = world.settings.delete_connection(call.part("connection_id"));
+    const Result<void> done = remove(world, call.part("connection_id"));
     if (!done) return done.error().kind == ErrorKind::not_found ? missing(call.part("connection_id")) : done.error();
     return no_content();
   });
