@@ -49,6 +49,8 @@ daemon() {
   local log=$1; shift
   setsid "$@" >>"$log" 2>&1 </dev/null 9>&- &
   DAEMON_PID=$!
+  # Until it is the program it bears our command line, and would be taken for one that has ended.
+  while [ "$(readlink "/proc/$DAEMON_PID/exe")" = "$(readlink "/proc/$$/exe")" ]; do sleep 0.01; done
 }
 
 # wait_for SECONDS LOG CMD...: until CMD succeeds; else shows the end of LOG and fails.
