@@ -1,5 +1,7 @@
 #include "cli/standalone.h"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 
 #include "base/id.h"
@@ -8,6 +10,7 @@
 #include "base/subprocess.h"
 #include "cli/first_start.h"
 #include "cli/home.h"
+#include "cli/sources.h"
 #include "executor/local/environment.h"
 #include "plugins/spec/builtin.h"
 #include "web/task_api.h"
@@ -33,11 +36,19 @@ ProberExecutorOptions prober_options(const Path& home, const Settings& settings)
 
 // Why nothing should be started now: on a full disk a try could write neither its log nor its result.
 std::string obstacle(const Path& home) {
-  std::error_code problem;
-  const auto space = std::filesystem::space(home, problem);
-  if (problem || space.available >= static_cast<uintmax_t>(limits::disk_bytes_min)) return {};
-  return "the disk of " + home.string() + " is full (" + std::to_string(space.available) + " bytes free of the " +
-         std::to_string(limits::disk_bytes_min) + " needed): free some space";
+  // The folder, files and log of a try for each of a machine's cores, and some.
+  constexpr fsfilcnt_t inodes_min = 1'000;
+  struct statvfs disk {};
+  if (::statvfs(home.c_str(), &disk) != 0) return {};
+  const uint64_t bytes = uint64_t{disk.f_bavail} * disk.f_frsize;
+  if (bytes < uint64_t{limits::disk_bytes_min})
+    return "the disk of " + home.string() + " is full (" + std::to_string(bytes) + " bytes free of the " +
+           std::to_string(limits::disk_bytes_min) + " needed): free some space";
+  // Some file systems (btrfs) have no fixed number of them, and say 0 of 0.
+  if (disk.f_files > 0 && disk.f_favail < inodes_min)
+    return "the disk of " + home.string() + " can hold only " + std::to_string(disk.f_favail) +
+           " more files (inodes), and " + std::to_string(inodes_min) + " are needed: remove some files";
+  return {};
 }
 
 std::vector<web::ShownSetting> shown(const Settings& settings) {
@@ -92,21 +103,17 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       make_token_(make_try_tokens(key_)),
       local_executor_(spool_, local_options(settings), clock, [this] { waker_.wake(); }),
       prober_executor_(spool_, prober_options(home, settings), clock, [this] { waker_.wake(); }),
+      environment_(current_environment()),
       loop_({.installation = std::move(installation),
              .dags_folder = settings.path("core", "dags_folder").string(),
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
-             .connections_of_environment = EnvironmentSecrets(current_environment()).connection_names(),
+             .connections_of_environment = environment_.connection_names(),
              .obstacle = [home] { return obstacle(home); }},
             clock, store_->reader(), store_->writer(), store_->settings(), {&local_executor_, &prober_executor_},
             make_token_, metrics_),
-      environment_(current_environment()),
-      connections_(environment_, [this](const std::string& id) { return store_->settings().connection(id); }),
-      variables_(environment_,
-                 [this](const std::string& name) -> Result<std::optional<std::string>> {
-                   TRY_ASSIGN(auto record, store_->settings().variable(name));
-                   return record ? std::optional<std::string>(std::move(record->value)) : std::nullopt;
-                 }),
+      connections_(connection_source(environment_, store_->settings())),
+      variables_(variable_source(environment_, store_->settings())),
       authenticator_(std::move(token_key), store_->settings(), clock),
       dags_(store_->reader(), [this] { return catalog_.current(); }),
       world_{.clock = clock,

@@ -71,8 +71,8 @@ class Standalone {
   Waker waker_;
   LocalExecutor local_executor_;
   ProberExecutor prober_executor_;
-  Loop loop_;
   const EnvironmentSecrets environment_;
+  Loop loop_;
   const ConnectionSource connections_;
   const VariableSource variables_;
   web::Authenticator authenticator_;

@@ -6,6 +6,7 @@
 #include "cli/api.h"
 #include "cli/home.h"
 #include "cli/keys.h"
+#include "cli/sources.h"
 #include "plugins/spec/builtin.h"
 #include "store/sqlite/sqlite_store.h"
 #include "web/world.h"
@@ -36,12 +37,8 @@ class StoreApi final : public Api {
         control_(home),
         operators_(builtin_operators()),
         environment_(current_environment()),
-        connections_(environment_, [this](const std::string& id) { return store_->settings().connection(id); }),
-        variables_(environment_,
-                   [this](const std::string& key) -> Result<std::optional<std::string>> {
-                     TRY_ASSIGN(auto record, store_->settings().variable(key));
-                     return record ? std::optional<std::string>(std::move(record->value)) : std::nullopt;
-                   }),
+        connections_(connection_source(environment_, store_->settings())),
+        variables_(variable_source(environment_, store_->settings())),
         spool_(home),
         authenticator_(make_secret(32), store_->settings(), clock_),
         dags_(store_->reader(), nullptr),

@@ -13,6 +13,26 @@ namespace {
 
 constexpr std::string_view spare_prefix = ".spare-";
 
+// False: there is something in it that we don't know, or not all that a spare has.
+bool make_spare(const Path& folder) {
+  const auto keep = [&](const char* name, const char* spare_name) {
+    const Path to = folder / spare_name;
+    return truncate((folder / name).c_str(), 0) == 0 && rename((folder / name).c_str(), to.c_str()) == 0;
+  };
+  if (truncate((folder / layout::request).c_str(), 0) != 0) return false;
+  if (!keep(layout::process, layout::spare_process) || !keep(layout::result, layout::spare_result)) return false;
+  if (unlink((folder / layout::tree).c_str()) != 0 && errno != ENOENT) return false;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(folder, error);
+  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool is_known = name == layout::request || name == layout::spare_process || name == layout::spare_result ||
+                          name == layout::spare_staging;
+    if (!is_known) return false;
+  }
+  return !error;
+}
+
 }  // namespace
 
 SpareTries::SpareTries(const Spool& spool) : spool_(spool) {
@@ -50,7 +70,7 @@ Result<void> SpareTries::remove(const TryId& id) {
   const Path spare = folder.parent_path() / (std::string(spare_prefix) + to_string(id));
   // From here on nobody takes it for a try.
   if (rename(folder.c_str(), spare.c_str()) != 0) return spool_.remove(id);
-  if (const auto is_empty = empty(spare); !is_empty || !*is_empty) return remove_tree(spare);
+  if (!make_spare(spare)) return remove_tree(spare);
   {
     const std::lock_guard lock(mutex_);
     if (spares_.size() < spares_max) {
@@ -59,26 +79,6 @@ Result<void> SpareTries::remove(const TryId& id) {
     }
   }
   return remove_tree(spare);
-}
-
-// False: there is something in it that we don't know, or not all that a spare has.
-Result<bool> SpareTries::empty(const Path& folder) const {
-  const auto keep = [&](const char* name, const char* spare_name) {
-    const Path to = folder / spare_name;
-    return truncate((folder / name).c_str(), 0) == 0 && rename((folder / name).c_str(), to.c_str()) == 0;
-  };
-  if (truncate((folder / layout::request).c_str(), 0) != 0) return false;
-  if (!keep(layout::process, layout::spare_process) || !keep(layout::result, layout::spare_result)) return false;
-  if (unlink((folder / layout::tree).c_str()) != 0 && errno != ENOENT) return false;
-  std::error_code error;
-  std::filesystem::directory_iterator entry(folder, error);
-  for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    const bool is_known = name == layout::request || name == layout::spare_process || name == layout::spare_result ||
-                          name == layout::spare_staging;
-    if (!is_known) return false;
-  }
-  return !error;
 }
 
 }  // namespace udon

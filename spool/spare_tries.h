@@ -22,8 +22,6 @@ class SpareTries {
   static constexpr size_t spares_max = 256;
 
  private:
-  Result<bool> empty(const Path& folder) const;
-
   const Spool& spool_;
   std::mutex mutex_;
   std::vector<Path> spares_;

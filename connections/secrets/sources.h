@@ -23,7 +23,7 @@ class EnvironmentSecrets {
 
   Result<std::optional<Connection>> connection(const std::string& id) const;
   std::optional<std::string> variable(const std::string& key) const;
-  // As they stand in the environment, for messages and `dags check`.
+  // As they stand in the environment: a task instance need not wait for one of these.
   std::vector<std::string> connection_names() const;
 
  private:

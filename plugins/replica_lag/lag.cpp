@@ -1,8 +1,17 @@
 #include "plugins/replica_lag/lag.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace udon {
+
+std::optional<int64_t> number_in(const std::optional<std::string>& text) {
+  int64_t value = 0;
+  if (!text) return std::nullopt;
+  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (failure != std::errc() || end == text->data()) return std::nullopt;
+  return value;
+}
 
 Lag lag_of_heartbeat(std::optional<int64_t> age_us, const std::string& table) {
   // Clocks of well-kept servers differ by less.

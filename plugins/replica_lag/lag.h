@@ -32,6 +32,9 @@ struct LagQuestion {
 // From the age of the newest heartbeat by the replica's clock, in microseconds.
 Lag lag_of_heartbeat(std::optional<int64_t> age_us, const std::string& table);
 
+// The whole number with which a server's text begins; nothing for NULL or for what is no number.
+std::optional<int64_t> number_in(const std::optional<std::string>& text);
+
 // How long one look may wait for a replica to reach its primary's position: a poke takes a few seconds at most.
 inline constexpr std::chrono::seconds catch_up_wait{2};
 

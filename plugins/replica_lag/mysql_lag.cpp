@@ -1,7 +1,6 @@
 #include "plugins/replica_lag/mysql_lag.h"
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 
 #include "base/text.h"
@@ -9,14 +8,6 @@
 
 namespace udon {
 namespace {
-
-std::optional<int64_t> number(const std::optional<std::string>& text) {
-  int64_t value = 0;
-  if (!text) return std::nullopt;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (failure != std::errc() || end == text->data()) return std::nullopt;
-  return value;
-}
 
 // The first of these columns that there is.
 std::optional<std::string> first_of(const MysqlTable& table, size_t row,
@@ -77,7 +68,7 @@ Result<Lag> heartbeat_lag(MysqlSession& replica, const std::string& table_text) 
       return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message);
     return Error(rows.error());
   }
-  return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number(rows->rows[0][0]), table_text);
+  return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number_in(rows->rows[0][0]), table_text);
 }
 
 Duration wait_for(const LagQuestion& question) { return std::min<Duration>(question.behind_at_most, catch_up_wait); }
@@ -157,7 +148,7 @@ Result<Lag> lag_by_status(MysqlSession& replica, std::vector<MysqlChannel>& chan
   TRY_ASSIGN(const MysqlTable timeout,
              replica.query(replica.is_mariadb() ? "select @@slave_net_timeout" : "select @@replica_net_timeout"));
   TRY_ASSIGN(const std::string heartbeats, heartbeats_elsewhere(replica));
-  const Duration server_timeout = std::chrono::seconds(number(timeout.rows[0][0]).value_or(60));
+  const Duration server_timeout = std::chrono::seconds(number_in(timeout.rows[0][0]).value_or(60));
   Lag lag = Lag::of(Duration(0), "Seconds_Behind_Master");
   for (MysqlChannel& channel : channels) {
     channel.received += " " + heartbeats;
@@ -183,7 +174,7 @@ std::vector<MysqlChannel> mysql_channels(const MysqlTable& status) {
     channel.sql_thread = text({"Slave_SQL_Running", "Replica_SQL_Running"});
     channel.io_error = text({"Last_IO_Error"});
     channel.sql_error = text({"Last_SQL_Error"});
-    channel.seconds_behind = number(first_of(status, row, {"Seconds_Behind_Master", "Seconds_Behind_Source"}));
+    channel.seconds_behind = number_in(first_of(status, row, {"Seconds_Behind_Master", "Seconds_Behind_Source"}));
     channel.source_server_id = text({"Master_Server_Id", "Source_Server_Id"});
     channel.received_gtid = text({"Gtid_IO_Pos", "Retrieved_Gtid_Set"});
     channel.received = text({"Master_Log_File", "Source_Log_File"}) + " " +
@@ -212,7 +203,7 @@ bool gtid_covers(std::string_view seen, std::string_view wanted) {
     std::map<std::string, int64_t> positions;
     for (const std::string& gtid : split(text, ',')) {
       const std::vector<std::string> parts = split(trim(gtid), '-');
-      if (parts.size() == 3) positions[parts[0]] = number(parts[2]).value_or(-1);
+      if (parts.size() == 3) positions[parts[0]] = number_in(parts[2]).value_or(-1);
     }
     return positions;
   };
@@ -246,8 +237,8 @@ Duration LastHeard::bound(const std::string& replica, const MysqlChannel& channe
 Lag judge_aurora(const MysqlTable& rows) {
   if (rows.rows.empty()) return Lag::unknown("Aurora does not list this instance among its replicas");
   if (rows.at(0, "is_writer") == "1") return Lag::unknown("this is the cluster's writer, not a replica");
-  const std::optional<int64_t> milliseconds = number(rows.at(0, "replica_lag_in_milliseconds"));
-  const std::optional<int64_t> age_us = number(rows.at(0, "age_us"));
+  const std::optional<int64_t> milliseconds = number_in(rows.at(0, "replica_lag_in_milliseconds"));
+  const std::optional<int64_t> age_us = number_in(rows.at(0, "age_us"));
   if (!milliseconds || !age_us) return Lag::unknown("Aurora does not say how far this instance is behind");
   const Duration said = std::chrono::milliseconds(*milliseconds);
   return Lag::of(std::max(said, Duration(*age_us)), "Aurora's replica_host_status");

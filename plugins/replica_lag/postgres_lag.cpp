@@ -1,20 +1,11 @@
 #include "plugins/replica_lag/postgres_lag.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "plugins/db/sql_text.h"
 
 namespace udon {
 namespace {
-
-std::optional<int64_t> number(const std::optional<std::string>& text) {
-  int64_t value = 0;
-  if (!text) return std::nullopt;
-  const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (failure != std::errc() || end == text->data()) return std::nullopt;
-  return value;
-}
 
 Result<PostgresReplica> look_at(PostgresSession& session) {
   TRY_ASSIGN(
@@ -31,11 +22,11 @@ Result<PostgresReplica> look_at(PostgresSession& session) {
   replica.is_recovering = state.at(0, "recovering") == "t";
   replica.is_paused = state.at(0, "paused") == "t";
   replica.is_all_replayed = state.at(0, "all_replayed") == "t";
-  replica.replay_age_us = number(state.at(0, "age"));
+  replica.replay_age_us = number_in(state.at(0, "age"));
   replica.has_receiver = !receiver.rows.empty();
   if (replica.has_receiver) {
     replica.status = receiver.at(0, "status");
-    replica.heard_age_us = number(receiver.at(0, "age"));
+    replica.heard_age_us = number_in(receiver.at(0, "age"));
   }
   return replica;
 }
@@ -54,7 +45,7 @@ Result<Lag> heartbeat_lag(PostgresSession& replica, const std::string& table_tex
       return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message);
     return Error(rows.error());
   }
-  return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number(rows->rows[0][0]), table_text);
+  return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number_in(rows->rows[0][0]), table_text);
 }
 
 struct PrimaryAt {

@@ -13,6 +13,25 @@ namespace {
 // A poke takes a few seconds: a server that does not answer by then is asked again by the next.
 constexpr std::chrono::seconds answer_timeout{5};
 
+template <typename Session>
+struct Sessions {
+  std::unique_ptr<Session> replica;
+  std::unique_ptr<Session> primary;  // null: none was named
+};
+
+template <typename Session, typename Options>
+Result<Sessions<Session>> connect(TaskContext& context, const Connection& replica,
+                                  const std::optional<Connection>& primary, Options options) {
+  options.connect_timeout = answer_timeout;
+  options.program = "udon replica_lag";
+  Sessions<Session> sessions;
+  TRY_ASSIGN(sessions.replica, Session::connect(replica, options, context.stop_token()));
+  if (primary) {
+    TRY_ASSIGN(sessions.primary, Session::connect(*primary, options, context.stop_token()));
+  }
+  return sessions;
+}
+
 class ReplicaLagSensor final : public Sensor {
  public:
   explicit ReplicaLagSensor(LastHeard& last_heard) : last_heard_(last_heard) {}
@@ -46,29 +65,18 @@ class ReplicaLagSensor final : public Sensor {
   Result<Lag> measure_mysql(TaskContext& context, const Connection& replica, const std::optional<Connection>& primary,
                             const LagQuestion& question) {
     MysqlOptions options;
-    options.connect_timeout = answer_timeout;
     options.answer_timeout = answer_timeout;
-    options.program = "udon replica_lag";
-    TRY_ASSIGN(const auto session, MysqlSession::connect(replica, options, context.stop_token()));
-    std::unique_ptr<MysqlSession> primary_session;
-    if (primary) {
-      TRY_ASSIGN(primary_session, MysqlSession::connect(*primary, options, context.stop_token()));
-    }
-    return measure_mysql_lag(*session, primary_session.get(), question, last_heard_, context.clock().monotonic());
+    TRY_ASSIGN(const auto sessions, connect<MysqlSession>(context, replica, primary, options));
+    return measure_mysql_lag(*sessions.replica, sessions.primary.get(), question, last_heard_,
+                             context.clock().monotonic());
   }
 
   Result<Lag> measure_postgres(TaskContext& context, const Connection& replica,
                                const std::optional<Connection>& primary, const LagQuestion& question) {
     PostgresOptions options;
-    options.connect_timeout = answer_timeout;
     options.statement_timeout = answer_timeout;
-    options.program = "udon replica_lag";
-    TRY_ASSIGN(const auto session, PostgresSession::connect(replica, options, context.stop_token()));
-    std::unique_ptr<PostgresSession> primary_session;
-    if (primary) {
-      TRY_ASSIGN(primary_session, PostgresSession::connect(*primary, options, context.stop_token()));
-    }
-    return measure_postgres_lag(*session, primary_session.get(), question);
+    TRY_ASSIGN(const auto sessions, connect<PostgresSession>(context, replica, primary, options));
+    return measure_postgres_lag(*sessions.replica, sessions.primary.get(), question);
   }
 
   static Poke judge(const Lag& lag, const LagQuestion& question) {
