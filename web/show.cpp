@@ -322,7 +322,7 @@ Value InstanceShower::common(const InstanceRow& row) {
       {"queued_when", show_time(row.instance.queued_at)},
       {"scheduled_when", show_time(row.instance.scheduled_at)},
       {"pid", nullptr},
-      {"executor", row.instance.try_number > 0 ? Value("LocalExecutor") : Value()},
+      {"executor", row.instance.fence > 0 ? Value("LocalExecutor") : Value()},  // `empty` needs none
       {"executor_config", "{}"},
       {"dag_version", info ? show_dag_version(row.dag_id, info->number, info->created_at) : Value()},
   };

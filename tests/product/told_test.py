@@ -2,6 +2,7 @@
 """What people are told when something waits, is missing or was ended from outside: by the real program."""
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,29 @@ tasks:
             i.udon("connections", "delete", "markt")
             i.udon("tasks", "clear", "names", "r", "missing")
             self.assertIn("there is no connection `markt`", i.udon("tasks", "why", "names", "r", "missing"))
+
+    def test_a_disk_without_room_for_more_files_is_told(self):
+        if os.geteuid() != 0:
+            self.skipTest("a disk of its own needs root")
+        with Installation() as i:
+            i.home.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,nr_inodes=2000", "tmpfs", i.home], check=True)
+            try:
+                i.dag("short", "dag: short\ntasks:\n  t: {operator: bash, command: 'true'}\n")
+                i.start()
+                many = i.home / "many"
+                many.mkdir()
+                for n in range(1200):
+                    (many / str(n)).touch()
+                until("it is noticed", lambda: i.run("health").returncode == 1)
+                i.udon("dags", "trigger", "short", "--run-id", "r")
+                until("the reason is told", lambda: "more files" in i.udon("tasks", "why", "short", "r", "t"))
+                shutil.rmtree(many)
+                i.udon("runs", "wait", "short", "r")
+                i.udon("health")
+            finally:
+                i.stop()
+                subprocess.run(["umount", "-l", i.home], check=True)
 
     def test_a_full_disk_is_told_for_as_long_as_it_is_full(self):
         if os.geteuid() != 0:
