@@ -86,7 +86,8 @@ Value make_context(const ActiveRun& run, InstanceRef at) {
   context.set("task_instance_key_str",
               row.dag_id + "__" + task.task_id + "__" +
                   (row.logical_date ? without(format_time_offset(*row.logical_date).substr(0, 10), "-") : row.run_id));
-  if (slot.bound && instance.map_index >= 0) {
+  // A try of a longer list, from before its upstream ran again, may be running yet.
+  if (slot.bound && instance.map_index >= 0 && instance.map_index < slot.length) {
     const Value bound = bound_values(*slot.bound, instance.map_index);
     for (const auto& [name, value] : bound.as_map()) context.set(name, value);
   }

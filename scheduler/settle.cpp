@@ -177,19 +177,30 @@ class Settling {
         } else {
           move(position, TaskState::removed, "it has become " + std::to_string(*slot_.length) + " task instances");
         }
-      } else if (task_.expand && row.map_index >= *slot_.length) {
-        move(position, TaskState::removed, "mapped over " + std::to_string(*slot_.length) + " items now");
+      } else if (is_beyond(row)) {
+        remove(position);
       } else {
         move(position, TaskState::scheduled, "");
         if (may_succeed()) succeed(position, std::get<MoveInstance>(moves_.back()).row);
       }
     }
+    // Ready since before, and then the list became shorter: their tries were not started.
+    for (auto last = slot_.ready.rbegin(); last != slot_.ready.rend() && !is_full(); ++last) {
+      if (!is_beyond(slot_.instances[static_cast<size_t>(*last)])) break;
+      remove(*last);
+    }
     // Ready since before: its DAG was paused.
     if (!may_succeed()) return;
     for (const int position : slot_.ready) {
       if (is_full()) return;
-      succeed(position, slot_.instances[static_cast<size_t>(position)]);
+      const TaskInstance& row = slot_.instances[static_cast<size_t>(position)];
+      if (!is_beyond(row)) succeed(position, row);
     }
+  }
+
+  bool is_beyond(const TaskInstance& row) const { return task_.expand && row.map_index >= *slot_.length; }
+  void remove(int position) {
+    move(position, TaskState::removed, "mapped over " + std::to_string(*slot_.length) + " items now");
   }
 
   bool may_succeed() const { return task_.needs_no_try && !state_.find_dag(run_.row.dag_id)->record.is_paused; }
