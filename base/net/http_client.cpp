@@ -88,16 +88,20 @@ class BodyReader {
 struct Receiver {
   HttpResponse response;
   int64_t bytes_max = 0;
+  int64_t bytes_kept = 0;
+  int64_t bytes = 0;  // so far
   bool is_too_long = false;
 
   static size_t take_body(char* data, size_t size, size_t count, void* self) {
     auto* receiver = static_cast<Receiver*>(self);
     const size_t bytes = size * count;
-    if (static_cast<int64_t>(receiver->response.body.size() + bytes) > receiver->bytes_max) {
+    receiver->bytes += static_cast<int64_t>(bytes);
+    if (receiver->bytes > receiver->bytes_max) {
       receiver->is_too_long = true;
       return 0;
     }
-    receiver->response.body.append(data, bytes);
+    const int64_t room = receiver->bytes_kept - static_cast<int64_t>(receiver->response.body.size());
+    receiver->response.body.append(data, std::min(bytes, static_cast<size_t>(std::max<int64_t>(room, 0))));
     return bytes;
   }
   static size_t take_header(char* data, size_t size, size_t count, void* self) {
@@ -218,14 +222,15 @@ Result<HttpResponse> HttpClient::Slot::send(const HttpRequest& request, const Ht
                                             const std::stop_token& stop) {
   set_up(request, url);
   BodyReader body(request);
-  Receiver receiver{.bytes_max = request.response_bytes_max};
+  Receiver receiver{.bytes_max = request.response_bytes_max, .bytes_kept = request.response_bytes_kept};
   HeaderList headers;
   for (const auto& [name, value] : request.headers) {
     // Without a value curl would take the header out.
     headers.add(value.empty() ? name + ";" : name + ": " + value);
   }
   if (!request.expect_continue) headers.add("Expect:");
-  headers.add("Accept: */*");
+  const auto is_accept = [](const auto& header) { return lower_ascii(header.first) == "accept"; };
+  if (std::ranges::none_of(request.headers, is_accept)) headers.add("Accept: */*");
   if (has_body(request, body)) {
     set(CURLOPT_UPLOAD, 1L);
     set(CURLOPT_READFUNCTION, &BodyReader::read);

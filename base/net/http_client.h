@@ -52,6 +52,7 @@ struct HttpRequest {
   // Asks the server before a body is sent, so that a refusal or a redirect costs no upload.
   bool expect_continue = false;
   int64_t response_bytes_max = limits::http_body_bytes_max;  // of the body; a longer one is an error (data)
+  int64_t response_bytes_kept = INT64_MAX;                   // of the body; what follows is read and dropped
   // Certificates are verified, except on loopback where no authority is given. A file of authorities instead of the
   // system's:
   Path tls_authorities;

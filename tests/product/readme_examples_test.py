@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The example of each operator's help page, as it stands there, on a real installation with real servers."""
 import base64
+import http.server
+import json
 import os
 import pathlib
 import re
 import sys
+import threading
 import unittest
 import urllib.parse
 
@@ -28,6 +31,27 @@ def example_of(operator):
     return dags[0]
 
 
+class Api(http.server.BaseHTTPRequestHandler):
+    """What the example of `http` talks with."""
+    seen = []
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        self.seen.append((self.command, self.path, self.headers.get("Idempotency-Key"), json.loads(body or "null")))
+        is_known = self.headers.get("Authorization") == "Bearer example-token"
+        content = json.dumps({"state": "final", "rates": {"USD": 1380.5, "JPY": 9.1}}).encode()
+        self.send_response((201 if self.command == "POST" else 200) if is_known else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_):
+        pass
+
+
 class ReadmeExamples(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -35,9 +59,12 @@ class ReadmeExamples(unittest.TestCase):
         cls.store = lake.Store(store)
         cls.store.bucket("udon-lake")
         lake.MariaDb(maria).run(ORDERS)
+        cls.api = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+        threading.Thread(target=cls.api.serve_forever, daemon=True).start()
         key = urllib.parse.quote(base64.b64encode(os.urandom(32)).decode(), safe="")
         cls.i = Installation(UDON_CONN_MARKET_PRIMARY=maria["UDON_MARIADB_URL"].rsplit("/", 1)[0] + "/market",
                              UDON_CONN_MARKET_REPLICA=maria["UDON_MARIADB_REPLICA_URL"].rsplit("/", 1)[0] + "/market",
+                             UDON_CONN_MARKET_API=f"http://:example-token@127.0.0.1:{cls.api.server_address[1]}/market",
                              UDON_CONN_LAKE=cls.store.uri(), UDON_CONN_LAKE_MASK=f"generic://:{key}@/")
         (cls.i.dags / "partner").mkdir()
         (cls.i.dags / "partner/prices.csv").write_text((SOURCE / "dags/partner/prices.csv").read_text())
@@ -54,6 +81,7 @@ class ReadmeExamples(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.i.__exit__(None)
+        cls.api.shutdown()
 
     def run_example(self, operator):
         """The XComs of its run, by task. One that is scheduled runs by itself, and then once more by hand."""
@@ -80,6 +108,14 @@ class ReadmeExamples(unittest.TestCase):
 
     def test_empty(self):
         self.run_example("empty")
+
+    def test_http(self):
+        _, value = self.run_example("http")
+        self.assertEqual(value("rates")["rates"], {"USD": 1380.5, "JPY": 9.1})
+        told = [r for r in Api.seen if r[2] == "manual"]
+        self.assertEqual(told, [("POST", "/market/v1/messages", "manual", {"text": "우동 마켓: 2개 환율"})])
+        self.assertIn("GET", {r[0] for r in Api.seen})
+        self.assertTrue(all(re.fullmatch(r"/market/v1/rates\?base=KRW&day=\d{4}-\d\d-\d\d", r[1]) for r in Api.seen if r[0] == "GET"))
 
     def test_replica_lag(self):
         self.run_example("replica_lag")

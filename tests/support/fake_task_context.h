@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "connections/redaction.h"
 #include "plugins/api/task_context.h"
 
 namespace udon::test {
@@ -40,6 +41,11 @@ class FakeTaskContext : public TaskContext {
     return Error{ErrorKind::not_found, "no XCom " + key};
   }
   void xcom_push(const std::string& key, Value value) override { pushed[key] = std::move(value); }
+  std::string redact(std::string_view text) override {
+    Redactor redactor;
+    for (const auto& [id, connection] : connections) redactor.add_secrets_of(connection);
+    return redactor.redact(text);
+  }
   void log(std::string_view text) override { lines.emplace_back(text); }
   int log_descriptor() override { return 2; }
   std::stop_token stop_token() const override { return stop.get_token(); }
