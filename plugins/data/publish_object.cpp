@@ -47,9 +47,11 @@ class ObjectPublication {
     TRY(look());
 
     for (int rivals = 0;;) {
-      TRY(send(pending));
-      TRY_ASSIGN(const bool is_ours, write_manifest());
-      if (is_ours) break;
+      TRY_ASSIGN(const bool is_sent, send(pending));
+      if (is_sent) {
+        TRY_ASSIGN(const bool is_ours, write_manifest());
+        if (is_ours) break;
+      }
       if (++rivals >= rivals_max) return overtaken_by_earlier();
     }
     step(request_, "mark the success");
@@ -62,7 +64,8 @@ class ObjectPublication {
   }
 
  private:
-  Result<void> send(const PendingUploads& pending) {
+  // False: to be sent again, as the store has thrown the upload away when it refused to complete it.
+  Result<bool> send(const PendingUploads& pending) {
     step(request_, "upload");
     FileCertificate& file = published_.certificate.files.at(0);
     PutOptions options;
@@ -71,12 +74,27 @@ class ObjectPublication {
     options.metadata = {{std::string(certificate_key), request_.certificate.id},
                         {std::string(sha256_key), file.sha256},
                         {std::string(try_key), request_.try_id}};
-    TRY_ASSIGN(const std::unique_ptr<PendingUpload> upload,
-               pending.upload(files_, request_.staged, part_, options, request_.part_bytes));
-    TRY_ASSIGN(const ObjectInfo written, complete(*upload, pending));
-    file.etag = written.etag;
-    pending.forget(part_);
-    return {};
+    auto begun = pending.upload(files_, request_.staged, part_, options, request_.part_bytes);
+    if (!begun && begun.error().kind == ErrorKind::conflict) return ended_by_another(begun.error());
+    TRY_ASSIGN(const std::unique_ptr<PendingUpload> upload, std::move(begun));
+    TRY_ASSIGN(const std::optional<ObjectInfo> written, complete(*upload));
+    if (!written) return false;
+    file.etag = written->etag;
+    return true;
+  }
+
+  // No try of this installation on this machine ends what another is sending; so it was somebody elsewhere, and only
+  // what stands there now can tell who.
+  Error ended_by_another(const Error& error) {
+    const auto there = files_.stat(part_);
+    const std::string by = there && *there ? metadata_of(**there, try_key) : std::string();
+    if (is_later(by, request_.try_id)) return overtaken(part_, by);
+    return Error{ErrorKind::conflict,
+                 fmt::format("somebody has ended our upload before it was whole: {}. {}; {}", error.message,
+                             by.empty() || by == request_.try_id
+                                 ? "It may have been an export of another installation or machine to the same target"
+                                 : fmt::format("What is there now is of try {}", by),
+                             of_two_at_once)};
   }
 
   // Refuses a folder in which our file would stand beside somebody else's or take its place.
@@ -115,33 +133,30 @@ class ObjectPublication {
   }
 
   // Makes the new object the visible one, by comparing and setting: whoever came later has the say, and what appeared
-  // since we looked is looked at again.
-  Result<ObjectInfo> complete(PendingUpload& upload, const PendingUploads& pending) {
+  // since we looked is looked at again. Nothing: the store has thrown the upload away when it refused to complete it. A
+  // 409 of AWS, two having completed in the same moment, asks for all to be sent again.
+  Result<std::optional<ObjectInfo>> complete(PendingUpload& upload) {
     bool is_conditional = true;
     for (int rivals = 0;;) {
       step(request_, "check who published last");
       TRY_ASSIGN(const std::optional<ObjectInfo> there, files_.stat(part_));
       if (there && is_later(metadata_of(*there, try_key), request_.try_id)) {
         TRY(upload.abort());
-        pending.forget(part_);
         return overtaken(part_, metadata_of(*there, try_key));
       }
       upload.only_if(is_conditional && there ? there->etag : "", is_conditional && !there);
       step(request_, "complete the upload");
       auto written = upload.complete();
-      if (written) return written;
+      if (written) return std::optional(std::move(*written));
       if (written.error().kind == ErrorKind::conflict && ++rivals < rivals_max) continue;
       // Not every store can complete on a condition: then without, as all stores could not long ago.
       if (written.error().kind == ErrorKind::unsupported && is_conditional) {
         is_conditional = false;
         continue;
       }
-      if (written.error().kind == ErrorKind::not_found) {
-        pending.forget(part_);
-        return Error{ErrorKind::conflict,
-                     "somebody else, such as a later try, has ended our upload: " + written.error().message};
-      }
-      return written;
+      if (written.error().kind != ErrorKind::not_found) return written.error();
+      if (rivals > 0) return std::optional<ObjectInfo>();
+      return ended_by_another(written.error());
     }
   }
 
@@ -156,9 +171,7 @@ class ObjectPublication {
       TRY_ASSIGN(const std::optional<ObjectInfo> old, files_.stat(manifest_));
       TRY_ASSIGN(const std::optional<ObjectInfo> part, files_.stat(part_));
       if (part && is_later(request_.try_id, metadata_of(*part, try_key))) return false;
-      if (!part || metadata_of(*part, certificate_key) != request_.certificate.id)
-        return Error{ErrorKind::conflict, fmt::format("{} was {} by somebody else right after we had published it",
-                                                      part_, part ? "replaced" : "removed")};
+      if (!part || metadata_of(*part, certificate_key) != request_.certificate.id) return replaced_by_another(part);
       step(request_, "write the manifest");
       PutOptions condition;
       condition.content_type = "application/json";
@@ -171,8 +184,16 @@ class ObjectPublication {
       if (put.error().kind != ErrorKind::conflict || ++rivals >= rivals_max) return put.error();
     }
   }
+  Error replaced_by_another(const std::optional<ObjectInfo>& part) const {
+    const std::string by = part ? metadata_of(*part, try_key) : std::string();
+    if (is_later(by, request_.try_id)) return overtaken(part_, by);
+    return Error{ErrorKind::conflict, fmt::format("{} was {} by {} right after we had published it; {}", part_,
+                                                  part ? "replaced" : "removed",
+                                                  by.empty() ? "somebody else" : "try " + by, of_two_at_once)};
+  }
   Error overtaken_by_earlier() const {
-    return Error{ErrorKind::conflict, fmt::format("earlier tries replace {} again and again", part_)};
+    return Error{ErrorKind::conflict,
+                 fmt::format("earlier tries replace {} again and again; {}", part_, of_two_at_once)};
   }
 
   FileSystem& files_;

@@ -22,6 +22,9 @@ inline void step(const PublishRequest& request, std::string_view name) {
 
 // True if `other` is a later try than `mine` of the same installation. Tries of two installations have no order.
 bool is_later(const std::string& other, const std::string& mine);
+// What to do where two write to one target.
+constexpr std::string_view of_two_at_once =
+    "give each export a target of its own, or let them run one after the other: in a pool of one slot";
 Error overtaken(const std::string& to, const std::string& by);
 // The result would stand among somebody's files, or take their place.
 Error holds_others_files(const std::string& to, const std::vector<std::string>& names);

@@ -15,8 +15,11 @@ bool is_later(const std::string& other, const std::string& mine) {
 }
 
 Error overtaken(const std::string& to, const std::string& by) {
-  return Error{ErrorKind::conflict,
-               fmt::format("{} was published by try {}, which is later than this one; nothing was changed", to, by)};
+  return Error{
+      ErrorKind::conflict,
+      fmt::format("{} was published by try {}, which is later than this one: of two at once the later one wins, "
+                  "and nothing of this one is left there; {}",
+                  to, by, of_two_at_once)};
 }
 
 Error holds_others_files(const std::string& to, const std::vector<std::string>& names) {

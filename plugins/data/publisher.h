@@ -7,8 +7,8 @@
 // object's is of an older result. A crash in between costs nothing but these two: the next try writes all three.
 // Local folder. Written to the hidden sibling `.<name>.<try id>`, fsynced, then renamed into place: RENAME_NOREPLACE if
 // there is none, RENAME_EXCHANGE if there is one.
-// Of two tries of one installation that publish at once, the later one wins, whichever comes first. Nothing is replaced
-// or removed that no manifest of ours names.
+// Of two tries of one installation that publish at once, the later one wins, whichever comes first, and neither ends what
+// the other is sending (docs/adr/0005). Nothing is replaced or removed that no manifest of ours names.
 #include <functional>
 #include <string>
 #include <string_view>

@@ -5,12 +5,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/result.h"
 #include "base/value.h"
@@ -42,6 +42,12 @@ struct PutOptions {
   std::string kms_key_id;  // with aws:kms; empty: the bucket's
 };
 
+// One that was begun and neither completed nor aborted.
+struct BegunUpload {
+  std::string id;
+  std::optional<TimePoint> begun_at;  // by the store's clock; nothing: it does not say
+};
+
 // A file that becomes visible only by `complete`, whole. Destroyed without it: aborted as far as can be.
 class PendingUpload {
  public:
@@ -50,7 +56,8 @@ class PendingUpload {
   virtual Value state() const = 0;
   // From now on `complete` goes by these conditions instead of those that the upload was begun with.
   virtual void only_if(const std::string& if_match, bool if_none_match) = 0;
-  // conflict: a condition of the write does not hold. The upload is still there then.
+  // conflict: a condition of the write does not hold. The upload is still there then. not_found: it is not, somebody
+  // has ended it.
   virtual Result<ObjectInfo> complete() = 0;
   virtual Result<void> abort() = 0;
 };
@@ -70,7 +77,7 @@ class FileSystem {
   virtual Result<ObjectInfo> write_file(const Path& file, const std::string& uri, const PutOptions& options) = 0;
   // Sends a local file, in parts of about part_bytes by a few threads; each part's SHA-256 is checked by the store.
   // Nothing is visible before complete(). `persist` is called with the state before the first byte is sent and after
-  // each part, by the calling thread; its error ends the upload.
+  // each part, by the calling thread; its error ends the upload. conflict: somebody has ended it meanwhile.
   virtual Result<std::unique_ptr<PendingUpload>> upload(
       const Path& file, const std::string& uri, const PutOptions& options, int64_t part_bytes,
       const std::function<Result<void>(const Value& state)>& persist) = 0;
@@ -78,9 +85,9 @@ class FileSystem {
   // was completed already is success if the object is still that one. Abort: nothing there any more is success.
   virtual Result<ObjectInfo> complete(const Value& state) = 0;
   virtual Result<void> abort(const Value& state) = 0;
-  // Aborts all uploads to this object that were begun and not ended, but those whose upload_id is in `but`: for what a
-  // process began that died before it heard the upload's id.
-  virtual Result<void> abort_all(const std::string& uri, const std::set<std::string>& but) = 0;
+  // The uploads to this object, whoever began them; `abort` ends one, as {uri, upload_id}. For what a process began
+  // that died before it heard the upload's id; nothing where a process knows the id before it begins.
+  virtual Result<std::vector<BegunUpload>> begun_uploads(const std::string& uri) = 0;
   // All files whose uri begins so, in folders below too, sorted by uri; uri, bytes, etag and storage class.
   // Not more than about count_max: what follows is not looked at.
   virtual Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix, size_t count_max = SIZE_MAX) = 0;

@@ -270,9 +270,9 @@ Result<void> LocalFileSystem::abort(const Value& state) {
 }
 
 // A temporary file is known before it is made: whoever made it has written it down.
-Result<void> LocalFileSystem::abort_all(const std::string& uri, const std::set<std::string>&) {
+Result<std::vector<BegunUpload>> LocalFileSystem::begun_uploads(const std::string& uri) {
   TRY(parse_local_uri(uri));
-  return {};
+  return std::vector<BegunUpload>();
 }
 
 Result<std::vector<ObjectInfo>> LocalFileSystem::list(const std::string& uri_prefix, size_t count_max) {

@@ -22,7 +22,7 @@ class LocalFileSystem final : public FileSystem {
       const std::function<Result<void>(const Value& state)>& persist) override;
   Result<ObjectInfo> complete(const Value& state) override;
   Result<void> abort(const Value& state) override;
-  Result<void> abort_all(const std::string& uri, const std::set<std::string>& but) override;
+  Result<std::vector<BegunUpload>> begun_uploads(const std::string& uri) override;
   Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix, size_t count_max) override;
   Result<void> remove(const std::string& uri) override;
 

@@ -1,11 +1,15 @@
 #include "plugins/io/pending_uploads.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
+#include <algorithm>
+#include <cerrno>
 #include <set>
-#include <vector>
 
+#include "base/id.h"
 #include "base/net/digest.h"
 #include "base/text.h"
 
@@ -13,84 +17,238 @@ namespace udon {
 namespace {
 
 constexpr std::string_view suffix = ".json";
+// How far the store's time of an upload can be from that of the file which says that it would be begun: a quarter of an
+// hour, more than which S3 refuses as skewed, and as much again for a beginning that had to be repeated.
+constexpr Duration begun_around_max = std::chrono::minutes(30);
 
 // A key may be longer than a file's name.
 std::string prefix_of(const std::string& uri) { return to_hex(sha256(uri)) + "."; }
 
+bool lock_if_free(const FileDescriptor& file) {
+  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR) return false;
+  }
+  return true;
+}
+
+// The file of one upload, open.
+class Record {
+ public:
+  // For an upload that is about to begin. The name appears with the lock held: nobody ever finds it free while we live.
+  static Result<Record> make(const Path& path, const Value& state) {
+    const Path temporary = path.parent_path() / (".udon-" + make_secret(8) + ".tmp");
+    TRY_ASSIGN(FileDescriptor file, open_file(temporary, O_RDWR | O_CREAT | O_EXCL, 0600));
+    Record record(path, std::move(file));
+    if (!lock_if_free(record.file_)) {
+      const Error error = io_error("lock", temporary, errno);
+      ::unlink(temporary.c_str());
+      return error;
+    }
+    Result<void> made = record.write(state, temporary);
+    if (made && ::rename(temporary.c_str(), path.c_str()) != 0) made = io_error("rename to", path, errno);
+    if (!made) {
+      ::unlink(temporary.c_str());
+      return made.error();
+    }
+    return record;
+  }
+  // Nothing: it is gone, its upload ended.
+  static Result<std::optional<Record>> find(const Path& path) {
+    auto file = open_file(path, O_RDWR);
+    if (!file && file.error().kind == ErrorKind::not_found) return std::optional<Record>();
+    if (!file) return file.error();
+    return std::optional(Record(path, std::move(*file)));
+  }
+
+  // True: whoever wrote it is dead, and it is ours as long as this object lives. False: he lives, or has ended it just
+  // now, or another is seeing to it.
+  bool is_dead() const {
+    struct stat named {};
+    struct stat held {};
+    return lock_if_free(file_) && ::stat(path_.c_str(), &named) == 0 && ::fstat(file_.get(), &held) == 0 &&
+           named.st_ino == held.st_ino && named.st_dev == held.st_dev;
+  }
+  // In place, as the lock is the file's and not the name's. Killed in between it says nothing, which is what it says of
+  // an upload whose id is not known.
+  Result<void> write(const Value& state) const { return write(state, path_); }
+  Value read() const {
+    std::string text;
+    char buffer[4096];
+    for (off_t at = 0;;) {
+      const ssize_t n = ::pread(file_.get(), buffer, sizeof buffer, at);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) break;
+      text.append(buffer, static_cast<size_t>(n));
+      at += n;
+    }
+    auto state = parse_json(text);
+    return state && state->is_map() ? std::move(*state) : Value::map();
+  }
+  TimePoint written_at() const {
+    struct stat status {};
+    if (::fstat(file_.get(), &status) != 0) return {};
+    return TimePoint(std::chrono::seconds(status.st_mtim.tv_sec));
+  }
+  void remove() const { ::unlink(path_.c_str()); }
+  const Path& path() const { return path_; }
+
+ private:
+  Record(Path path, FileDescriptor file) : path_(std::move(path)), file_(std::move(file)) {}
+  Result<void> write(const Value& state, const Path& name) const {
+    if (::ftruncate(file_.get(), 0) != 0) return io_error("cut", name, errno);
+    if (::lseek(file_.get(), 0, SEEK_SET) != 0) return io_error("seek in", name, errno);
+    return write_all(file_.get(), to_json(state), name);
+  }
+
+  Path path_;
+  FileDescriptor file_;
+};
+
+bool has_id(const Value& state) { return !state.text("upload_id").empty() || !state.text("temporary").empty(); }
+// Something may have been begun whose id its beginner never heard.
+bool may_hide_one(const Value& state) { return !has_id(state) || state.flag("may_have_begun_twice"); }
+
+Result<std::vector<Path>> records_of(const Path& folder, const std::string& uri) {
+  std::vector<Path> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(prefix_of(uri)) && name.ends_with(suffix)) found.push_back(entry->path());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) return io_error("list", folder, error.value());
+  return found;
+}
+
+// Who may not list or abort uploads cannot see to them; the bucket's lifecycle rule has to.
+bool is_beyond_us(const Error& error) {
+  return error.kind == ErrorKind::denied || error.kind == ErrorKind::unsupported || error.kind == ErrorKind::not_found;
+}
+
+// Aborts what was begun around one of these moments and is in nobody's file. False: that cannot be told now, as a
+// living process is beginning one whose id it has not yet heard.
+Result<bool> abort_unknown(FileSystem& files, const std::string& uri, const Path& folder, const std::vector<Path>& ours,
+                           const std::vector<TimePoint>& moments) {
+  // The store first, then the files: whatever it lists, its living beginner had a file before.
+  auto begun = files.begun_uploads(uri);
+  if (!begun && is_beyond_us(begun.error())) return true;
+  if (!begun) return begun.error().within("looking for uploads that were left over");
+  std::erase_if(*begun, [&](const BegunUpload& upload) {
+    return upload.begun_at && std::ranges::none_of(moments, [&](TimePoint moment) {
+             return *upload.begun_at >= moment - begun_around_max && *upload.begun_at <= moment + begun_around_max;
+           });
+  });
+  if (begun->empty()) return true;
+  std::set<std::string> known;
+  TRY_ASSIGN(const std::vector<Path> paths, records_of(folder, uri));
+  for (const Path& path : paths) {
+    TRY_ASSIGN(const auto record, Record::find(path));
+    if (!record) continue;
+    const Value state = record->read();
+    if (has_id(state)) {
+      known.insert(state.text("upload_id"));
+    } else if (std::ranges::find(ours, path) == ours.end() && !record->is_dead()) {
+      return false;
+    }
+  }
+  for (const BegunUpload& upload : *begun) {
+    if (known.contains(upload.id)) continue;
+    Value state = Value::map();
+    state.set("uri", uri);
+    state.set("upload_id", upload.id);
+    const auto aborted = files.abort(state);
+    if (!aborted && !is_beyond_us(aborted.error()))
+      return aborted.error().within("aborting an upload that was left over");
+  }
+  return true;
+}
+
+// Its file goes with it, unless the next who comes to this target is to see to what it may hide.
+class RecordedUpload final : public PendingUpload {
+ public:
+  RecordedUpload(Record record, std::unique_ptr<PendingUpload> upload, bool is_kept)
+      : record_(std::move(record)), upload_(std::move(upload)), is_kept_(is_kept) {}
+  Value state() const override { return upload_->state(); }
+  void only_if(const std::string& if_match, bool if_none_match) override { upload_->only_if(if_match, if_none_match); }
+  Result<ObjectInfo> complete() override {
+    auto info = upload_->complete();
+    if (info || info.error().kind == ErrorKind::not_found) end();
+    return info;
+  }
+  Result<void> abort() override {
+    TRY(upload_->abort());
+    end();
+    return {};
+  }
+
+ private:
+  void end() const {
+    if (!is_kept_) record_.remove();
+  }
+  const Record record_;  // first: the lock is held until the upload has been aborted
+  const std::unique_ptr<PendingUpload> upload_;
+  const bool is_kept_;
+};
+
 }  // namespace
-
-Path PendingUploads::file_of(const std::string& uri) const {
-  return folder_ / (prefix_of(uri) + std::to_string(fence_) + std::string(suffix));
-}
-
-Result<void> PendingUploads::write(const std::string& uri, const Value& state) const {
-  TRY(make_directories(folder_, 0700));
-  return write_file_atomically(file_of(uri), to_json(state), Durability::survives_kill, 0600);
-}
 
 Result<std::unique_ptr<PendingUpload>> PendingUploads::upload(FileSystem& files, const Path& file,
                                                               const std::string& uri, const PutOptions& options,
                                                               int64_t part_bytes) const {
+  TRY(make_directories(folder_, 0700));
   Value intent = Value::map();
   intent.set("uri", uri);
-  TRY(write(uri, intent));
-  auto begun = files.upload(file, uri, options, part_bytes, [&](const Value& state) { return write(uri, state); });
-  if (!begun && begun.error().kind == ErrorKind::conflict) forget(uri);  // a later try has aborted it
+  TRY_ASSIGN(Record record,
+             Record::make(folder_ / (prefix_of(uri) + std::to_string(fence_) + std::string(suffix)), intent));
+  // Once: the parts that arrive later change nothing of what it takes to abort it.
+  bool is_written = false;
+  const auto persist = [&](const Value& state) -> Result<void> {
+    if (std::exchange(is_written, true)) return {};
+    return record.write(state);
+  };
+  auto begun = files.upload(file, uri, options, part_bytes, persist);
+  if (!begun && begun.error().kind == ErrorKind::conflict) record.remove();  // somebody has ended it
   TRY_ASSIGN(std::unique_ptr<PendingUpload> upload, std::move(begun));
+  // What could not be told when we came, mostly can now.
+  TRY(abort_left_over(files, uri));
   // Its first request was repeated, and may have begun one already of which we know nothing.
-  if (upload->state().flag("may_have_begun_twice")) TRY(abort_unknown(files, uri));
-  return upload;
-}
-
-Result<void> PendingUploads::abort_unknown(FileSystem& files, const std::string& uri) const {
-  std::set<std::string> known;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
-    if (!entry->path().filename().string().starts_with(prefix_of(uri))) continue;
-    const auto text = read_file(entry->path());
-    const auto state = text ? parse_json(*text) : Result<Value>(text.error());
-    if (state) known.insert(state->text("upload_id"));
+  bool is_seen_to = true;
+  if (upload->state().flag("may_have_begun_twice")) {
+    TRY_ASSIGN(is_seen_to, abort_unknown(files, uri, folder_, {}, {record.written_at()}));
   }
-  const auto aborted = files.abort_all(uri, known);
-  // Who may not list uploads cannot look for them; the bucket's lifecycle rule has to.
-  if (aborted || aborted.error().kind == ErrorKind::denied || aborted.error().kind == ErrorKind::unsupported) return {};
-  return aborted.error().within("looking for uploads that were left over");
+  return std::make_unique<RecordedUpload>(std::move(record), std::move(upload), !is_seen_to);
 }
 
 Result<void> PendingUploads::abort_left_over(FileSystem& files, const std::string& uri) const {
-  const std::string prefix = prefix_of(uri);
-  std::vector<Path> left_over;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder_, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
-    int64_t fence = 0;
-    const char* last = name.data() + name.size() - suffix.size();
-    const auto [stopped, failure] = std::from_chars(name.data() + prefix.size(), last, fence);
-    if (failure == std::errc() && stopped == last && fence <= fence_) left_over.push_back(entry->path());
+  TRY_ASSIGN(const std::vector<Path> paths, records_of(folder_, uri));
+  std::vector<Record> dead;
+  for (const Path& path : paths) {
+    TRY_ASSIGN(auto record, Record::find(path));
+    if (record && record->is_dead()) dead.push_back(std::move(*record));
   }
-  if (error && error != std::errc::no_such_file_or_directory) return io_error("list", folder_, error.value());
-  bool was_begun_unknown = false;
-  for (const Path& path : left_over) {
-    const auto text = read_file(path);
-    if (!text && text.error().kind == ErrorKind::not_found) continue;  // whoever began it has just ended it
-    if (!text) return text.error();
-    // A try that was killed while it began one left a file without its id.
-    const auto state = parse_json(*text);
-    const bool has_id = state && !(state->text("upload_id").empty() && state->text("temporary").empty());
-    was_begun_unknown = was_begun_unknown || !has_id || state->flag("may_have_begun_twice");
-    if (has_id) {
-      const auto aborted = files.abort(*state);
-      if (!aborted && aborted.error().kind != ErrorKind::invalid && aborted.error().kind != ErrorKind::not_found) {
+  std::vector<const Record*> hiding;
+  for (const Record& record : dead) {
+    const Value state = record.read();
+    if (has_id(state)) {
+      const auto aborted = files.abort(state);
+      if (!aborted && aborted.error().kind != ErrorKind::invalid && aborted.error().kind != ErrorKind::not_found)
         return aborted.error().within("aborting an upload that was left over");
-      }
     }
+    if (may_hide_one(state))
+      hiding.push_back(&record);
+    else
+      record.remove();
   }
-  if (was_begun_unknown) TRY(abort_unknown(files, uri));
-  for (const Path& path : left_over) ::unlink(path.c_str());
+  if (hiding.empty()) return {};
+  std::vector<Path> ours;
+  std::vector<TimePoint> moments;
+  for (const Record* record : hiding) {
+    ours.push_back(record->path());
+    moments.push_back(record->written_at());
+  }
+  TRY_ASSIGN(const bool is_done, abort_unknown(files, uri, folder_, ours, moments));
+  if (!is_done) return {};
+  for (const Record* record : hiding) record->remove();
   return {};
 }
-
-void PendingUploads::forget(const std::string& uri) const { ::unlink(file_of(uri).c_str()); }
 
 }  // namespace udon

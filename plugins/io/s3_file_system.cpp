@@ -202,7 +202,7 @@ Result<void> S3FileSystem::abort(const Value& state) {
   return abort_upload(*client_, upload, stop());
 }
 
-Result<void> S3FileSystem::abort_all(const std::string& uri, const std::set<std::string>& but) {
+Result<std::vector<BegunUpload>> S3FileSystem::begun_uploads(const std::string& uri) {
   TRY_ASSIGN(const S3Uri object, parse_s3_uri(uri));
   // One page: 1,000 uploads of one key would be another mistake than ours.
   TRY_ASSIGN(const HttpResponse response, client_->get_answer({.action = "list the uploads of",
@@ -210,13 +210,12 @@ Result<void> S3FileSystem::abort_all(const std::string& uri, const std::set<std:
                                                                .about = uri,
                                                                .query = {{"uploads", ""}, {"prefix", object.key}}},
                                                               stop()));
-  auto begun = parse_s3_uploads(response.body);
-  if (!begun) return begun.error().within("list the uploads of " + uri);
-  for (S3BegunUpload& upload : *begun) {
-    if (upload.key != object.key || but.contains(upload.id)) continue;
-    TRY(abort_upload(*client_, {.object = object, .upload_id = std::move(upload.id)}, stop()));
-  }
-  return {};
+  auto listed = parse_s3_uploads(response.body);
+  if (!listed) return listed.error().within("list the uploads of " + uri);
+  std::vector<BegunUpload> begun;
+  for (S3BegunUpload& upload : *listed)
+    if (upload.key == object.key) begun.push_back({std::move(upload.id), upload.begun_at});
+  return begun;
 }
 
 Result<std::vector<ObjectInfo>> S3FileSystem::list(const std::string& uri_prefix, size_t count_max) {

@@ -1,7 +1,6 @@
 #pragma once
 // S3 and stores that speak its protocol.
 #include <memory>
-#include <set>
 
 #include "plugins/io/file_system.h"
 #include "plugins/io/s3_client.h"
@@ -24,7 +23,7 @@ class S3FileSystem final : public FileSystem {
       const std::function<Result<void>(const Value& state)>& persist) override;
   Result<ObjectInfo> complete(const Value& state) override;
   Result<void> abort(const Value& state) override;
-  Result<void> abort_all(const std::string& uri, const std::set<std::string>& but) override;
+  Result<std::vector<BegunUpload>> begun_uploads(const std::string& uri) override;
   Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix, size_t count_max) override;
   Result<void> remove(const std::string& uri) override;
 

@@ -36,7 +36,11 @@ Meaning meaning_of_code(const S3RequestFacts& facts, const HttpResponse& respons
                                       "`: check its name and the connection's endpoint_url, or create it"};
   }
   if (code == "NoSuchKey") return {ErrorKind::not_found, "there is no such object"};
-  if (code == "NoSuchUpload") return {ErrorKind::not_found, "the multipart upload is not there any more"};
+  if (code == "NoSuchUpload") {
+    return {ErrorKind::not_found,
+            "the multipart upload is not there any more: another program, or a rule of the bucket "
+            "(AbortIncompleteMultipartUpload), has ended it"};
+  }
   if (code == "AccessDenied" || code == "AllAccessDisabled" || code == "AccountProblem") {
     return {ErrorKind::denied,
             "not allowed for " + keys +

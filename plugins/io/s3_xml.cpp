@@ -69,8 +69,11 @@ Result<std::vector<S3BegunUpload>> parse_s3_uploads(std::string_view xml) {
   pugi::xml_document document;
   TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "ListMultipartUploadsResult"));
   std::vector<S3BegunUpload> uploads;
-  for (const pugi::xml_node upload : root.children("Upload"))
-    uploads.push_back({upload.child_value("Key"), upload.child_value("UploadId")});
+  for (const pugi::xml_node upload : root.children("Upload")) {
+    const auto begun_at = parse_time(upload.child_value("Initiated"));
+    uploads.push_back({upload.child_value("Key"), upload.child_value("UploadId"),
+                       begun_at ? std::optional(*begun_at) : std::nullopt});
+  }
   return uploads;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace udon {
@@ -33,6 +34,7 @@ Result<S3ListPage> parse_s3_list(std::string_view xml);
 struct S3BegunUpload {
   std::string key;
   std::string id;
+  std::optional<TimePoint> begun_at;  // nothing: the store did not say
 };
 Result<std::vector<S3BegunUpload>> parse_s3_uploads(std::string_view xml);
 

@@ -143,9 +143,9 @@ class S3Upload final : public Operator {
   static Result<ObjectInfo> send_in_parts(FileSystem& store, const PendingUploads& pending, const Path& file,
                                           const std::string& to, const PutOptions& options, int64_t part_bytes) {
     TRY_ASSIGN(const auto upload, pending.upload(store, file, to, options, part_bytes));
-    TRY_ASSIGN(ObjectInfo info, upload->complete());
-    pending.forget(to);
-    return info;
+    auto written = upload->complete();
+    if (!written && written.error().kind == ErrorKind::not_found) written.error().kind = ErrorKind::conflict;
+    return written;
   }
 
   // The file system compared the checksum of its answer. A store that gives none there may keep one all the same.

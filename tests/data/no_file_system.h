@@ -17,7 +17,7 @@ class NoFileSystem final : public FileSystem {
   }
   Result<ObjectInfo> complete(const Value&) override { return never(); }
   Result<void> abort(const Value&) override { return never(); }
-  Result<void> abort_all(const std::string&, const std::set<std::string>&) override { return never(); }
+  Result<std::vector<BegunUpload>> begun_uploads(const std::string&) override { return never(); }
   Result<std::vector<ObjectInfo>> list(const std::string&, size_t) override { return never(); }
   Result<void> remove(const std::string&) override { return never(); }
 

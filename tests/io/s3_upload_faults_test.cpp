@@ -208,59 +208,126 @@ TEST_CASE("an upload that somebody else has ended while its parts were sent is l
   CHECK(std::filesystem::is_empty(file.folder.path() / "uploads"));
 }
 
+// What a store lists as begun and not ended: ids, and what stands in <Initiated>.
+FaultReply listed(const std::vector<std::pair<std::string, std::string>>& uploads) {
+  std::string text =
+      "<ListMultipartUploadsResult><Upload><Key>key.bak</Key><UploadId>another key's</UploadId></Upload>";
+  for (const auto& [id, begun_at] : uploads) {
+    text += "<Upload><Key>key</Key><UploadId>" + id + "</UploadId>";
+    if (!begun_at.empty()) text += "<Initiated>" + begun_at + "</Initiated>";
+    text += "</Upload>";
+  }
+  return reply(200, text + "</ListMultipartUploadsResult>");
+}
+
+std::string after_now(Duration difference) { return format_time(test::system_clock.now() + difference); }
+
 TEST_CASE("an upload that may have begun twice is aborted where nobody knows it") {
+  using namespace std::chrono_literals;
   File file;
   PartStore store{.composite = file.composite()};
   int begun = 0;
   store.fault = [&](const SeenRequest& seen) -> std::optional<FaultReply> {
     if (seen.method == "POST" && seen.target.ends_with("?uploads=") && begun++ == 0) return test::hang_up();
     if (seen.method == "GET") {
-      return reply(200,
-                   "<ListMultipartUploadsResult>"
-                   "<Upload><Key>key</Key><UploadId>unknown</UploadId></Upload>"
-                   "<Upload><Key>key</Key><UploadId>id/+=1</UploadId></Upload>"
-                   "<Upload><Key>key</Key><UploadId>a later try's</UploadId></Upload>"
-                   "<Upload><Key>key.bak</Key><UploadId>another key's</UploadId></Upload>"
-                   "</ListMultipartUploadsResult>");
+      return listed({{"unknown", ""},
+                     {"just-now", after_now(0s)},
+                     {"long-ago", after_now(-2h)},
+                     {"later", after_now(2h)},
+                     {"id/+=1", after_now(0s)},
+                     {"a living one's", after_now(0s)}});
     }
     return std::nullopt;
   };
   const Client client(store.server);
   const Path uploads = file.folder.path() / "uploads";
-  // Somebody else of ours is sending to the same key.
-  Path late;
-  {
-    PartStore other;
-    const Client for_other(other.server);
-    const PendingUploads pending(uploads, 8);
-    const auto theirs = pending.upload(*for_other.files, file.path, "s3://lake/key", {}, 5 << 20);
-    REQUIRE(theirs);
-    for (const auto& entry : std::filesystem::directory_iterator(uploads)) late = entry.path();
-  }
-  Value state = Value::map();
-  state.set("uri", "s3://lake/key");
-  state.set("upload_id", "a later try's");
-  REQUIRE(write_file_atomically(late, to_json(state), Durability::survives_kill));
+  // Somebody else of ours is sending to the same key, a later or an earlier try.
+  const int64_t other_fence = GENERATE(6, 8);
+  PartStore other;
+  other.fault = [](const SeenRequest& seen) -> std::optional<FaultReply> {
+    if (seen.method != "POST") return std::nullopt;
+    return reply(200,
+                 "<InitiateMultipartUploadResult><UploadId>a living one's</UploadId></InitiateMultipartUploadResult>");
+  };
+  const Client for_other(other.server);
+  const PendingUploads pending_of_other(uploads, other_fence);
+  const auto theirs = pending_of_other.upload(*for_other.files, file.path, "s3://lake/key", {}, 5 << 20);
+  REQUIRE(theirs);
 
   const PendingUploads pending(uploads, 7);
-  const auto upload = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
+  auto upload = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
   if (!upload) FAIL(upload.error().message);
   CHECK(begun == 2);
-  CHECK(store.count("DELETE", "") == 1);
+  CHECK(store.count("DELETE", "") == 2);
   CHECK(store.count("DELETE", "uploadId=unknown") == 1);
-  CHECK(std::filesystem::exists(late));
+  CHECK(store.count("DELETE", "uploadId=just-now") == 1);
+  CHECK(other.count("DELETE", "") == 0);
   CHECK((*upload)->complete());
-  pending.forget("s3://lake/key");
+  CHECK(std::distance(std::filesystem::directory_iterator(uploads), {}) == 1);
+  CHECK((*theirs)->abort());
+  CHECK(std::filesystem::is_empty(uploads));
+}
 
-  // A try that died before it heard of its id has left a file without one: the next looks for what nobody knows.
-  state.set("upload_id", "");
-  const Path dead = uploads / late.filename().string().replace(late.filename().string().size() - 6, 1, "5");
-  REQUIRE(write_file_atomically(dead, to_json(state), Durability::survives_kill));
-  REQUIRE(PendingUploads(uploads, 6).abort_left_over(*client.files, "s3://lake/key"));
-  CHECK(store.count("DELETE", "uploadId=unknown") == 2);
-  CHECK(store.count("DELETE", "uploadId=a%20later") == 0);
-  CHECK_FALSE(std::filesystem::exists(dead));
-  CHECK(std::filesystem::exists(late));
+TEST_CASE("what a dead process left is aborted, whichever try it was, and torn files count as those without an id") {
+  File file;
+  PartStore store{.composite = file.composite()};
+  store.fault = [](const SeenRequest& seen) -> std::optional<FaultReply> {
+    if (seen.method == "GET") return listed({{"unheard", after_now(Duration(0))}, {"heard", after_now(Duration(0))}});
+    return std::nullopt;
+  };
+  const Client client(store.server);
+  const Path uploads = file.folder.path() / "uploads";
+  const PendingUploads pending(uploads, 7);
+  REQUIRE(pending.abort_left_over(*client.files, "s3://lake/key"));  // without a folder
+  CHECK(store.server.requests().empty());
+
+  const std::string content = GENERATE("", R"({"uri":"s3://lake/key"})", R"({"uri":"s3://lake/key","upload_i)", "[]");
+  const int64_t fence = GENERATE(3, 12);
+  INFO(content << " of " << fence);
+  Path left;
+  {
+    const auto dropped = PendingUploads(uploads, fence).upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
+    REQUIRE(dropped);
+    left = std::filesystem::directory_iterator(uploads)->path();
+    // It lives: nobody touches it.
+    const int aborts = store.count("DELETE", "");
+    REQUIRE(pending.abort_left_over(*client.files, "s3://lake/key"));
+    CHECK(store.count("DELETE", "") == aborts);
+  }
+  // Dropped, so aborted as far as could be; that it was is not sure.
+  CHECK(std::filesystem::exists(left));
+  REQUIRE(write_file_atomically(left, content, Durability::survives_kill));
+  REQUIRE(pending.abort_left_over(*client.files, "s3://lake/other"));
+  CHECK(std::filesystem::exists(left));
+  REQUIRE(pending.abort_left_over(*client.files, "s3://lake/key"));
+  CHECK(store.count("DELETE", "uploadId=unheard") == 1);
+  CHECK(store.count("DELETE", "uploadId=heard") == 1);
+  CHECK(std::filesystem::is_empty(uploads));
+}
+
+TEST_CASE("a store that fails while left-over uploads are looked for leaves the next try what it needs to know") {
+  File file;
+  PartStore store;
+  bool is_down = true;
+  store.fault = [&](const SeenRequest& seen) -> std::optional<FaultReply> {
+    if (is_down) return reply(400, xml_error("Odd"));
+    if (seen.method == "GET") return listed({{"unheard", after_now(Duration(0))}});
+    return std::nullopt;
+  };
+  const Client client(store.server);
+  const Path uploads = file.folder.path() / "uploads";
+  const PendingUploads pending(uploads, 7);
+  const auto refused = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
+  REQUIRE_FALSE(refused);
+  CHECK(std::distance(std::filesystem::directory_iterator(uploads), {}) == 1);
+  const auto looked = pending.abort_left_over(*client.files, "s3://lake/key");
+  REQUIRE_FALSE(looked);
+  CHECK_THAT(looked.error().message, Catch::StartsWith("looking for uploads that were left over: "));
+  CHECK(std::distance(std::filesystem::directory_iterator(uploads), {}) == 1);
+  is_down = false;
+  REQUIRE(pending.abort_left_over(*client.files, "s3://lake/key"));
+  CHECK(store.count("DELETE", "uploadId=unheard") == 1);
+  CHECK(std::filesystem::is_empty(uploads));
 }
 
 TEST_CASE("who may not list uploads can publish all the same") {

@@ -7,7 +7,9 @@
 #include "base/id.h"
 #include "base/text.h"
 #include "plugins/api/plugin_host.h"
+#include "plugins/io/pending_uploads.h"
 #include "tests/base/temporary_folder.h"
+#include "tests/data/store_proxy.h"
 #include "tests/io/store.h"
 #include "tests/support/fault_server.h"
 
@@ -196,6 +198,50 @@ TEST_CASE("what a killed try had begun is aborted by the next") {
   CHECK(upload(parameters("orphan", prefix + "orphan")).flag("uploaded"));
   CHECK(test::boto(store_connection(), {"uploads", bucket, key_of(prefix)}).as_list().empty());
   CHECK(std::filesystem::is_empty(uploads));
+}
+
+TEST_CASE("what a living try is sending to the same object is left alone") {
+  const std::string prefix = new_prefix();
+  const Path file = make_file("shared", test::random_bytes(12 << 20, 6));
+  const auto files = test::open_store(store_connection(), bucket);
+  const Path uploads = Context::folder.path() / "uploads";
+  const auto living = PendingUploads(uploads, 0).upload(*files, file, prefix + "shared", {}, 5 << 20);
+  REQUIRE(living);
+  CHECK(upload(parameters("shared", prefix + "shared", {{"part_size", "5MiB"}})).flag("uploaded"));
+  CHECK(test::boto(store_connection(), {"uploads", bucket, key_of(prefix)}).as_list().size() == 1);
+  REQUIRE((*living)->complete());
+  CHECK(test::boto(store_connection(), {"uploads", bucket, key_of(prefix)}).as_list().empty());
+  CHECK(std::filesystem::is_empty(uploads));
+}
+
+TEST_CASE("an upload that somebody else ends is a conflict, whenever he does") {
+  const std::string prefix = new_prefix();
+  make_file("ended", test::random_bytes(12 << 20, 7));
+  const auto files = test::open_store(store_connection(), bucket);
+  for (const std::string at : {"partNumber=2", "?uploadId="}) {
+    INFO(at);
+    const auto end_it = [&](int, const test::SeenRequest& seen) -> std::optional<test::FaultReply> {
+      if (seen.method == "DELETE" || seen.target.find(at) == std::string::npos) return std::nullopt;
+      const auto begun = files->begun_uploads(prefix + "ended");
+      for (const BegunUpload& upload : begun.value_or(std::vector<BegunUpload>())) {
+        Value state = Value::map();
+        state.set("uri", prefix + "ended");
+        state.set("upload_id", upload.id);
+        static_cast<void>(files->abort(state));
+      }
+      return std::nullopt;
+    };
+    test::StoreProxy proxy(store_connection().option("endpoint_url"), end_it, {});
+    Context context(parameters("ended", prefix + "ended", {{"part_size", "5MiB"}}));
+    context.connections["lake"].extra.set("endpoint_url", proxy.url());
+    const auto outcome = context.run();
+    REQUIRE_FALSE(outcome);
+    INFO(outcome.error().message);
+    CHECK(outcome.error().kind == ErrorKind::conflict);
+    CHECK_THAT(outcome.error().message, Catch::Contains("the multipart upload is not there any more"));
+    CHECK(std::filesystem::is_empty(Context::folder.path() / "uploads"));
+  }
+  CHECK(test::boto(store_connection(), {"uploads", bucket, key_of(prefix)}).as_list().empty());
 }
 
 TEST_CASE("mistakes are named, once and without a secret") {
