@@ -95,6 +95,17 @@ Result<void> Certifier::add_counts(const parquet::FileMetaData& footer) {
   return {};
 }
 
+void Certifier::add(const Certifier& other) {
+  ENSURE(other.level_ == level_ && other.columns_.size() == columns_.size(), "both count the same columns");
+  rows_ += other.rows_;
+  row_sum_ += other.row_sum_;
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    columns_[c].count += other.columns_[c].count;
+    columns_[c].nulls += other.columns_[c].nulls;
+    columns_[c].sum += other.columns_[c].sum;
+  }
+}
+
 void Certifier::fill(Certificate& certificate) const {
   certificate.level = level_;
   certificate.rows = rows_;

@@ -30,6 +30,9 @@ class Certifier {
   // The counts of a file's footer: for level rows, where no value is looked at.
   Result<void> add_counts(const parquet::FileMetaData& footer);
 
+  // What another has counted of other rows of the same columns.
+  void add(const Certifier& other);
+
   uint64_t rows() const { return rows_; }
   // Fills rows, row_sum and each column's count, nulls and sum.
   void fill(Certificate& certificate) const;

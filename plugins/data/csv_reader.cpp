@@ -23,7 +23,7 @@ std::string shown(std::string_view text) {
   return "'" + out + (text.size() > shown_bytes_max ? "…'" : "'");
 }
 
-class CsvReader final : public TableReader {
+class CsvReader final : public TableReader, public BatchSource {
  public:
   CsvReader(Path file, CsvOptions options) : file_(std::move(file)), options_(std::move(options)) {}
 
@@ -94,6 +94,7 @@ class CsvReader final : public TableReader {
     return std::optional<SourceBatch>(std::move(batch));
   }
 
+  std::vector<BatchSource*> sources() override { return {this}; }
   std::string mechanism() const override { return "one file, read once"; }
   std::string position() const override { return {}; }
   std::vector<PolicyUse> policy_uses() const override { return {}; }

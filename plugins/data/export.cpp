@@ -54,6 +54,13 @@ Error naming(const std::string& source, const Error& error) {
   return error.message.find(host) != std::string::npos ? error : error.within(source);
 }
 
+std::string described(const std::vector<FileCertificate>& files) {
+  uint64_t bytes = 0;
+  for (const FileCertificate& file : files) bytes += file.bytes;
+  return files.size() == 1 ? fmt::format("a file of {} bytes", bytes)
+                           : fmt::format("{} files of {} bytes", files.size(), bytes);
+}
+
 Value outcome_value(const Published& published) {
   Value files = Value::list();
   int64_t bytes = 0;
@@ -135,7 +142,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   copy.source = source;
   copy.parquet.compression = parameters.text("compression", "snappy");
   copy.mask_key = mask_key ? &*mask_key : nullptr;
-  copy.file = staging / "part-00000.parquet";
+  copy.folder = staging;
   copy.memory_bytes = parameters.integer("memory", 256 << 20);
   copy.clock = &context.clock();
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
@@ -143,14 +150,13 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   auto copy_done = copy_table(reader, std::move(copy), context.stop_token());
   if (!copy_done) return naming(source, copy_done.error());
   const CopyResult& copied = *copy_done;
-  const FileCertificate& file = copied.certificate.files.at(0);
-  context.log(fmt::format("{} rows of {} in a file of {} bytes, verified at level {} in {}", file.rows, source,
-                          file.bytes, to_string(copied.certificate.level),
+  context.log(fmt::format("{} rows of {} in {}, verified at level {} in {}", copied.certificate.rows, source,
+                          described(copied.certificate.files), to_string(copied.certificate.level),
                           format_duration(context.clock().monotonic() - began)));
   if (context.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop before anything was published"};
 
   PublishRequest publication;
-  publication.staged = staging / "part-00000.parquet";
+  publication.staged = copied.files;
   publication.to = to;
   publication.certificate = copied.certificate;
   publication.try_id = context.try_id();
@@ -161,7 +167,8 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
 
   Outcome outcome;
   outcome.return_value = outcome_value(published);
-  outcome.message = fmt::format("{} rows, certified at level {}", file.rows, to_string(copied.certificate.level));
+  outcome.message =
+      fmt::format("{} rows, certified at level {}", copied.certificate.rows, to_string(copied.certificate.level));
   return outcome;
 }
 

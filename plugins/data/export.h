@@ -16,6 +16,7 @@ Result<void> parse_where(const Value& where, TableRequest& request);
 
 // Reads the parameters to, to_connection, memory, compression, certify, mask_key, storage_class of context; copies the
 // table into staging, verifies it, publishes it. The outcome's value: {rows, bytes, files, manifest, certificate}.
-Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source);
+Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request,
+                             const std::string& source);
 
 }  // namespace udon::data

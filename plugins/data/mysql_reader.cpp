@@ -64,7 +64,7 @@ Advice advice_for(ValueProblem problem) {
   return {"", ""};
 }
 
-class MysqlReader final : public TableReader {
+class MysqlReader final : public TableReader, public BatchSource {
  public:
   explicit MysqlReader(Connection connection) : connection_(std::move(connection)) {}
 
@@ -135,6 +135,7 @@ class MysqlReader final : public TableReader {
     return std::optional<SourceBatch>(std::move(batch));
   }
 
+  std::vector<BatchSource*> sources() override { return {this}; }
   std::string mechanism() const override { return mechanism_; }
   std::string position() const override { return position_; }
   std::vector<PolicyUse> policy_uses() const override {

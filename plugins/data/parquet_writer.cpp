@@ -84,7 +84,17 @@ class ArrowParquetWriter final : public ParquetWriter {
     TRY(from_arrow(writer_->WriteRecordBatch(batch), "write " + file_.string()));
     group_rows_ += batch.num_rows();
     group_bytes_ += bytes;
+    raw_bytes_ += bytes;
     return {};
+  }
+
+  int64_t expected_bytes() const override {
+    const int64_t encoded = out_->Tell().ValueOr(0);
+    const int64_t ended_raw = raw_bytes_ - group_bytes_;
+    // Nothing of the first group is written before it ends.
+    const double shrinks_to =
+        ended_raw > 0 ? static_cast<double>(encoded) / static_cast<double>(ended_raw) : options_.expected_ratio;
+    return encoded + static_cast<int64_t>(static_cast<double>(group_bytes_) * shrinks_to);
   }
 
   Result<int64_t> finish() override {
@@ -132,6 +142,7 @@ class ArrowParquetWriter final : public ParquetWriter {
   bool in_group_ = false;
   int64_t group_rows_ = 0;
   int64_t group_bytes_ = 0;
+  int64_t raw_bytes_ = 0;  // of all batches
 };
 
 }  // namespace

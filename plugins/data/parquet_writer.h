@@ -17,6 +17,7 @@ struct ParquetOptions {
   std::string compression = "snappy";  // snappy, zstd, gzip, lz4, none
   int64_t row_group_rows = 1'000'000;
   int64_t row_group_bytes = 96 << 20;  // of the batches before encoding; keeps the writer within its budget
+  double expected_ratio = 0.5;         // of the encoded bytes to the batches', before the first group has told
   std::vector<std::pair<std::string, std::string>> metadata;  // key-value metadata of the file
 };
 
@@ -27,6 +28,8 @@ class ParquetWriter {
                                                        const ParquetOptions& options);
   virtual ~ParquetWriter() = default;
   virtual Result<void> write(const arrow::RecordBatch& batch) = 0;
+  // Of the file if it ended now, about: what is not encoded yet is taken to shrink as what is.
+  virtual int64_t expected_bytes() const = 0;
   // Footer and fsync. A file without rows has its schema and no row group.
   virtual Result<int64_t> finish() = 0;  // bytes of the file
 };

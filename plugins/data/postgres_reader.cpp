@@ -52,7 +52,7 @@ std::string printed(const Value& value) {
   return to_json(value);
 }
 
-class PostgresReader final : public TableReader {
+class PostgresReader final : public TableReader, public BatchSource {
  public:
   explicit PostgresReader(Connection connection) : connection_(std::move(connection)) {}
 
@@ -120,6 +120,7 @@ class PostgresReader final : public TableReader {
     return std::optional<SourceBatch>(std::move(batch));
   }
 
+  std::vector<BatchSource*> sources() override { return {this}; }
   std::string mechanism() const override { return "one REPEATABLE READ transaction, one reader"; }
   std::string position() const override { return position_; }
   std::vector<PolicyUse> policy_uses() const override {

@@ -90,8 +90,8 @@ Result<Published> publish_folder(const PublishRequest& request) {
   const Path hidden = target.parent_path() / fmt::format(".{}.{}", target.filename().string(), request.try_id);
 
   Published published{.certificate = request.certificate, .manifest = (target / manifest_name).string()};
-  FileCertificate& file = published.certificate.files.at(0);
-  file.uri = (target / part_name).string();
+  for (size_t i = 0; i < request.staged.size(); ++i)
+    published.certificate.files.at(i).uri = (target / part_name_of(i)).string();
 
   step(request, "look at what is there");
   TRY(make_directories(target.parent_path()));
@@ -102,11 +102,13 @@ Result<Published> publish_folder(const PublishRequest& request) {
   step(request, "write the hidden folder");
   TRY(make_directories(hidden));
   const auto fill = [&]() -> Result<void> {
-    std::error_code error;
-    std::filesystem::rename(request.staged, hidden / part_name, error);
-    if (error) {  // another file system: a copy
-      LocalFileSystem local({});
-      TRY(local.write_file(request.staged, hidden / part_name, {}));
+    for (size_t i = 0; i < request.staged.size(); ++i) {
+      std::error_code error;
+      std::filesystem::rename(request.staged[i], hidden / part_name_of(i), error);
+      if (error) {  // another file system: a copy
+        LocalFileSystem local({});
+        TRY(local.write_file(request.staged[i], hidden / part_name_of(i), {}));
+      }
     }
     step(request, "write the manifest");
     TRY(write_file_atomically(hidden / manifest_name, manifest_json(published.certificate, request.try_id),

@@ -74,7 +74,7 @@ class ObjectPublication {
     options.metadata = {{std::string(certificate_key), request_.certificate.id},
                         {std::string(sha256_key), file.sha256},
                         {std::string(try_key), request_.try_id}};
-    auto begun = pending.upload(files_, request_.staged, part_, options, request_.part_bytes);
+    auto begun = pending.upload(files_, request_.staged.at(0), part_, options, request_.part_bytes);
     if (!begun && begun.error().kind == ErrorKind::conflict) return ended_by_another(begun.error());
     TRY_ASSIGN(const std::unique_ptr<PendingUpload> upload, std::move(begun));
     TRY_ASSIGN(const std::optional<ObjectInfo> written, complete(*upload));

@@ -11,10 +11,13 @@
 
 namespace udon::data {
 
-constexpr std::string_view part_name = "part-00000.parquet";
+constexpr std::string_view part_name = "part-00000.parquet";  // of the only file
 constexpr std::string_view manifest_name = "_manifest.json";
 constexpr std::string_view success_name = "_SUCCESS";
 constexpr int64_t manifest_bytes_max = 64 << 20;
+
+// Of one of several files; `tail` makes the name one that nobody else has.
+std::string part_name_of(size_t number, std::string_view tail = {});
 
 inline void step(const PublishRequest& request, std::string_view name) {
   if (request.on_step) request.on_step(name);

@@ -64,6 +64,10 @@ std::string manifest_json(const Certificate& certificate, const std::string& try
   return to_json_pretty(manifest) + "\n";
 }
 
+std::string part_name_of(size_t number, std::string_view tail) {
+  return fmt::format("part-{:05}{}{}.parquet", number, tail.empty() ? "" : "-", tail);
+}
+
 Result<Published> publish(FileSystem& file_system, const PublishRequest& request) {
   if (request.to.starts_with("s3://")) return publish_object(file_system, request);
   return publish_folder(request);

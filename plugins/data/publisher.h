@@ -12,6 +12,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -21,11 +22,11 @@
 namespace udon::data {
 
 struct PublishRequest {
-  Path staged;              // the file
-  std::string to;           // "s3://bucket/prefix/" or a local folder
-  Certificate certificate;  // files[0] without uri and etag
-  std::string try_id;       // "<installation>-<fence>"
-  Path pending_folder;      // where unfinished uploads are written down, so that the next try can abort them
+  std::vector<Path> staged;  // the files
+  std::string to;            // "s3://bucket/prefix/" or a local folder
+  Certificate certificate;   // its files in the order of `staged`, without uri and etag
+  std::string try_id;        // "<installation>-<fence>"
+  Path pending_folder;       // where unfinished uploads are written down, so that the next try can abort them
   int64_t part_bytes = 16 << 20;
   std::string storage_class;
   // Called before each step with its name; the fault loops of the tests kill the process here.

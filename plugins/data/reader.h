@@ -34,6 +34,12 @@ struct Policies {
   std::string ancient_dates = "error";
 };
 
+// How a table is divided among readers; `split:` in the DAG file.
+struct SplitRequest {
+  std::vector<std::string> by;  // the columns whose ranges the readers take; empty: what the server offers
+  int into = 1;                 // readers at once
+};
+
 struct TableRequest {
   std::string table;  // "orders" or "schema.orders"; quoted by the reader
   std::vector<ColumnRequest> columns;
@@ -43,6 +49,7 @@ struct TableRequest {
   std::string timezone;  // of columns without zone; empty: they stay without
   Policies policies;
   std::string consistency = "snapshot";  // "none": tables whose engine has no snapshots are taken as they are
+  SplitRequest split;
   CertifyLevel certify = CertifyLevel::wire;
   int64_t batch_bytes = 8 << 20;       // a batch ends at about this size …
   int64_t batch_rows = 65'536;         // … or this many rows
@@ -66,14 +73,22 @@ struct SourceBatch {
   std::vector<std::vector<uint64_t>> hashes;  // [column][row]; empty at level rows
 };
 
+class BatchSource {
+ public:
+  virtual ~BatchSource() = default;
+  // Nothing: the end, seen as such by the protocol; a dropped connection is an error, never the end.
+  virtual Result<std::optional<SourceBatch>> next() = 0;
+};
+
 class TableReader {
  public:
   virtual ~TableReader() = default;
   // Connects, opens the snapshot, asks for the table's columns, checks that each has an exact place. Errors name host,
   // table, column, and the choices that can be pasted into the DAG file; never a secret.
   virtual Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) = 0;
-  // Nothing: the end, seen as such by the protocol; a dropped connection is an error, never the end.
-  virtual Result<std::optional<SourceBatch>> next() = 0;
+  // After open: what is to be read, each on a thread of its own; together every row once, all of one snapshot.
+  virtual std::vector<BatchSource*> sources() = 0;
+  // After the end of all sources.
   virtual std::string mechanism() const = 0;  // how the one snapshot was had
   virtual std::string position() const = 0;   // GTID, LSN; may be empty
   virtual std::vector<PolicyUse> policy_uses() const = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include "base/id.h"
@@ -18,11 +19,42 @@ namespace {
 constexpr size_t queued_batches_max = 2;
 constexpr uint64_t progress_rows = 500'000;
 
-// The encoding side: what the reader delivered → as it is to be in the file → counted → encoded.
+// Rows of all sources together.
+class Progress {
+ public:
+  explicit Progress(const std::function<void(uint64_t)>& on_progress) : on_progress_(on_progress) {}
+  void add(uint64_t rows) {
+    if (!on_progress_) return;
+    const std::lock_guard lock(mutex_);
+    rows_ += rows;
+    if (rows_ / progress_rows == reported_) return;
+    reported_ = rows_ / progress_rows;
+    on_progress_(rows_);
+  }
+
+ private:
+  const std::function<void(uint64_t)>& on_progress_;
+  std::mutex mutex_;
+  uint64_t rows_ = 0;
+  uint64_t reported_ = 0;
+};
+
+struct StagedFile {
+  Path path;
+  FileCertificate certificate;
+};
+
+// The encoding side of one source: what the reader delivered → as it is to be in the file → counted → encoded.
 class Encoder {
  public:
-  Encoder(const std::vector<ColumnInfo>& columns, const CopyRequest& request)
-      : columns_(columns), request_(request), certifier_(request.table.certify, columns.size()) {}
+  Encoder(size_t number, const std::vector<ColumnInfo>& columns, const CopyRequest& request, Progress& progress)
+      : number_(number),
+        columns_(columns),
+        request_(request),
+        progress_(progress),
+        parquet_(request.parquet),
+        in_file_(request.table.certify, columns.size()),
+        in_all_(request.table.certify, columns.size()) {}
 
   Result<void> open() {
     arrow::FieldVector fields;
@@ -36,11 +68,15 @@ class Encoder {
                                     column.nullable));
     }
     schema_ = arrow::schema(std::move(fields));
-    TRY_ASSIGN(writer_, ParquetWriter::create(request_.file, schema_, request_.parquet));
-    return {};
+    return begin_file();
   }
 
   Result<void> take(SourceBatch batch) {
+    if (request_.target_file_bytes > 0 && in_file_.rows() > 0 &&
+        writer_->expected_bytes() >= request_.target_file_bytes) {
+      TRY(end_file());
+      TRY(begin_file());
+    }
     const bool hashed = request_.table.certify != CertifyLevel::rows;
     arrow::ArrayVector arrays = batch.rows->columns();
     for (size_t c = 0; c < columns_.size(); ++c) {
@@ -50,46 +86,78 @@ class Encoder {
       TRY_ASSIGN(batch.hashes[c], hash_array(*arrays[c]));
     }
     const auto rows = arrow::RecordBatch::Make(schema_, batch.rows->num_rows(), std::move(arrays));
-    certifier_.add(*rows, batch.hashes);
+    in_file_.add(*rows, batch.hashes);
+    raw_bytes_ += arrow::util::TotalBufferSize(*rows);
     TRY(writer_->write(*rows));
-    if (request_.on_progress && certifier_.rows() / progress_rows != reported_) {
-      reported_ = certifier_.rows() / progress_rows;
-      request_.on_progress(certifier_.rows());
-    }
+    progress_.add(static_cast<uint64_t>(rows->num_rows()));
     return {};
   }
 
-  Result<int64_t> finish() {
-    TRY_ASSIGN(const int64_t bytes, writer_->finish());
-    std::vector<std::string> names;
-    for (const ColumnInfo& column : columns_) names.push_back(column.request.name);
-    TRY(verify_parquet(request_.file, certifier_, request_.table.certify, names));
-    return bytes;
-  }
+  // A source without rows has a file without rows.
+  Result<void> finish() { return end_file(); }
 
-  const Certifier& certifier() const { return certifier_; }
+  const Certifier& certifier() const { return in_all_; }
+  const std::vector<StagedFile>& files() const { return files_; }
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
+  void remove_files() {
+    writer_.reset();
+    std::error_code ignored;
+    for (const StagedFile& file : files_) std::filesystem::remove(file.path, ignored);
+  }
+
  private:
+  Result<void> begin_file() {
+    Path path = request_.folder / fmt::format("{}-{}.parquet", number_, files_.size());
+    files_.push_back({.path = std::move(path), .certificate = {}});
+    TRY_ASSIGN(writer_, ParquetWriter::create(files_.back().path, schema_, parquet_));
+    return {};
+  }
+
+  Result<void> end_file() {
+    StagedFile& file = files_.back();
+    TRY_ASSIGN(const int64_t bytes, writer_->finish());
+    writer_.reset();
+    std::vector<std::string> names;
+    for (const ColumnInfo& column : columns_) names.push_back(column.request.name);
+    TRY(verify_parquet(file.path, in_file_, request_.table.certify, names));
+    TRY_ASSIGN(std::string sha256, sha256_of_file(file.path));
+    file.certificate = {.uri = {},
+                        .rows = in_file_.rows(),
+                        .bytes = static_cast<uint64_t>(bytes),
+                        .sha256 = std::move(sha256),
+                        .etag = {}};
+    if (raw_bytes_ > 0) parquet_.expected_ratio = static_cast<double>(bytes) / static_cast<double>(raw_bytes_);
+    raw_bytes_ = 0;
+    in_all_.add(in_file_);
+    in_file_ = Certifier(request_.table.certify, columns_.size());
+    return {};
+  }
+
+  const size_t number_;
   const std::vector<ColumnInfo>& columns_;
   const CopyRequest& request_;
-  Certifier certifier_;
+  Progress& progress_;
+  ParquetOptions parquet_;
+  Certifier in_file_, in_all_;
+  int64_t raw_bytes_ = 0;  // of the file's batches
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<ParquetWriter> writer_;
-  uint64_t reported_ = 0;
+  std::vector<StagedFile> files_;
 };
 
-Result<void> read_into(TableReader& reader, BatchQueue& queue, const std::stop_token& stop) {
+Result<void> read_into(BatchSource& source, BatchQueue& queue, const std::stop_token& stop) {
   while (true) {
     if (stop.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop"};
-    TRY_ASSIGN(std::optional<SourceBatch> batch, reader.next());
+    TRY_ASSIGN(std::optional<SourceBatch> batch, source.next());
     if (!batch) return {};
     if (batch->rows->num_rows() == 0) continue;
     if (!queue.push(std::move(*batch))) return {};  // the encoder has failed, and says why
   }
 }
 
-Result<int64_t> copy(TableReader& reader, Encoder& encoder, const std::stop_token& stop) {
+// One source to its end.
+Result<void> copy(BatchSource& source, Encoder& encoder, const std::stop_token& stop) {
   BatchQueue queue(queued_batches_max);
   Result<void> encoded;
   std::jthread encoding([&] {
@@ -101,7 +169,7 @@ Result<int64_t> copy(TableReader& reader, Encoder& encoder, const std::stop_toke
       }
     }
   });
-  const Result<void> was_read = read_into(reader, queue, stop);
+  const Result<void> was_read = read_into(source, queue, stop);
   if (was_read)
     queue.end();
   else
@@ -112,15 +180,57 @@ Result<int64_t> copy(TableReader& reader, Encoder& encoder, const std::stop_toke
   return encoder.finish();
 }
 
+// All sources at once. One that fails stops the others; its error is told, not theirs.
+Result<void> copy_all(const std::vector<BatchSource*>& sources, std::vector<std::unique_ptr<Encoder>>& encoders,
+                      std::stop_source& stop) {
+  std::mutex mutex;
+  std::optional<Error> failure;
+  const auto run = [&](size_t i) {
+    const Result<void> copied = copy(*sources[i], *encoders[i], stop.get_token());
+    if (copied) return;
+    {
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = copied.error();
+    }
+    stop.request_stop();
+  };
+  {
+    std::vector<std::jthread> others;
+    for (size_t i = 1; i < sources.size(); ++i) others.emplace_back([&run, i] { run(i); });
+    run(0);
+  }
+  if (failure) return *failure;
+  return {};
+}
+
+// Those with rows; of a table without rows one, for its schema. The others are removed.
+std::vector<StagedFile> files_of(const std::vector<std::unique_ptr<Encoder>>& encoders, bool has_rows) {
+  std::vector<StagedFile> kept;
+  std::error_code ignored;
+  for (const auto& encoder : encoders) {
+    for (const StagedFile& file : encoder->files()) {
+      if (file.certificate.rows > 0 || (!has_rows && kept.empty()))
+        kept.push_back(file);
+      else
+        std::filesystem::remove(file.path, ignored);
+    }
+  }
+  return kept;
+}
+
 }  // namespace
 
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
-  // The budget: two batches queued, one being read, one being encoded; the row group being encoded is the largest part.
-  request.table.batch_bytes = std::clamp<int64_t>(request.memory_bytes / 32, 1 << 20, 8 << 20);
-  request.table.value_bytes_max = request.memory_bytes / 8;
-  request.parquet.row_group_bytes = std::max<int64_t>(request.memory_bytes / 8 * 3, 4 << 20);
+  // The budget, in equal shares: of each two batches are queued, one is being read, one encoded; the row group being
+  // encoded is the largest part.
+  const int64_t share = request.memory_bytes / std::max(1, request.table.split.into);
+  request.table.batch_bytes = std::clamp<int64_t>(share / 32, 1 << 20, 8 << 20);
+  request.table.value_bytes_max = share / 8;
+  request.parquet.row_group_bytes = std::max<int64_t>(share / 8 * 3, 4 << 20);
 
-  TRY_ASSIGN(const std::vector<ColumnInfo> columns, reader.open(request.table, stop));
+  std::stop_source stop_all;
+  const std::stop_callback passed_on(stop, [&stop_all] { stop_all.request_stop(); });
+  TRY_ASSIGN(const std::vector<ColumnInfo> columns, reader.open(request.table, stop_all.get_token()));
   CopyResult result;
   Certificate& certificate = result.certificate;
   certificate.id = make_uuid7(request.clock->now(), 0, 0);
@@ -128,35 +238,41 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   certificate.source = request.source;
   request.parquet.metadata.emplace_back("udon.certificate", certificate.id);
 
-  Encoder encoder(columns, request);
-  const auto copied = [&]() -> Result<int64_t> {
-    TRY(encoder.open());
-    return copy(reader, encoder, stop);
+  const std::vector<BatchSource*> sources = reader.sources();
+  Progress progress(request.on_progress);
+  std::vector<std::unique_ptr<Encoder>> encoders;
+  for (size_t i = 0; i < sources.size(); ++i)
+    encoders.push_back(std::make_unique<Encoder>(i, columns, request, progress));
+  const auto copied = [&]() -> Result<void> {
+    for (const auto& encoder : encoders) TRY(encoder->open());
+    return copy_all(sources, encoders, stop_all);
   }();
   if (!copied) {
-    std::error_code ignored;
-    std::filesystem::remove(request.file, ignored);
+    for (const auto& encoder : encoders) encoder->remove_files();
     return Error(copied.error());
   }
 
+  result.schema = encoders.front()->schema();
   for (size_t c = 0; c < columns.size(); ++c) {
-    const auto& field = encoder.schema()->field(static_cast<int>(c));
+    const auto& field = result.schema->field(static_cast<int>(c));
     certificate.columns.push_back({.name = field->name(),
                                    .source_name = columns[c].request.source_name,
                                    .source_type = columns[c].source_type,
                                    .type = field->type()->ToString(),
                                    .after_transform = !columns[c].request.mask.empty()});
   }
-  encoder.certifier().fill(certificate);
+  Certifier all(request.table.certify, columns.size());
+  for (const auto& encoder : encoders) all.add(encoder->certifier());
+  all.fill(certificate);
   certificate.mechanism = reader.mechanism();
   certificate.position = reader.position();
   certificate.policies = reader.policy_uses();
   if (request.mask_key != nullptr) certificate.mask_key_fingerprint = request.mask_key->fingerprint();
   certificate.made_at = format_time(request.clock->now());
-  TRY_ASSIGN(std::string sha256, sha256_of_file(request.file));
-  certificate.files.push_back(
-      {.rows = certificate.rows, .bytes = static_cast<uint64_t>(*copied), .sha256 = std::move(sha256)});
-  result.schema = encoder.schema();
+  for (StagedFile& file : files_of(encoders, all.rows() > 0)) {
+    certificate.files.push_back(std::move(file.certificate));
+    result.files.push_back(std::move(file.path));
+  }
   return result;
 }
 

@@ -1,12 +1,13 @@
 #pragma once
-// One table from a reader into one staged, verified Parquet file. Reading runs on the caller's thread; renaming,
-// masking, counting and encoding on another, with a short queue between them, so that neither the server nor the
-// encoder waits for the other longer than it must.
+// One table from a reader into staged, verified Parquet files. Each of the reader's sources has two threads: one reads;
+// the other renames, masks, counts and encodes, with a short queue between them, so that neither the server nor the
+// encoder waits for the other longer than it must. Each source has files of its own.
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -23,18 +24,20 @@ struct CopyRequest {
   std::string source;  // for the certificate: "mysql://host:3306/db table orders"
   ParquetOptions parquet;
   const MaskKey* mask_key = nullptr;               // needed if a column asks for a mask
-  Path file;                                       // to be written, in the try's staging folder
-  int64_t memory_bytes = 256 << 20;                // of the whole try: batches, queue and row groups are sized by it
-  std::function<void(uint64_t rows)> on_progress;  // called from time to time, on the encoding thread
+  Path folder;                                     // the try's staging folder, in which the files are made
+  int64_t target_file_bytes = 0;                   // a file ends at about this size; 0: one file a source
+  int64_t memory_bytes = 256 << 20;                // of the whole try: batches, queues and row groups are sized by it
+  std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
 };
 
 struct CopyResult {
   Certificate certificate;  // complete but for the files' uri and etag
+  std::vector<Path> files;  // in the order of the certificate's; at least one, which has no rows if the table has none
   std::shared_ptr<arrow::Schema> schema;
 };
 
-// Errors are the reader's, or data (verification), io (disk full). The file is removed on error.
+// Errors are the reader's, or data (verification), io (disk full). The files are removed on error.
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop);
 
 }  // namespace udon::data

@@ -22,7 +22,7 @@ ReadResult read(const std::string& content, std::vector<std::pair<std::string, s
   options.display = "가격.csv";
   const auto reader = make_csv_reader(file, options);
   if (const auto columns = reader->open({}, {}); !columns) return {nullptr, columns.error().message};
-  const auto batch = reader->next();
+  const auto batch = reader->sources().front()->next();
   if (!batch) return {nullptr, batch.error().message};
   if (!*batch) return {};
   for (int c = 0; c < (*batch)->rows->num_columns(); ++c)

@@ -25,7 +25,7 @@ std::vector<ColumnRequest> columns(std::initializer_list<std::string> names) {
 Result<int64_t> drain(TableReader& reader) {
   int64_t rows = 0;
   while (true) {
-    TRY_ASSIGN(std::optional<SourceBatch> batch, reader.next());
+    TRY_ASSIGN(std::optional<SourceBatch> batch, reader.sources().front()->next());
     if (!batch) return rows;
     rows += batch->rows->num_rows();
   }
@@ -254,7 +254,7 @@ TEST_CASE("a connection that drops in mid-export is an error with table, host an
   TableRequest request = table.completed({});
   request.batch_rows = 10;
   REQUIRE(reader->open(request, {}));
-  REQUIRE(reader->next());
+  REQUIRE(reader->sources().front()->next());
   const auto sessions = table.session().query(
       "select id from information_schema.processlist where info like 'select `id`, `v` from `reader_test`.`dropped`%'");
   REQUIRE(sessions);
@@ -288,7 +288,7 @@ TEST_CASE("a request to stop ends an export at once") {
   TableRequest request = table.completed({});
   request.batch_rows = 10;
   REQUIRE(reader->open(request, source.get_token()));
-  REQUIRE(reader->next());
+  REQUIRE(reader->sources().front()->next());
   source.request_stop();
   const auto rows = drain(*reader);
   REQUIRE(!rows);

@@ -54,7 +54,7 @@ Reading read(const Connection& connection, const TableRequest& request) {
   if (!columns) return {{}, {}, columns.error().message, columns.error().kind};
   reading.columns = *columns;
   while (true) {
-    const auto batch = reader->next();
+    const auto batch = reader->sources().front()->next();
     if (!batch) {
       reading.error = batch.error().message;
       reading.kind = batch.error().kind;
@@ -226,7 +226,7 @@ TEST_CASE("a policy of null takes the value's place, and is counted") {
   request.policies = policies;
   const auto reader = make_postgres_reader(f.connection);
   REQUIRE(reader->open(request, {}));
-  const auto batch = reader->next();
+  const auto batch = reader->sources().front()->next();
   REQUIRE(batch);
   REQUIRE(*batch);
   CHECK((*batch)->rows->column(0)->null_count() == 2);
@@ -380,12 +380,12 @@ TEST_CASE("a session that is killed in mid-export is an error that tells how far
   request.batch_rows = 100;
   const auto reader = make_postgres_reader(f.connection);
   REQUIRE(reader->open(request, {}));
-  REQUIRE(*reader->next());
+  REQUIRE(*reader->sources().front()->next());
   f.run(
       "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like 'copy "
       "(select%' ");
   while (true) {
-    const auto batch = reader->next();
+    const auto batch = reader->sources().front()->next();
     if (batch) {
       REQUIRE(*batch);
       continue;
@@ -416,7 +416,7 @@ TEST_CASE("a stop request ends the wait for the server") {
   ErrorKind kind = ErrorKind::io;
   if (!opened) {
     kind = opened.error().kind;
-  } else if (const auto batch = reader->next(); !batch) {
+  } else if (const auto batch = reader->sources().front()->next(); !batch) {
     kind = batch.error().kind;
   }
   CHECK(kind == ErrorKind::cancelled);
@@ -462,7 +462,7 @@ TEST_CASE("a replica is read like a primary, and the certificate will say how fa
   request.columns = {{.source_name = "datname", .name = "datname", .mask = "", .type = ""}};
   REQUIRE(reader->open(request, {}));
   CHECK(reader->position().starts_with("replica, replayed to "));
-  REQUIRE(*reader->next());
+  REQUIRE(*reader->sources().front()->next());
 }
 
 }  // namespace

@@ -13,15 +13,15 @@
 int main(int argc, char** argv) {
   if (argc != 6 && argc != 7) return 2;
   udon::data::PublishRequest request;
-  request.staged = argv[1];
+  request.staged = {argv[1]};
   request.to = argv[2];
   request.try_id = argv[3];
   request.pending_folder = argv[5];
   request.certificate.id = std::string("certificate of ") + argv[3];
-  const auto sha256 = udon::data::sha256_of_file(request.staged);
+  const auto sha256 = udon::data::sha256_of_file(request.staged.at(0));
   if (!sha256) return 3;
   request.certificate.files.push_back(
-      {.rows = 1, .bytes = std::filesystem::file_size(request.staged), .sha256 = *sha256});
+      {.rows = 1, .bytes = std::filesystem::file_size(request.staged.at(0)), .sha256 = *sha256});
   int step = 0;
   request.on_step = [&step, last = std::atoi(argv[4])](std::string_view) {
     if (step++ == last) std::raise(SIGKILL);

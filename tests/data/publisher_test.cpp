@@ -17,13 +17,14 @@ using udon::TemporaryFolder;
 
 PublishRequest request_for(const Path& folder, const Path& to, const std::string& try_id, const std::string& content) {
   PublishRequest request;
-  request.staged = folder / ("staged-" + try_id);
-  REQUIRE(write_file_atomically(request.staged, content, Durability::survives_kill));
+  request.staged = {folder / ("staged-" + try_id)};
+  REQUIRE(write_file_atomically(request.staged.at(0), content, Durability::survives_kill));
   request.to = to.string();
   request.try_id = try_id;
   request.pending_folder = folder / "uploads";
   request.certificate.id = "certificate of " + try_id;
-  request.certificate.files.push_back({.rows = 3, .bytes = content.size(), .sha256 = *sha256_of_file(request.staged)});
+  request.certificate.files.push_back(
+      {.rows = 3, .bytes = content.size(), .sha256 = *sha256_of_file(request.staged.at(0))});
   return request;
 }
 
@@ -56,6 +57,29 @@ TEST_CASE("a result appears as a folder with its file, its manifest and its mark
   CHECK(published->certificate.files.at(0).uri == (Path(request.to) / "part-00000.parquet").string());
   CHECK(read_file(Path(request.to) / "part-00000.parquet") == "rows");
   CHECK(names_in(Path(request.to).parent_path()) == std::vector<std::string>{"dt=2026-01-01"});
+}
+
+TEST_CASE("several files appear together, and fewer replace them") {
+  const TemporaryFolder folder;
+  test::NoFileSystem none;
+  const Path to = folder.path() / "lake/orders";
+  auto several = request_for(folder.path(), to, "home-7", "first");
+  for (const std::string content : {"second", "third"}) {
+    several.staged.push_back(folder.path() / content);
+    REQUIRE(write_file_atomically(several.staged.back(), content, Durability::survives_kill));
+    several.certificate.files.push_back({.rows = 1, .bytes = content.size(), .sha256 = content});
+  }
+  const auto published = publish(none, several);
+  REQUIRE(published);
+  CHECK(names_in(to) == std::vector<std::string>{"_SUCCESS", "_manifest.json", "part-00000.parquet",
+                                                 "part-00001.parquet", "part-00002.parquet"});
+  CHECK(read_file(to / "part-00001.parquet") == "second");
+  CHECK(published->certificate.files.at(2).uri == (to / "part-00002.parquet").string());
+  CHECK(parse_json(*read_file(to / "_manifest.json"))->get("files").as_list().at(2).text("sha256") == "third");
+
+  REQUIRE(publish(none, request_for(folder.path(), to, "home-8", "new")));
+  require_whole(to);
+  CHECK(read_file(to / "part-00000.parquet") == "new");
 }
 
 TEST_CASE("a second run replaces the first and leaves nothing behind") {
@@ -174,7 +198,7 @@ TEST_CASE("killed before any step, readers see the old result or the new one, an
     const auto request = request_for(folder.path(), to, "home-2", "new");
     SpawnRequest victim;
     victim.argv = {Path(build) / "tests/publish_victim",
-                   request.staged,
+                   request.staged.at(0),
                    request.to,
                    request.try_id,
                    std::to_string(last),

@@ -37,7 +37,7 @@ struct Target {
 
   PublishRequest request(const std::string& try_id, const std::string& content, const std::string& home = "home") {
     PublishRequest made;
-    made.staged = test::write_test_file(folder.path() / ("staged-" + try_id), content);
+    made.staged = {test::write_test_file(folder.path() / ("staged-" + try_id), content)};
     made.to = to;
     made.try_id = try_id;
     made.pending_folder = folder.path() / home / "uploads";
@@ -110,7 +110,7 @@ struct Victim {
   explicit Victim(const PublishRequest& request, const std::string& endpoint, int step = -1) {
     SpawnRequest spawned;
     spawned.argv = {(Path(std::getenv("UDON_BUILD")) / "tests/publish_victim").string(),
-                    request.staged.string(),
+                    request.staged.at(0).string(),
                     request.to,
                     request.try_id,
                     std::to_string(step),

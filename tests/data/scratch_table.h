@@ -51,21 +51,23 @@ struct ReadTable {
 inline Result<ReadTable> read_all(TableReader& reader, const TableRequest& request, std::stop_token stop = {}) {
   ReadTable table;
   TRY_ASSIGN(table.columns, reader.open(request, stop));
-  while (true) {
-    TRY_ASSIGN(std::optional<SourceBatch> batch, reader.next());
-    if (!batch) break;
-    REQUIRE(batch->rows->ValidateFull().ok());
-    CHECK(batch->rows->num_rows() > 0);
-    if (request.certify == CertifyLevel::rows) {
-      CHECK(batch->hashes.empty());
-    } else {
-      for (int c = 0; c < batch->rows->num_columns(); ++c) {
-        const auto hashes = hash_array(*batch->rows->column(c));
-        REQUIRE(hashes);
-        CHECK((*hashes == batch->hashes[static_cast<size_t>(c)]));
+  for (BatchSource* source : reader.sources()) {
+    while (true) {
+      TRY_ASSIGN(std::optional<SourceBatch> batch, source->next());
+      if (!batch) break;
+      REQUIRE(batch->rows->ValidateFull().ok());
+      CHECK(batch->rows->num_rows() > 0);
+      if (request.certify == CertifyLevel::rows) {
+        CHECK(batch->hashes.empty());
+      } else {
+        for (int c = 0; c < batch->rows->num_columns(); ++c) {
+          const auto hashes = hash_array(*batch->rows->column(c));
+          REQUIRE(hashes);
+          CHECK((*hashes == batch->hashes[static_cast<size_t>(c)]));
+        }
       }
+      table.batches.push_back(batch->rows);
     }
-    table.batches.push_back(batch->rows);
   }
   table.uses = reader.policy_uses();
   table.mechanism = reader.mechanism();

@@ -2,9 +2,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/subprocess.h"
+#include "plugins/data/certifier.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/data/arrays.h"
 #include "tests/data/fake_reader.h"
@@ -28,14 +30,24 @@ struct Fixture {
 
   Fixture() {
     reader.columns = {column("id", arrow::int64()), column("이름", arrow::utf8())};
-    request.file = folder.path() / "part-00000.parquet";
+    request.folder = folder.path();
     request.clock = &clock;
     request.source = "test";
   }
-  void add(const std::vector<std::optional<int64_t>>& ids, const std::vector<std::optional<std::string>>& names) {
-    reader.add(arrow::RecordBatch::Make(
+  Path file() const { return folder.path() / "0-0.parquet"; }
+  void add(const std::vector<std::optional<int64_t>>& ids, const std::vector<std::optional<std::string>>& names,
+           size_t part = 0) {
+    while (reader.parts.size() <= part) reader.parts.emplace_back();
+    reader.parts[part].add(arrow::RecordBatch::Make(
         arrow::schema({arrow::field("id", arrow::int64()), arrow::field("이름", arrow::utf8())}),
         static_cast<int64_t>(ids.size()), arrow::ArrayVector{test::ints(ids), test::texts(names)}));
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      found.push_back(entry.path().filename().string());
+    std::ranges::sort(found);
+    return found;
   }
 };
 
@@ -65,8 +77,7 @@ TEST_CASE("what was read is in the file, and pyarrow and DuckDB agree") {
   f.add({3}, {""});
   const auto copied = copy_table(f.reader, f.request, {});
   REQUIRE(copied);
-  CHECK(read_by_others(f.request.file) ==
-        "[{'id': 1, '이름': '우동'}, {'id': 2, '이름': None}, {'id': 3, '이름': ''}]\n");
+  CHECK(read_by_others(f.file()) == "[{'id': 1, '이름': '우동'}, {'id': 2, '이름': None}, {'id': 3, '이름': ''}]\n");
   const Certificate& certificate = copied->certificate;
   CHECK(certificate.rows == 3);
   CHECK(certificate.columns.at(1).nulls == 1);
@@ -74,7 +85,7 @@ TEST_CASE("what was read is in the file, and pyarrow and DuckDB agree") {
   CHECK(certificate.row_sum);
   CHECK(certificate.mechanism == "made by a test");
   CHECK(certificate.made_at == "2026-01-31T00:00:00Z");
-  CHECK(certificate.files.at(0).bytes == std::filesystem::file_size(f.request.file));
+  CHECK(certificate.files.at(0).bytes == std::filesystem::file_size(f.file()));
 }
 
 TEST_CASE("an empty table is a file with its columns and no rows") {
@@ -82,7 +93,7 @@ TEST_CASE("an empty table is a file with its columns and no rows") {
   const auto copied = copy_table(f.reader, f.request, {});
   REQUIRE(copied);
   CHECK(copied->certificate.rows == 0);
-  CHECK(read_by_others(f.request.file) == "[]\n");
+  CHECK(read_by_others(f.file()) == "[]\n");
 }
 
 TEST_CASE("a value that differs from what came over the wire stops the export before anything is published") {
@@ -93,7 +104,7 @@ TEST_CASE("a value that differs from what came over the wire stops the export be
   REQUIRE_FALSE(copied);
   CHECK(copied.error().kind == ErrorKind::data);
   CHECK(copied.error().message.find("column `id`") != std::string::npos);
-  CHECK_FALSE(std::filesystem::exists(f.request.file));
+  CHECK_FALSE(std::filesystem::exists(f.file()));
 }
 
 TEST_CASE("rows whose hashes were swapped against each other are caught by the sum over rows") {
@@ -112,7 +123,7 @@ TEST_CASE("a connection that drops in mid-export leaves no file") {
   const auto copied = copy_table(f.reader, f.request, {});
   REQUIRE_FALSE(copied);
   CHECK(copied.error() == Error{ErrorKind::unavailable, "connection lost after 1 row"});
-  CHECK_FALSE(std::filesystem::exists(f.request.file));
+  CHECK_FALSE(std::filesystem::exists(f.file()));
 }
 
 TEST_CASE("a stop request ends the copy as cancelled") {
@@ -135,7 +146,7 @@ TEST_CASE("a masked column holds hashes of its values, and the certificate says 
   f.add({-5, std::nullopt}, {"a", "b"});
   const auto copied = copy_table(f.reader, f.request, {});
   REQUIRE(copied);
-  const std::string text = read_by_others(f.request.file);
+  const std::string text = read_by_others(f.file());
   CHECK(text.find("'user': None") != std::string::npos);
   CHECK(text.find("-5") == std::string::npos);
   CHECK(copied->certificate.columns.at(0).after_transform);
@@ -161,12 +172,12 @@ TEST_CASE("columns that differ only in case are refused before anything is read"
 
 TEST_CASE("a disk that cannot be written to is an io error naming the file") {
   Fixture f;
-  f.request.file = f.folder.path() / "missing/part.parquet";
+  f.request.folder = f.folder.path() / "missing";
   f.add({1}, {"a"});
   const auto copied = copy_table(f.reader, f.request, {});
   REQUIRE_FALSE(copied);
   CHECK(copied.error().kind == ErrorKind::io);
-  CHECK(copied.error().message.find("missing/part.parquet") != std::string::npos);
+  CHECK(copied.error().message.find("missing/0-0.parquet") != std::string::npos);
 }
 
 TEST_CASE("row groups end at the rows and bytes that the budget allows") {
@@ -179,12 +190,102 @@ TEST_CASE("row groups end at the rows and bytes that the budget allows") {
   CHECK(copied->certificate.rows == 30);
   SpawnRequest python;
   python.argv = {Path(std::getenv("UDON_SOURCE")) / ".deps/venv/bin/python", "-c",
-                 "import sys, pyarrow.parquet as pq\nprint(pq.ParquetFile(sys.argv[1]).num_row_groups)",
-                 f.request.file};
+                 "import sys, pyarrow.parquet as pq\nprint(pq.ParquetFile(sys.argv[1]).num_row_groups)", f.file()};
   python.environment = current_environment();
   const auto groups = run_command(python, std::chrono::seconds(60));
   REQUIRE(groups);
   CHECK(std::stoi(groups->standard_output) >= 3);
+}
+
+TEST_CASE("several sources are read at once, each into a file of its own, and certified together") {
+  Fixture f;
+  f.add({1, 2}, {"a", std::nullopt});
+  f.add({3}, {"우동"}, 1);
+  f.add({4, std::nullopt}, {"d", "e"}, 2);
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  REQUIRE(copied->files.size() == 3);
+  CHECK(read_by_others(copied->files[0]) == "[{'id': 1, '이름': 'a'}, {'id': 2, '이름': None}]\n");
+  CHECK(read_by_others(copied->files[1]) == "[{'id': 3, '이름': '우동'}]\n");
+  CHECK(read_by_others(copied->files[2]) == "[{'id': 4, '이름': 'd'}, {'id': None, '이름': 'e'}]\n");
+  CHECK(copied->certificate.files.at(1).rows == 1);
+  CHECK(copied->certificate.files.at(1).sha256 == *sha256_of_file(copied->files[1]));
+
+  // The sums are those of the same rows from one source, in whatever order.
+  Fixture one;
+  one.add({4, 3, 1}, {"d", "우동", "a"});
+  one.add({std::nullopt, 2}, {"e", std::nullopt});
+  const auto copied_by_one = copy_table(one.reader, one.request, {});
+  REQUIRE(copied_by_one);
+  CHECK(copied->certificate.rows == 5);
+  CHECK(copied->certificate.row_sum == copied_by_one->certificate.row_sum);
+  CHECK(copied->certificate.columns == copied_by_one->certificate.columns);
+}
+
+TEST_CASE("a source without rows leaves no file, unless none has any") {
+  Fixture f;
+  f.add({1}, {"a"}, 1);
+  f.reader.parts.emplace_back();
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  CHECK(copied->files == std::vector<Path>{f.folder.path() / "1-0.parquet"});
+  CHECK(f.names() == std::vector<std::string>{"1-0.parquet"});
+
+  Fixture empty;
+  empty.reader.parts.resize(3);
+  const auto nothing = copy_table(empty.reader, empty.request, {});
+  REQUIRE(nothing);
+  CHECK(nothing->files == std::vector<Path>{empty.file()});
+  CHECK(empty.names() == std::vector<std::string>{"0-0.parquet"});
+}
+
+TEST_CASE("one source that fails stops the others, and its error is the one that is told") {
+  const size_t failing = GENERATE(0, 1, 2);
+  Fixture f;
+  f.reader.waits_to_be_stopped = true;
+  for (size_t part = 0; part < 3; ++part) f.add({1}, {"a"}, part);
+  f.reader.parts[failing].batches.emplace_back(Error{ErrorKind::unavailable, "connection lost after 1 row"});
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error() == Error{ErrorKind::unavailable, "connection lost after 1 row"});
+  CHECK(f.names().empty());
+}
+
+TEST_CASE("a wrong value in one of several files is found") {
+  Fixture f;
+  f.add({1, 2}, {"a", "b"});
+  f.add({3, 4}, {"c", "d"}, 1);
+  f.reader.parts[1].batches.front()->hashes[0][1] ^= 1;
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().message.find("column `id`") != std::string::npos);
+  CHECK(f.names().empty());
+}
+
+TEST_CASE("a file ends at about the size that was asked for") {
+  Fixture f;
+  f.request.target_file_bytes = 1 << 20;
+  f.request.parquet.compression = "none";
+  f.request.memory_bytes = 32 << 20;
+  for (int i = 0; i < 400; ++i) {
+    std::string text(32 << 10, 'u');
+    text += std::to_string(i);  // distinct: no dictionary makes them small
+    f.add({i}, {text});
+  }
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE(copied);
+  CHECK(copied->certificate.rows == 400);
+  REQUIRE(copied->files.size() >= 8);
+  uint64_t rows = 0;
+  for (size_t i = 0; i < copied->files.size(); ++i) {
+    const FileCertificate& file = copied->certificate.files[i];
+    rows += file.rows;
+    CHECK(file.bytes == std::filesystem::file_size(copied->files[i]));
+    CHECK(file.bytes < 3 << 20);
+    // The first is sized by a guess, the last by what was left.
+    if (i > 0 && i + 1 < copied->files.size()) CHECK(file.bytes > (1 << 20) / 2);
+  }
+  CHECK(rows == 400);
 }
 
 }  // namespace
