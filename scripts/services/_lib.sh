@@ -41,8 +41,11 @@ free_port_of() {
 # A pid alone is reused: the process counts only if its command line holds this text (its data folder).
 runs() { # runs PIDFILE TEXT
   local pid; pid=$(head -n1 "$1" 2>/dev/null) && [ -n "$pid" ] || return 1
-  tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$2"
+  tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | holds "$2"
 }
+
+# Reads to the end, unlike grep -q: the writer of a pipe that is left early is killed, and the whole would have failed.
+holds() { grep -F -- "$1" >/dev/null; }
 
 # daemon LOG CMD...: runs CMD in a session of its own, without our lock and pipes; its pid is in $DAEMON_PID.
 daemon() {
