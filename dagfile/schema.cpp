@@ -2,6 +2,7 @@
 
 #include "dagfile/loader/document.h"
 #include "dagfile/params.h"
+#include "plugins/spec/data_type.h"
 
 namespace udon {
 namespace {
@@ -74,6 +75,7 @@ Value schema_of(const ParamSpec& param) {
     case ParamType::uri:
     case ParamType::timezone:
     case ParamType::command: schema = map({{"type", "string"}}); break;
+    case ParamType::data_type: schema = map({{"type", "string"}, {"pattern", data_type_pattern()}}); break;
     case ParamType::connection: schema = reference("id"); break;
     case ParamType::integer: schema = map({{"type", "integer"}}); break;
     case ParamType::number: schema = map({{"type", "number"}}); break;

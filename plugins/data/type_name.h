@@ -1,5 +1,5 @@
 #pragma once
-// The types that people write in DAG files: "int64", "decimal(12,2)", "timestamp" …
+// The types that people write in DAG files ("int64", "decimal(12,2)", "timestamp" …) as Arrow's.
 #include <arrow/api.h>
 
 #include <memory>
@@ -7,11 +7,14 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "plugins/spec/data_type.h"
 
 namespace udon::data {
 
-// string, binary, boolean, int8, int16, int32, int64, float, double, decimal(p,s), date, timestamp (without zone),
-// timestamptz (an instant, stored as UTC). invalid: names the types there are, and the nearest.
+// int64 for interval_us, 64-bit microseconds for time.
+std::shared_ptr<arrow::DataType> arrow_type_of(const DataType& type);
+
+// A column of a text file: all types but time and interval_us. invalid: names the types there are, and the nearest.
 Result<std::shared_ptr<arrow::DataType>> parse_type_name(std::string_view text);
 
 }  // namespace udon::data

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/timezone.h"
 #include "plugins/spec/condition.h"
+#include "plugins/spec/data_type.h"
 #include "plugins/spec/spec.h"
 
 namespace udon {
@@ -28,7 +29,8 @@ bool is_text(ParamType type) {
     case ParamType::connection:
     case ParamType::uri:
     case ParamType::command:
-    case ParamType::timezone: return true;
+    case ParamType::timezone:
+    case ParamType::data_type: return true;
     case ParamType::integer:
     case ParamType::number:
     case ParamType::boolean:
@@ -107,6 +109,11 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
       if (value.as_string().empty() && !param.required) return std::nullopt;  // a template that gives none
       if (TimeZone::find(value.as_string())) return std::nullopt;
       return "unknown time zone `" + value.as_string() + "`" + did_you_mean(value.as_string(), known_timezones());
+    case ParamType::data_type:
+      if (!value.is_string()) return got(param, value);
+      if (trim(value.as_string()).empty() && !param.required) return std::nullopt;  // a template that gives none
+      if (const auto type = parse_data_type(value.as_string()); !type) return type.error().message;
+      return std::nullopt;
     case ParamType::duration:
       if (!value.is_string()) return got(param, value);
       if (!parse_duration(value.as_string())) return "`" + value.as_string() + "`: " + expected(param);

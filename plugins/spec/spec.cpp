@@ -13,7 +13,7 @@ struct TypeRow {
   std::string_view name;
   std::string_view description;
 };
-constexpr std::array<TypeRow, 15> type_rows{{
+constexpr std::array<TypeRow, 16> type_rows{{
     {ParamType::string, "string", "a text"},
     {ParamType::integer, "integer", "an integer"},
     {ParamType::number, "number", "a number"},
@@ -29,6 +29,7 @@ constexpr std::array<TypeRow, 15> type_rows{{
     {ParamType::command, "command", "a command for bash, as a text"},
     {ParamType::timezone, "timezone", "the name of a time zone, such as Asia/Seoul"},
     {ParamType::condition, "condition", "a map {sql: a condition with :name parameters, name: value, …}"},
+    {ParamType::data_type, "data_type", "the type of a column, such as int64 or decimal(12,2)"},
 }};
 
 const TypeRow& row_of(ParamType type) {

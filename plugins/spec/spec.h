@@ -27,6 +27,7 @@ enum class ParamType {
   command,     // for /bin/bash -c
   timezone,    // by IANA name
   condition,   // {sql: a condition with :name parameters, name: value, …}
+  data_type,   // of a column: int64, decimal(12,2) (data_type.h)
 };
 
 struct ParamSpec {

@@ -31,7 +31,8 @@ inline OperatorCatalog operators() {
       R"({"name": "nested", "summary": "Takes lists and maps.", "params": [
            {"name": "columns", "type": "list", "required": true, "choices": ["*"], "help": "h", "items": [{"type": "string"},
              {"type": "map", "members": [{"name": "name", "type": "string", "required": true}, {"name": "as", "type": "string"},
-               {"name": "mask", "type": "string", "choices": ["hmac_sha256"], "needs": "mask_key"}]}]},
+               {"name": "mask", "type": "string", "choices": ["hmac_sha256"], "needs": "mask_key"},
+               {"name": "type", "type": "data_type"}]}]},
            {"name": "mask_key", "type": "connection", "default": null, "help": "h"},
            {"name": "where", "type": "condition", "default": null, "help": "h"},
            {"name": "timezone", "type": "timezone", "default": null, "help": "h"},

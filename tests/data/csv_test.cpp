@@ -152,6 +152,7 @@ TEST_CASE("an unknown type is told with the nearest") {
   CHECK(type.error().message.find("did you mean `timestamp`?") != std::string::npos);
   CHECK_FALSE(parse_type_name("decimal(39,2)"));
   CHECK_FALSE(parse_type_name("decimal(5,6)"));
+  CHECK_FALSE(parse_type_name("time"));
   CHECK((*parse_type_name("decimal( 12 , 2 )"))->Equals(*arrow::decimal128(12, 2)));
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <regex>
 
 #include "plugins/spec/builtin.h"
 #include "plugins/spec/condition.h"
+#include "plugins/spec/data_type.h"
 #include "tests/golden.h"
 
 namespace udon {
@@ -54,7 +56,8 @@ const char* const every_type = R"([
   {"name": "where", "type": "condition", "default": null, "help": "h"},
   {"name": "parts", "type": "list", "default": null, "help": "h", "items": [{"type": "string"},
     {"type": "map", "members": [{"name": "id", "type": "integer", "required": true},
-                                {"name": "secret", "type": "string", "needs": "name"}]}]},
+                                {"name": "secret", "type": "string", "needs": "name"},
+                                {"name": "type", "type": "data_type"}]}]},
   {"name": "bucket", "type": "uri", "default": null, "schemes": ["s3"], "help": "h"}])";
 
 TEST_CASE("each built-in operator describes itself and its help page holds its parameters") {
@@ -193,12 +196,43 @@ TEST_CASE("lists, maps and conditions are checked inside, also after templates a
   CHECK(problems(spec, R"({"source": "a", "parts": [1, {"id": "x"}, {"ID": 1}, {"id": 1, "secret": "s"}]})") ==
         "parts: expected a text or a map, got an integer\n"
         "parts: expected an integer, got a text\n"
-        "parts: unknown key `ID`; did you mean `id`?; there are id, secret\n"
+        "parts: unknown key `ID`; did you mean `id`?; there are id, secret, type\n"
         "parts: needs `id`: an integer\n"
         "parts: `secret` needs the parameter `name`, which is not given\n");
   const auto rendered = complete_parameters(spec, *parse_json(R"({"source": "a", "parts": [{"id": "7"}]})"));
   REQUIRE_FALSE(rendered);
   CHECK(rendered.error().message == "parameter `parts[0].id`: expected an integer, got a text");
+}
+
+TEST_CASE("the type of a column is one of those there are, with the digits of a decimal") {
+  const OperatorSpec spec = spec_of(every_type);
+  CHECK(problems(spec, R"json({"source": "a", "parts": [{"id": 1, "type": "decimal(12,2)"}, {"id": 1, "type": "int64"},
+                               {"id": 1, "type": "{{ t }}"}, {"id": 1, "type": ""}, {"id": 1, "type": null}]})json")
+            .empty());
+  CHECK(problems(spec, R"json({"source": "a", "parts": [{"id": 1, "type": "decimall"}, {"id": 1, "type": "decimal"},
+                               {"id": 1, "type": 8}, {"id": 1, "type": "bool"}]})json") ==
+        "parts: unknown type `decimall`; there are string, binary, boolean, int8, int16, int32, int64, float, double, "
+        "decimal(p,s), date, timestamp, timestamptz, time, interval_us\n"
+        "parts: `decimal`: a decimal is decimal(p,s) with 1 ≤ p ≤ 38 digits, 0 ≤ s ≤ p of them behind the point\n"
+        "parts: expected the type of a column, such as int64 or decimal(12,2), got an integer; quote it to make it a "
+        "text\n"
+        "parts: unknown type `bool`; there are string, binary, boolean, int8, int16, int32, int64, float, double, "
+        "decimal(p,s), date, timestamp, timestamptz, time, interval_us\n");
+  for (const char* text : {"decimal(0,0)", "decimal(39,0)", "decimal(5,6)", "decimal(5,-1)", "decimal(a,2)",
+                           "decimal()", "decimal(5", "", "Int64", "timestamp(6)"}) {
+    INFO(text);
+    CHECK_FALSE(parse_data_type(text));
+  }
+  CHECK(*parse_data_type(" decimal( 12 , 2 ) ") == DataType{DataType::Kind::decimal, 12, 2});
+  CHECK(*parse_data_type("decimal(38)") == DataType{DataType::Kind::decimal, 38, 0});
+  const std::regex pattern(data_type_pattern());
+  for (const std::string& name : data_type_names()) {
+    const std::string text = name == "decimal(p,s)" ? "decimal(38,10)" : name;
+    const auto type = parse_data_type(text);
+    REQUIRE(type);
+    CHECK(to_string(*type) == text);
+    CHECK(std::regex_match(text, pattern));
+  }
 }
 
 TEST_CASE("an optional zone may be empty, as a template gives it that finds none") {
