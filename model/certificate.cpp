@@ -44,6 +44,7 @@ Value to_value(const ColumnCertificate& column) {
       {"nulls", count_value(column.nulls)},
       {"sum", sum_or_null(column.sum)},
       {"after_transform", column.after_transform},
+      {"recast", column.recast},
   });
 }
 
@@ -58,6 +59,7 @@ Result<ColumnCertificate> parse_column(const Value& value) {
   column.nulls = read_count(fields, "nulls");
   column.sum = read_sum(fields, "sum");
   column.after_transform = fields.flag("after_transform");
+  column.recast = fields.optional_text("recast").value_or("");
   TRY(fields.status());
   return column;
 }

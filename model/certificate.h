@@ -25,6 +25,7 @@ struct ColumnCertificate {
   uint64_t nulls = 0;
   std::optional<uint64_t> sum;   // mod 2^64, of a 64-bit hash of each value's canonical bytes; level wire and up
   bool after_transform = false;  // masked or recast: summed after it
+  std::string recast;            // the type that was asked for in place of the source's: "decimal(12,2)"; or empty
   bool operator==(const ColumnCertificate&) const = default;
 };
 

@@ -99,6 +99,7 @@ void append_canonical(const arrow::Array& array, int64_t i, std::string& out) {
       append_raw<int64_t>(scale == 0 ? ticks / 1000 : ticks * scale, out);
       return;
     }
+    case Type::TIME64: append_raw<int64_t>(static_cast<const arrow::Time64Array&>(array).Value(i), out); return;
     case Type::DECIMAL128: {
       const auto& typed = static_cast<const arrow::Decimal128Array&>(array);
       out.append(reinterpret_cast<const char*>(typed.GetValue(i)), 16);
@@ -141,6 +142,7 @@ bool has_canonical_bytes(const arrow::DataType& type) {
     case Type::BINARY:
     case Type::LARGE_BINARY: return true;
     case Type::TIMESTAMP: return static_cast<const arrow::TimestampType&>(type).unit() != arrow::TimeUnit::NANO;
+    case Type::TIME64: return static_cast<const arrow::Time64Type&>(type).unit() == arrow::TimeUnit::MICRO;
     case Type::LIST: return has_canonical_bytes(*static_cast<const arrow::ListType&>(type).value_type());
     case Type::DICTIONARY: return has_canonical_bytes(*static_cast<const arrow::DictionaryType&>(type).value_type());
     default: return false;
@@ -171,6 +173,7 @@ Result<std::vector<uint64_t>> hash_array(const arrow::Array& array) {
     case Type::INT32: hash_numbers<arrow::Int32Array>(array, out); break;
     case Type::INT64: hash_numbers<arrow::Int64Array>(array, out); break;
     case Type::DATE32: hash_numbers<arrow::Date32Array>(array, out); break;
+    case Type::TIME64: hash_numbers<arrow::Time64Array>(array, out); break;
     case Type::FLOAT:
       hash_each<arrow::FloatArray>(array, out, [](const auto& a, int64_t i) { return hash_double(a.Value(i)); });
       break;

@@ -13,6 +13,7 @@
 //   date               days since 1970-01-01, int64, 8 bytes little-endian
 //   timestamp          microseconds since 1970-01-01 00:00:00 (wall clock if without zone), int64, 8 bytes
 //                      little-endian
+//   time               microseconds since midnight, int64, 8 bytes little-endian
 //   list               for each element: 1 byte (0 NULL, 1 value), int64 length of its canonical bytes, the
 //                      bytes
 //
@@ -32,7 +33,7 @@ inline constexpr uint64_t null_hash = 0x9ae16a3b2f90404fULL;
 
 uint64_t hash_bytes(const void* bytes, size_t length);
 inline uint64_t hash_text(std::string_view text) { return hash_bytes(text.data(), text.size()); }
-uint64_t hash_int(int64_t value);  // integers, dates, timestamps
+uint64_t hash_int(int64_t value);  // integers, dates, timestamps, times
 uint64_t hash_bool(bool value);    // NOLINT
 uint64_t hash_double(double value);
 uint64_t hash_decimal(Int128 unscaled);

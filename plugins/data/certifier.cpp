@@ -137,6 +137,17 @@ std::string Certifier::difference(const Certifier& sent, const Certifier& read_b
   return {};
 }
 
+Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64_t>& from_wire,
+                           const std::string& column) {
+  TRY_ASSIGN(const std::vector<uint64_t> hashes, hash_array(decoded));
+  if (hashes != from_wire)
+    return Error{ErrorKind::data, fmt::format("what was decoded is not what the server sent: column `{}`: the checksum "
+                                              "of a value differs. Nothing was published; this is a fault of ours or "
+                                              "of this machine",
+                                              column)};
+  return {};
+}
+
 Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
                             const std::vector<std::string>& column_names) {
   TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file.string()), "read back"));

@@ -12,11 +12,12 @@
 #include "plugins/data/table_copy.h"
 #include "plugins/io/file_system.h"
 #include "plugins/io/make_file_system.h"
+#include "plugins/spec/data_type.h"
 
 namespace udon::data {
 namespace {
 
-const std::vector<std::string> column_keys = {"name", "as", "mask"};
+const std::vector<std::string> column_keys = {"name", "as", "mask", "type"};
 
 Result<ColumnRequest> parse_column(const Value& column) {
   ColumnRequest request;
@@ -35,9 +36,14 @@ Result<ColumnRequest> parse_column(const Value& column) {
     request.mask = column.text("mask");
   } else {
     return Error{ErrorKind::invalid,
-                 fmt::format("columns: expected names or maps {{name, as, mask}}, found {}", column.type_name())};
+                 fmt::format("columns: expected names or maps {{name, as, mask, type}}, found {}", column.type_name())};
   }
   if (request.source_name.empty()) return Error{ErrorKind::invalid, "columns: a column without a name"};
+  if (const std::string type = column.is_map() ? column.text("type") : ""; !trim(type).empty()) {
+    const auto parsed = parse_data_type(type);
+    if (!parsed) return parsed.error().within("columns: `" + request.source_name + "`");
+    request.type = to_string(*parsed);
+  }
   if (request.name.empty())
     return Error{ErrorKind::invalid, fmt::format("columns: `{}` is renamed to nothing", request.source_name)};
   if (!request.mask.empty() && request.mask != "hmac_sha256")
@@ -59,6 +65,19 @@ std::string described(const std::vector<FileCertificate>& files) {
   for (const FileCertificate& file : files) bytes += file.bytes;
   return files.size() == 1 ? fmt::format("a file of {} bytes", bytes)
                            : fmt::format("{} files of {} bytes", files.size(), bytes);
+}
+
+// One line of the log for the values that had no exact place, and one for the columns that are not as TYPES says.
+void log_exceptions(TaskContext& context, const Certificate& certificate) {
+  std::vector<std::string> policies, recast;
+  for (const PolicyUse& use : certificate.policies)
+    policies.push_back(
+        fmt::format("{} in column `{}` ({} value{})", use.policy, use.column, use.values, use.values == 1 ? "" : "s"));
+  for (const ColumnCertificate& column : certificate.columns)
+    if (!column.recast.empty())
+      recast.push_back(fmt::format("`{}` ({}) as {}", column.name, column.source_type, column.recast));
+  if (!policies.empty()) context.log("policies used: " + join(policies, ", "));
+  if (!recast.empty()) context.log("recast: " + join(recast, ", "));
 }
 
 Value outcome_value(const Published& published) {
@@ -153,6 +172,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   context.log(fmt::format("{} rows of {} in {}, verified at level {} in {}", copied.certificate.rows, source,
                           described(copied.certificate.files), to_string(copied.certificate.level),
                           format_duration(context.clock().monotonic() - began)));
+  log_exceptions(context, copied.certificate);
   if (context.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop before anything was published"};
 
   PublishRequest publication;

@@ -9,7 +9,7 @@
 
 namespace udon::data {
 
-// `columns` as in the DAG file: '*', or a list of names and of maps {name, as, mask}. invalid: names what is wrong.
+// `columns` as in the DAG file: '*', or a list of names and of maps {name, as, mask, type}. invalid: names what is wrong.
 Result<void> parse_columns(const Value& columns, TableRequest& request);
 // `where` as in the DAG file: null, or {sql: "… :name …", name: value, …}.
 Result<void> parse_where(const Value& where, TableRequest& request);

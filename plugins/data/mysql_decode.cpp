@@ -6,34 +6,14 @@
 #include <algorithm>
 
 #include "base/unicode.h"
+#include "plugins/data/policy_counter.h"
 #include "plugins/data/text_repair.h"
+#include "plugins/data/text_times.h"
 
 namespace udon::data {
 namespace {
 
 __extension__ typedef unsigned __int128 Uint128;
-
-constexpr int32_t gregorian_start = -141'427;  // 1582-10-15
-constexpr int64_t microseconds_per_day = 86'400'000'000;
-
-// What a policy makes of a value that has a problem.
-enum class Verdict { take, null, refuse };
-
-struct PolicyCounter {
-  std::string policy;  // "zero_dates"
-  std::string choice;  // "null"
-  uint64_t values = 0;
-
-  PolicyCounter(std::string name, std::string chosen) : policy(std::move(name)), choice(std::move(chosen)) {}
-  Verdict judge() {
-    if (choice == "error") return Verdict::refuse;
-    ++values;
-    return choice == "null" ? Verdict::null : Verdict::take;
-  }
-  void report(const std::string& column, std::vector<PolicyUse>& uses) const {
-    if (values > 0) uses.push_back({column, policy + "=" + choice, values});
-  }
-};
 
 // Of fixed width: `read(cell, value)` gives the value or a problem; ValueProblem::none with is_null by policy.
 template <class Builder, class Read>
@@ -178,7 +158,7 @@ struct DatePolicies {
     const std::optional<int32_t> found = days_of(parts.year, parts.month, parts.day);
     if (!found) return by(zero.judge(), ValueProblem::zero_date, is_null);
     days = *found;
-    if (days >= gregorian_start) return ValueProblem::none;
+    if (days >= gregorian_days) return ValueProblem::none;
     return by(ancient.judge(), ValueProblem::ancient_date, is_null);
   }
   static ValueProblem by(Verdict verdict, ValueProblem problem, bool& is_null) {
@@ -358,20 +338,6 @@ std::unique_ptr<MysqlColumnDecoder> make_mysql_decoder(const MysqlColumnPlan& pl
     case geometry: return std::make_unique<BytesDecoder<arrow::BinaryBuilder>>(plan, request);
   }
   return nullptr;
-}
-
-std::optional<int32_t> days_of(int year, int month, int day) {
-  static constexpr int days_of_month[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  if (month < 1 || month > 12 || day < 1) return std::nullopt;
-  const bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-  if (day > days_of_month[month - 1] + (month == 2 && is_leap ? 1 : 0)) return std::nullopt;
-  // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years from March, eras of 400 years.
-  const int y = year - (month <= 2 ? 1 : 0);
-  const int era = (y >= 0 ? y : y - 399) / 400;
-  const int year_of_era = y - era * 400;
-  const int day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  const int day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * 146'097 + day_of_era - 719'468;
 }
 
 bool format_mysql_time(const MysqlCell& cell, std::string& text) {

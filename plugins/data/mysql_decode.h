@@ -44,8 +44,6 @@ std::unique_ptr<MysqlColumnDecoder> make_mysql_decoder(const MysqlColumnPlan& pl
 // The cell as a person would read it, for messages.
 std::string describe_mysql_cell(const MysqlColumnPlan& plan, const MysqlCell& cell);
 
-// Days since 1970-01-01 of a day of the Gregorian calendar, extended backwards; nothing if there is no such day.
-std::optional<int32_t> days_of(int year, int month, int day);
 // "-838:59:59.000000" of a TIME cell; false if malformed.
 bool format_mysql_time(const MysqlCell& cell, std::string& text);
 

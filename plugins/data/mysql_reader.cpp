@@ -138,6 +138,7 @@ class MysqlReader final : public TableReader, public BatchSource {
   std::vector<BatchSource*> sources() override { return {this}; }
   std::string mechanism() const override { return mechanism_; }
   std::string position() const override { return position_; }
+  std::vector<size_t> key_columns() const override { return key_; }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
     for (const auto& decoder : decoders_)

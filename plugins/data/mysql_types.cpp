@@ -4,12 +4,11 @@
 #include <set>
 
 #include "base/text.h"
+#include "plugins/data/exact_number.h"
 #include "plugins/db/sql_text.h"
 
 namespace udon::data {
 namespace {
-
-constexpr int decimal_digits_max = 38;  // of Parquet readers everywhere; decimal256 is misread or refused
 
 bool is_geometry(const std::string& type) {
   static const std::set<std::string> types{"geometry",      "point",           "linestring",   "polygon",
@@ -30,7 +29,8 @@ struct Target {
   std::shared_ptr<arrow::DataType> type;
 };
 
-Result<Target> target_of(const MysqlCatalogColumn& column, const TableRequest& request) {
+// `is_zoned`: wall clocks are of the request's zone.
+Result<Target> target_of(const MysqlCatalogColumn& column, bool is_zoned) {
   const std::string& type = column.data_type;
   const bool is_unsigned = column.column_type.find("unsigned") != std::string::npos ||
                            column.column_type.find("zerofill") != std::string::npos;
@@ -55,7 +55,7 @@ Result<Target> target_of(const MysqlCatalogColumn& column, const TableRequest& r
   if (type == "float") return Target{float32, arrow::float32()};
   if (type == "double" || type == "real") return Target{float64, arrow::float64()};
   if (type == "date") return Target{date, arrow::date32()};
-  if (type == "datetime") return Target{datetime, request.timezone.empty() ? microseconds : utc_microseconds};
+  if (type == "datetime") return Target{datetime, is_zoned ? utc_microseconds : microseconds};
   if (type == "timestamp") return Target{instant, utc_microseconds};
   if (type == "time") return Target{time, arrow::utf8()};
   if (type == "binary" || type == "varbinary" || type.ends_with("blob") || type == "vector")
@@ -68,23 +68,77 @@ Result<Target> target_of(const MysqlCatalogColumn& column, const TableRequest& r
                                            ", for which there is no exact place; leave it out of `columns`"};
 }
 
-MysqlColumnPlan plan_with(const MysqlCatalogColumn& column, ColumnRequest asked, Target target,
+// How the server prints a value of the kind; nothing for those that are text or bytes anyway. `quoted`: the column.
+std::string as_printed(MysqlKind kind, const MysqlCatalogColumn& column, const std::string& quoted) {
+  using enum MysqlKind;
+  switch (kind) {
+    case int8:
+    case int16:
+    case int32:
+    case int64:
+    case uint64:
+    case decimal:
+    case float64:
+    case date:
+    case datetime: return "cast(" + quoted + " as char)";
+    case float32: return "cast(" + quoted + " + 0e0 as char)";           // as a float it would print 6 digits
+    case instant: return "concat(cast(" + quoted + " as char), '+00')";  // the session's zone is UTC
+    case boolean:
+    case bits:
+    case bits64: return "lpad(bin(" + quoted + " + 0), " + std::to_string(column.precision) + ", '0')";
+    case digits:
+    case time:
+    case text:
+    case binary:
+    case geometry: return {};
+  }
+  return {};
+}
+
+TextForm form_of(MysqlKind kind, const std::string& type) {
+  static const std::set<std::string> opaque{"json", "set", "uuid", "inet4", "inet6", "vector"};
+  if (kind == MysqlKind::digits) return TextForm::digits;
+  if (kind == MysqlKind::time) return TextForm::time;
+  if (kind != MysqlKind::text && kind != MysqlKind::binary) return TextForm::opaque;
+  return opaque.contains(type) ? TextForm::opaque : TextForm::characters;
+}
+
+// Can a policy make a NULL of a value of the kind?
+bool becomes_null(MysqlKind kind, const Policies& policies) {
+  switch (kind) {
+    case MysqlKind::date:
+    case MysqlKind::datetime:
+    case MysqlKind::instant: return policies.zero_dates == "null" || policies.ancient_dates == "null";
+    case MysqlKind::text: return policies.invalid_text == "null";
+    default: return false;
+  }
+}
+
+MysqlColumnPlan plan_with(const MysqlCatalogColumn& column, ColumnRequest asked, Target target, bool is_zoned,
                           const TableRequest& request) {
   MysqlColumnPlan plan;
   plan.info.request = std::move(asked);
   plan.info.source_type = column.column_type;
   plan.info.type = std::move(target.type);
-  // A zero date may become NULL by policy, whatever the table says.
-  plan.info.nullable = column.is_nullable || request.policies.zero_dates == "null" ||
-                       request.policies.ancient_dates == "null" || request.policies.invalid_text == "null";
   plan.info.dictionary = column.data_type == "enum" || column.data_type == "set";
   plan.kind = target.kind;
-  plan.is_zoned = target.kind == MysqlKind::datetime && !request.timezone.empty();
+  plan.is_zoned = target.kind == MysqlKind::datetime && is_zoned;
   plan.is_unsigned = plan.info.source_type.find("unsigned") != std::string::npos ||
                      plan.info.source_type.find("zerofill") != std::string::npos;
   plan.scale = column.scale;
   const std::string quoted = quote_identifier(column.name, SqlDialect::mysql);
   plan.select = quoted;
+  if (plan.info.request.type == "string") {
+    if (const std::string printed = as_printed(plan.kind, column, quoted); !printed.empty()) {
+      plan.kind = MysqlKind::text;
+      plan.info.type = arrow::utf8();
+      plan.info.is_recast = true;
+      plan.select = printed;
+    }
+  }
+  plan.info.text_form = form_of(plan.kind, column.data_type);
+  // Whatever the table says.
+  plan.info.nullable = column.is_nullable || becomes_null(plan.kind, request.policies);
   const bool may_be_large = column.octets_max > request.value_bytes_max || column.data_type == "json";
   if ((plan.kind == MysqlKind::text || plan.kind == MysqlKind::binary) && may_be_large)
     // One more than allowed tells that a value is too large, without sending all of it.
@@ -123,8 +177,10 @@ Result<std::vector<MysqlColumnPlan>> plan_mysql_columns(const std::vector<MysqlC
       return Error{ErrorKind::not_found, "there is no column `" + column.source_name + "`" +
                                              did_you_mean(column.source_name, names) +
                                              " (columns: " + join(names, ", ") + ")"};
-    TRY_ASSIGN(Target target, target_of(*found, request));
-    plans.push_back(plan_with(*found, std::move(column), std::move(target), request));
+    // An override speaks of the wall clock as it is, unless it asks for the instant.
+    const bool is_zoned = !request.timezone.empty() && (column.type.empty() || column.type == "timestamptz");
+    TRY_ASSIGN(Target target, target_of(*found, is_zoned));
+    plans.push_back(plan_with(*found, std::move(column), std::move(target), is_zoned, request));
   }
   return plans;
 }

@@ -12,6 +12,9 @@
 #include "base/text.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
+#include "plugins/data/policy_counter.h"
+#include "plugins/data/text_repair.h"
+#include "plugins/data/text_times.h"
 
 namespace udon::data {
 namespace {
@@ -21,10 +24,7 @@ using Taken = PostgresColumn::Taken;
 // Days and microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL counts from.
 constexpr int32_t epoch_days = 10'957;
 constexpr int64_t epoch_us = 946'684'800'000'000;
-constexpr int64_t day_us = 86'400'000'000;
-// 1582-10-15: before it, Spark and Hive count days by another calendar.
-constexpr int32_t gregorian_days = -141'427;
-constexpr int64_t gregorian_us = gregorian_days * day_us;
+constexpr int64_t gregorian_us = gregorian_days * microseconds_per_day;
 
 template <class T>
 T big_endian(const uint8_t* data) {
@@ -56,7 +56,21 @@ class BuiltColumn : public PostgresColumn {
   }
   Taken put_null() {
     keep(builder_.AppendNull());
-    return Taken::null_by_policy;
+    return Taken::null;
+  }
+  // What a policy makes of a value that has no place: `what` is the value in words, `take` appends it where the policy
+  // does take it.
+  template <class Take>
+  Taken by_policy(PolicyCounter& policy, std::string_view what, std::string_view choices, Take take) {
+    switch (policy.judge()) {
+      case Verdict::null: return put_null();
+      case Verdict::take: keep(take()); return Taken::value;
+      case Verdict::refuse: break;
+    }
+    return refuse(fmt::format("{}; choose what becomes of such values with `{}: {}`", what, policy.policy, choices));
+  }
+  Taken by_policy(PolicyCounter& policy, std::string_view what) {
+    return by_policy(policy, what, "'null'", [] { return arrow::Status::OK(); });
   }
   Taken wrong_size(const PostgresField& field) {
     return refuse(fmt::format("{} bytes on the wire, which is not the type's size", field.size));
@@ -96,73 +110,91 @@ template <class Builder>
 class BytesColumn final : public BuiltColumn<Builder> {
  public:
   BytesColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies)
-      : BuiltColumn<Builder>(type), policies_(policies) {}
+      : BuiltColumn<Builder>(type), invalid_("invalid_text", policies.invalid_text) {}
   Taken append(const PostgresField& field) override {
     if constexpr (std::is_same_v<Builder, arrow::StringBuilder>) {
       // A database whose encoding is SQL_ASCII checks nothing, and converts nothing.
-      if (!is_valid_utf8(field.text())) {
-        const Taken taken = this->by_policy("invalid_text", policies_.invalid_text, "text that is not UTF-8", "'null'");
-        return taken == Taken::null_by_policy ? this->put_null() : taken;
-      }
+      if (!is_valid_utf8(field.text()))
+        return this->by_policy(invalid_, "text that is not UTF-8", "replace` or `invalid_text: 'null'",
+                               [&] { return this->builder_.Append(replace_invalid_utf8(field.text())); });
     }
     this->keep(this->builder_.Append(field.data, field.size));
     return Taken::value;
   }
+  void report_policies(const std::string& column, std::vector<PolicyUse>& uses) const override {
+    invalid_.report(column, uses);
+  }
   int64_t value_bytes() const override { return this->builder_.value_data_length(); }
 
  private:
-  Policies policies_;
+  PolicyCounter invalid_;
 };
 
-class DateColumn final : public BuiltColumn<arrow::Date32Builder> {
+// Of days and times.
+template <class Builder>
+class TemporalColumn : public BuiltColumn<Builder> {
  public:
-  DateColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies)
-      : BuiltColumn(type), policies_(policies) {}
-  Taken append(const PostgresField& field) override {
-    if (field.size != 4) return wrong_size(field);
-    const auto wire = big_endian<int32_t>(field.data);
-    Taken taken = Taken::value;
-    if (wire == std::numeric_limits<int32_t>::max() || wire == std::numeric_limits<int32_t>::min())
-      taken = by_policy("infinity", policies_.infinity, wire > 0 ? "infinity" : "-infinity", "'null'");
-    else if (wire > std::numeric_limits<int32_t>::max() - epoch_days)
-      return refuse("a date later than the target can hold");
-    else if (wire + epoch_days < gregorian_days && policies_.ancient_dates != "keep")
-      taken = by_policy("ancient_dates", policies_.ancient_dates, "a day before 1582-10-15, which Spark and Hive shift",
-                        "'null'` or `ancient_dates: keep");
-    if (taken == Taken::null_by_policy) return put_null();
-    if (taken == Taken::refused) return taken;
-    keep(builder_.Append(wire + epoch_days));
-    return taken;
+  TemporalColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies)
+      : BuiltColumn<Builder>(type),
+        infinity_("infinity", policies.infinity),
+        ancient_("ancient_dates", policies.ancient_dates) {}
+  void report_policies(const std::string& column, std::vector<PolicyUse>& uses) const override {
+    infinity_.report(column, uses);
+    ancient_.report(column, uses);
+  }
+
+ protected:
+  // On the wire the extreme values stand for it.
+  template <class Wire>
+  static bool is_infinite(Wire wire) {
+    return wire == std::numeric_limits<Wire>::max() || wire == std::numeric_limits<Wire>::min();
+  }
+  Taken infinite(bool is_positive) { return this->by_policy(infinity_, is_positive ? "infinity" : "-infinity"); }
+  template <class Take>
+  Taken ancient(std::string_view what, Take take) {
+    return this->by_policy(ancient_, what, "'null'` or `ancient_dates: keep", take);
   }
 
  private:
-  Policies policies_;
+  PolicyCounter infinity_, ancient_;
 };
 
-class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
+class DateColumn final : public TemporalColumn<arrow::Date32Builder> {
+ public:
+  using TemporalColumn::TemporalColumn;
+  Taken append(const PostgresField& field) override {
+    if (field.size != 4) return wrong_size(field);
+    const auto wire = big_endian<int32_t>(field.data);
+    if (is_infinite(wire)) return infinite(wire > 0);
+    if (wire > std::numeric_limits<int32_t>::max() - epoch_days) return refuse("a date later than the target can hold");
+    const int32_t days = wire + epoch_days;
+    if (days < gregorian_days)
+      return ancient("a day before 1582-10-15, which Spark and Hive shift", [&] { return builder_.Append(days); });
+    keep(builder_.Append(days));
+    return Taken::value;
+  }
+};
+
+class TimestampColumn final : public TemporalColumn<arrow::TimestampBuilder> {
  public:
   TimestampColumn(const std::shared_ptr<arrow::DataType>& type, const Policies& policies,
                   std::shared_ptr<const TimeZone> zone)
-      : BuiltColumn(type), policies_(policies), zone_(std::move(zone)) {}
+      : TemporalColumn(type, policies), zone_(std::move(zone)) {}
   Taken append(const PostgresField& field) override {
     if (field.size != 8) return wrong_size(field);
     const auto wire = big_endian<int64_t>(field.data);
-    Taken taken = Taken::value;
+    if (is_infinite(wire)) return infinite(wire > 0);
     int64_t value = 0;
-    if (wire == std::numeric_limits<int64_t>::max() || wire == std::numeric_limits<int64_t>::min())
-      taken = by_policy("infinity", policies_.infinity, wire > 0 ? "infinity" : "-infinity", "'null'");
-    else if (__builtin_add_overflow(wire, epoch_us, &value))
+    if (__builtin_add_overflow(wire, epoch_us, &value))
       return refuse("a time later than microseconds in 64 bits can hold");
-    else if (value < gregorian_us && policies_.ancient_dates != "keep")
-      taken = by_policy("ancient_dates", policies_.ancient_dates,
-                        "a time before 1582-10-15, which Spark and Hive shift", "'null'` or `ancient_dates: keep");
-    else if (zone_ && !to_instant(value))
+    const bool is_ancient = value < gregorian_us;  // by the clock on the wall
+    if (zone_ && !to_instant(value))
       return refuse(
           "a local time that the zone's clocks skipped or showed twice; leave `timezone` out to keep wall clocks");
-    if (taken == Taken::null_by_policy) return put_null();
-    if (taken == Taken::refused) return taken;
+    if (is_ancient)
+      return ancient("a time before 1582-10-15, which Spark and Hive shift", [&] { return builder_.Append(value); });
     keep(builder_.Append(value));
-    return taken;
+    return Taken::value;
   }
 
  private:
@@ -173,7 +205,6 @@ class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
     value = instants.first.time_since_epoch().count() * 1'000'000 + (value - seconds * 1'000'000);
     return true;
   }
-  Policies policies_;
   std::shared_ptr<const TimeZone> zone_;
 };
 
@@ -182,20 +213,23 @@ class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
 class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
  public:
   DecimalColumn(const PostgresValuePlan& plan, const Policies& policies)
-      : BuiltColumn(plan.type), policies_(policies), precision_(plan.precision), scale_(plan.scale) {}
+      : BuiltColumn(plan.type),
+        nan_("nan", policies.nan),
+        infinity_("infinity", policies.infinity),
+        precision_(plan.precision),
+        scale_(plan.scale) {}
+  void report_policies(const std::string& column, std::vector<PolicyUse>& uses) const override {
+    nan_.report(column, uses);
+    infinity_.report(column, uses);
+  }
   Taken append(const PostgresField& field) override {
     if (field.size < 8) return wrong_size(field);
     const int digits = big_endian<int16_t>(field.data);
     const int weight = big_endian<int16_t>(field.data + 2);
     const auto sign = big_endian<uint16_t>(field.data + 4);
-    if (sign == 0xC000 || sign == 0xD000 || sign == 0xF000) {
-      const Taken taken = by_policy("nan", policies_.nan,
-                                    sign == 0xC000   ? "NaN"
-                                    : sign == 0xD000 ? "infinity"
-                                                     : "-infinity",
-                                    "'null'");
-      return taken == Taken::null_by_policy ? put_null() : taken;
-    }
+    if (sign == 0xC000) return by_policy(nan_, "NaN");
+    if (sign == 0xD000) return by_policy(infinity_, "infinity");
+    if (sign == 0xF000) return by_policy(infinity_, "-infinity");
     if (digits < 0 || field.size != 8 + digits * 2) return wrong_size(field);
     // The value is the sum of digit[i] * 10,000^(weight - i); wanted in units of 10^-scale. The last group may reach
     // behind the scale, with noughts.
@@ -228,7 +262,7 @@ class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
 
  private:
   Taken too_large() { return refuse(fmt::format("a number of more than {} digits", precision_)); }
-  Policies policies_;
+  PolicyCounter nan_, infinity_;
   int precision_;
   int scale_;
 };
@@ -247,8 +281,8 @@ class ListColumn final : public PostgresColumn {
     if (dimensions == 0) return end_list(Taken::value);
     if (dimensions != 1)
       return refuse(
-          fmt::format("an array of {} dimensions, where a list has one; leave the column out or select it from a "
-                      "view as text",
+          fmt::format("an array of {} dimensions, where a list has one; choose `type: string`, or leave the column "
+                      "out",
                       dimensions));
     if (field.size < 20) return wrong_form();
     const int length = big_endian<int32_t>(field.data + 12);
@@ -264,11 +298,8 @@ class ListColumn final : public PostgresColumn {
         continue;
       }
       if (size < 0 || end - at < size) return wrong_form();
-      const Taken taken = elements_->append({at, size});
-      if (taken == Taken::refused) return refuse(elements_->refusal());
-      // One value without a place makes the whole list have none: half a list would be a wrong one.
-      if (taken == Taken::null_by_policy)
-        return refuse("an element that has no exact place in the target; policies do not reach into lists");
+      // A policy speaks of the element, not of the list.
+      if (elements_->append({at, size}) == Taken::refused) return refuse(elements_->refusal());
       at += size;
     }
     return end_list(Taken::value);
@@ -277,6 +308,9 @@ class ListColumn final : public PostgresColumn {
     keep(offsets_.Append(count_));
     keep(validity_.Append(false));
     has_nulls_ = true;
+  }
+  void report_policies(const std::string& column, std::vector<PolicyUse>& uses) const override {
+    elements_->report_policies(column, uses);
   }
   int64_t value_bytes() const override { return elements_->value_bytes() + static_cast<int64_t>(count_) * 8; }
   Result<std::shared_ptr<arrow::Array>> finish() override {
@@ -313,15 +347,6 @@ class ListColumn final : public PostgresColumn {
 };
 
 }  // namespace
-
-PostgresColumn::Taken PostgresColumn::by_policy(const std::string& name, const std::string& choice,
-                                                const std::string& what, const std::string& choices) {
-  if (choice == "null") {
-    policy_ = name + "=null";
-    return Taken::null_by_policy;
-  }
-  return refuse(fmt::format("{}; choose what becomes of such values with `{}: {}`", what, name, choices));
-}
 
 std::unique_ptr<PostgresColumn> make_postgres_column(const PostgresValuePlan& plan, const PostgresValuePlan* element,
                                                      const Policies& policies, std::shared_ptr<const TimeZone> zone) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/timezone.h"
@@ -20,27 +21,26 @@ class PostgresColumn {
 
   enum class Taken {
     value,
-    null_by_policy,  // it has no place in the target, and a policy says NULL
-    refused,         // refusal() says why and what to write instead
+    null,     // a policy says so
+    refused,  // refusal() says why and what to write instead
   };
   virtual Taken append(const PostgresField& field) = 0;  // not NULL
   virtual void append_null() = 0;
   virtual int64_t value_bytes() const { return 0; }  // of variable-length values since the last finish
   virtual Result<std::shared_ptr<arrow::Array>> finish() = 0;
+  // Values that a policy took care of so far; `column`: its name.
+  virtual void report_policies(const std::string& /*column*/, std::vector<PolicyUse>& /*uses*/) const {}
 
   const std::string& refusal() const { return refusal_; }
-  const std::string& policy() const { return policy_; }  // "infinity=null", after null_by_policy
 
  protected:
   Taken refuse(std::string text) {
     refusal_ = std::move(text);
     return Taken::refused;
   }
-  // What a policy makes of a value; `what` is the value in words.
-  Taken by_policy(const std::string& name, const std::string& choice, const std::string& what,
-                  const std::string& choices);
+
+ private:
   std::string refusal_;
-  std::string policy_;
 };
 
 std::unique_ptr<PostgresColumn> make_postgres_column(const PostgresValuePlan& plan, const PostgresValuePlan* element,

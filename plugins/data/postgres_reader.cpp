@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <optional>
 
 #include "base/text.h"
 #include "plugins/data/canonical.h"
@@ -68,12 +68,18 @@ class PostgresReader final : public TableReader, public BatchSource {
     }
     TRY_ASSIGN(session_, PostgresSession::connect(connection_, {}, stop));
     TRY(session_->execute("begin isolation level repeatable read read only"));
+    // Such a database knows of no character set. To a client that wants UTF-8 it refuses other bytes, whole tables
+    // long; to one that wants them as they are it sends them, and policy `invalid_text` decides.
+    TRY(
+        session_->query("select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) "
+                        "where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"));
     TRY_ASSIGN(const std::string relation, find_table());
     TRY_ASSIGN(const std::vector<PostgresCatalogColumn> catalog, read_catalog(relation));
     TRY_ASSIGN(plans_, plan_postgres_columns(catalog, request));
     TRY(check_money(catalog));
     TRY_ASSIGN(const std::string select, make_select(request));
     TRY(note_position());
+    hasher_.emplace(plans_, request.policies, zone_);
 
     std::vector<ColumnInfo> infos;
     arrow::FieldVector fields;
@@ -125,8 +131,15 @@ class PostgresReader final : public TableReader, public BatchSource {
   std::string position() const override { return position_; }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
-    for (const auto& [key, values] : policy_uses_) uses.push_back({key.first, key.second, values});
+    for (size_t c = 0; c < columns_.size(); ++c) columns_[c]->report_policies(plans_[c].info.request.name, uses);
     return uses;
+  }
+  std::vector<size_t> key_columns() const override {
+    std::vector<size_t> key;
+    for (const std::string& name : key_)
+      for (size_t c = 0; c < plans_.size(); ++c)
+        if (plans_[c].info.request.source_name == name && plans_[c].info.request.mask.empty()) key.push_back(c);
+    return key.size() == key_.size() ? key : std::vector<size_t>();
   }
 
  private:
@@ -281,17 +294,14 @@ class PostgresReader final : public TableReader, public BatchSource {
     }
     if (field.size > request_.value_bytes_max) return large_value(row, c);
     switch (column.append(field)) {
-      case PostgresColumn::Taken::value: break;
-      case PostgresColumn::Taken::null_by_policy:
-        ++policy_uses_[{plans_[c].info.request.name, column.policy()}];
-        return null_hash;
+      case PostgresColumn::Taken::value:
+      case PostgresColumn::Taken::null: break;
       case PostgresColumn::Taken::refused:
         return Error{ErrorKind::data, fmt::format("table {}, column `{}` ({}), {}: {}", request_.table,
                                                   plans_[c].info.request.source_name, plans_[c].info.source_type,
                                                   key_of(row), column.refusal())};
     }
-    if (!hashed) return uint64_t{0};
-    return hash_postgres_value(field, plans_[c].value, plans_[c].element.get(), zone_.get());
+    return hashed ? hasher_->hash(c, field) : uint64_t{0};
   }
 
   Error large_value(std::span<const PostgresField> row, size_t c) const {
@@ -340,9 +350,9 @@ class PostgresReader final : public TableReader, public BatchSource {
   std::vector<std::string> key_;
   std::vector<PostgresColumnPlan> plans_;
   std::vector<std::unique_ptr<PostgresColumn>> columns_;
+  std::optional<PostgresHasher> hasher_;
   std::shared_ptr<arrow::Schema> schema_;
   std::string position_;
-  std::map<std::pair<std::string, std::string>, uint64_t> policy_uses_;
   std::unique_ptr<PostgresCopyStream> stream_;  // after the session that it reads from
   bool at_end_ = false;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "plugins/data/exact_number.h"
 #include "plugins/db/sql_text.h"
 
 namespace udon::data {
@@ -29,11 +30,12 @@ enum Oid : uint32_t {
   oid_varchar = 1043,
   oid_date = 1082,
   oid_timestamp = 1114,
+  oid_time = 1083,
   oid_timestamptz = 1184,
+  oid_interval = 1186,
   oid_numeric = 1700,
 };
 
-constexpr int decimal_digits_max = 38;
 constexpr int money_digits = 19;  // int64, two of them behind the point
 
 const auto utc_microseconds = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
@@ -53,6 +55,32 @@ struct Planned {
 
 Planned text_plan() { return {.value = {.kind = PostgresKind::text, .type = arrow::utf8()}, .as_text = true}; }
 
+TextForm form_of(const PostgresCatalogColumn& column) {
+  if (column.type_kind == 'e') return TextForm::characters;
+  switch (column.type) {
+    case oid_text:
+    case oid_varchar:
+    case oid_bpchar:
+    case oid_bytea: return TextForm::characters;
+    case oid_numeric: return TextForm::digits;
+    case oid_time: return TextForm::time;
+    case oid_interval: return TextForm::interval;
+    default: return TextForm::opaque;
+  }
+}
+
+// Can a policy make a NULL of a value of the kind?
+bool becomes_null(PostgresKind kind, const Policies& policies) {
+  switch (kind) {
+    case PostgresKind::date:
+    case PostgresKind::wall_clock:
+    case PostgresKind::instant: return policies.infinity == "null" || policies.ancient_dates == "null";
+    case PostgresKind::decimal: return policies.nan == "null" || policies.infinity == "null";
+    case PostgresKind::text: return policies.invalid_text == "null";
+    default: return false;
+  }
+}
+
 // numeric's modifier: ((precision << 16) | (scale & 0x7ff)) + 4; the scale is a signed number of 11 bits.
 Planned plan_numeric(int32_t modifier) {
   if (modifier < 4) return text_plan();
@@ -65,7 +93,8 @@ Planned plan_numeric(int32_t modifier) {
                     .scale = scale}};
 }
 
-Planned plan_value(uint32_t type, int32_t modifier, const TableRequest& request) {
+// `is_zoned`: wall clocks are of the request's zone.
+Planned plan_value(uint32_t type, int32_t modifier, bool is_zoned) {
   switch (type) {
     case oid_bool: return {.value = {.kind = PostgresKind::boolean, .type = arrow::boolean()}};
     case oid_int2: return {.value = {.kind = PostgresKind::int16, .type = arrow::int16()}};
@@ -78,8 +107,8 @@ Planned plan_value(uint32_t type, int32_t modifier, const TableRequest& request)
     case oid_date: return {.value = {.kind = PostgresKind::date, .type = arrow::date32()}};
     case oid_timestamp:
       return {.value = {.kind = PostgresKind::wall_clock,
-                        .type = request.timezone.empty() ? wall_microseconds : utc_microseconds,
-                        .is_zoned = !request.timezone.empty()}};
+                        .type = is_zoned ? utc_microseconds : wall_microseconds,
+                        .is_zoned = is_zoned}};
     case oid_timestamptz: return {.value = {.kind = PostgresKind::instant, .type = utc_microseconds}};
     case oid_bytea: return {.value = {.kind = PostgresKind::binary, .type = arrow::binary()}};
     // Their wire form is their text as it is; a cast would take the blanks of char(n).
@@ -97,11 +126,24 @@ PostgresColumnPlan plan_column(const PostgresCatalogColumn& column, const Column
   PostgresColumnPlan plan;
   plan.info.request = asked;
   plan.info.source_type = column.type_text;
-  plan.info.nullable = column.is_nullable;
   plan.info.dictionary = column.type_kind == 'e';
   plan.select = quoted;
-  if (column.element != 0) {
-    Planned element = plan_value(column.element, column.modifier, request);
+  // An override speaks of the wall clock as it is, unless it asks for the instant.
+  const bool is_zoned = !request.timezone.empty() && (asked.type.empty() || asked.type == "timestamptz");
+  const bool is_list = column.element != 0;
+  const bool is_text = !is_list && column.type != oid_money &&
+                       plan_value(column.type, column.modifier, is_zoned).value.kind == PostgresKind::text;
+  if (asked.type == "string" && !is_text && column.type != oid_bytea) {
+    // As the server prints it; money by way of numeric, as its own text depends on the server's language.
+    plan.value = text_plan().value;
+    if (column.type == oid_money || column.element == oid_money)
+      plan.select =
+          fmt::format("{}::pg_catalog.numeric({},2){}::pg_catalog.text", quoted, money_digits, is_list ? "[]" : "");
+    else
+      plan.select = quoted + "::pg_catalog.text";
+    plan.info.is_recast = true;
+  } else if (is_list) {
+    Planned element = plan_value(column.element, column.modifier, is_zoned);
     if (column.element == oid_money) {
       element.value = {.kind = PostgresKind::decimal,
                        .type = arrow::decimal128(money_digits, 2),
@@ -126,11 +168,14 @@ PostgresColumnPlan plan_column(const PostgresCatalogColumn& column, const Column
                   .scale = 2};
     plan.select = fmt::format("{}::pg_catalog.numeric({},2)", quoted, money_digits);
   } else {
-    const Planned planned = plan_value(column.type, column.modifier, request);
+    const Planned planned = plan_value(column.type, column.modifier, is_zoned);
     plan.value = planned.value;
     if (planned.as_text) plan.select = as_printed(column.type, quoted);
   }
   plan.info.type = plan.value.type;
+  plan.info.text_form = form_of(column);
+  // Whatever the table says.
+  plan.info.nullable = column.is_nullable || becomes_null(plan.value.kind, request.policies);
   return plan;
 }
 
@@ -154,10 +199,6 @@ Result<std::vector<PostgresColumnPlan>> plan_postgres_columns(const std::vector<
       return Error{ErrorKind::not_found,
                    fmt::format("table {} has no column `{}`{}; it has {}", request.table, asked.source_name,
                                did_you_mean(asked.source_name, names), join(names, ", "))};
-    if (!asked.type.empty())
-      return Error{ErrorKind::unsupported,
-                   fmt::format("column `{}`: `type: {}`: overriding a column's type is not possible yet",
-                               asked.source_name, asked.type)};
     plans.push_back(plan_column(*it, asked, request));
   }
   return plans;

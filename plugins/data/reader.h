@@ -22,7 +22,7 @@ struct ColumnRequest {
   std::string source_name;
   std::string name;  // in the file; the same unless renamed (`as`)
   std::string mask;  // empty, or "hmac_sha256"
-  std::string type;  // empty: by TYPES; else an override, checked value by value
+  std::string type;  // empty: by TYPES; else an override, as to_string(DataType) writes it: recast.h
 };
 
 // What to do with values that have no exact place in the target; each `error` unless said otherwise.
@@ -56,6 +56,15 @@ struct TableRequest {
   int64_t value_bytes_max = 32 << 20;  // larger values are an error naming column and key
 };
 
+// What a text column's texts are, for overrides that read them.
+enum class TextForm {
+  opaque,      // only themselves
+  characters,  // of people: CHAR, VARCHAR, TEXT, ENUM; of bytes: they may be such text
+  digits,      // a number that no decimal(38,s) holds, also NaN and infinities
+  time,        // [-]HH:MM:SS[.ffffff]
+  interval,    // ISO 8601
+};
+
 // One column as it will come.
 struct ColumnInfo {
   ColumnRequest request;
@@ -63,11 +72,13 @@ struct ColumnInfo {
   std::shared_ptr<arrow::DataType> type;
   bool nullable = true;
   bool dictionary = false;  // few values (ENUM, SET): the writer keeps a dictionary
+  TextForm text_form = TextForm::opaque;
+  bool is_recast = false;  // not what TYPES says, but what `type` asks for
 };
 
 // Rows, and for level wire and up one hash a value in the same order, made from the wire value by code that does not
 // touch the Arrow builders (canonical.h). NULL has its own hash. Masks and recasts happen after the reader: it hashes
-// and delivers what the source said.
+// and delivers what the source said. But an override to `string` is the reader's own: it asks the server for its text.
 struct SourceBatch {
   std::shared_ptr<arrow::RecordBatch> rows;
   std::vector<std::vector<uint64_t>> hashes;  // [column][row]; empty at level rows
@@ -92,6 +103,8 @@ class TableReader {
   virtual std::string mechanism() const = 0;  // how the one snapshot was had
   virtual std::string position() const = 0;   // GTID, LSN; may be empty
   virtual std::vector<PolicyUse> policy_uses() const = 0;
+  // The columns of the primary key, to name rows by in messages; none if one was not chosen or is masked.
+  virtual std::vector<size_t> key_columns() const { return {}; }
 };
 
 std::unique_ptr<TableReader> make_mysql_reader(const Connection& connection);

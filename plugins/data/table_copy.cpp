@@ -81,6 +81,7 @@ class Encoder {
     arrow::ArrayVector arrays = batch.rows->columns();
     for (size_t c = 0; c < columns_.size(); ++c) {
       if (columns_[c].request.mask.empty()) continue;
+      if (hashed) TRY(check_decoded(*arrays[c], batch.hashes[c], columns_[c].request.name));
       TRY_ASSIGN(arrays[c], request_.mask_key->mask(*arrays[c]));
       if (!hashed) continue;
       TRY_ASSIGN(batch.hashes[c], hash_array(*arrays[c]));
@@ -259,7 +260,8 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
                                    .source_name = columns[c].request.source_name,
                                    .source_type = columns[c].source_type,
                                    .type = field->type()->ToString(),
-                                   .after_transform = !columns[c].request.mask.empty()});
+                                   .after_transform = columns[c].is_recast || !columns[c].request.mask.empty(),
+                                   .recast = columns[c].is_recast ? columns[c].request.type : ""});
   }
   Certifier all(request.table.certify, columns.size());
   for (const auto& encoder : encoders) all.add(encoder->certifier());

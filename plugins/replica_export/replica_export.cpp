@@ -7,6 +7,7 @@
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/export.h"
 #include "plugins/data/reader.h"
+#include "plugins/data/recast_reader.h"
 
 namespace udon {
 
@@ -38,20 +39,21 @@ class ReplicaExport final : public Operator {
     else if (connection.type == "postgresql")
       reader = data::make_postgres_reader(connection);
     else
-      return Error{ErrorKind::invalid, fmt::format("connection `{}` is of type {}; replica_export reads mysql (MariaDB too) "
-                                                   "and postgresql",
-                                                   connection.id, connection.type)};
+      return Error{ErrorKind::invalid,
+                   fmt::format("connection `{}` is of type {}; replica_export reads mysql (MariaDB too) "
+                               "and postgresql",
+                               connection.id, connection.type)};
+    reader = data::make_recast_reader(std::move(reader));
     return data::export_table(context, *reader, request, connection.display() + " table " + request.table);
   }
 };
 
-const PluginOperator operators[] = {{.description = replica_export_description,
-                                     .help = replica_export_help,
-                                     .make_operator = []() -> std::unique_ptr<Operator> {
-                                       return std::make_unique<ReplicaExport>();
-                                     },
-                                     .make_sensor = nullptr,
-                                     .make_external_job = nullptr}};
+const PluginOperator operators[] = {
+    {.description = replica_export_description,
+     .help = replica_export_help,
+     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<ReplicaExport>(); },
+     .make_sensor = nullptr,
+     .make_external_job = nullptr}};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

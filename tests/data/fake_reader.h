@@ -39,6 +39,7 @@ class FakeReader final : public data::TableReader {
   std::deque<FakeSource> parts = std::deque<FakeSource>(1);
   std::deque<Result<data::SourceBatch>>& batches = parts.front().batches;
   bool waits_to_be_stopped = false;  // all but the first of its parts
+  std::vector<size_t> key;
 
   void add(std::shared_ptr<arrow::RecordBatch> rows) { parts.front().add(std::move(rows)); }
 
@@ -53,6 +54,7 @@ class FakeReader final : public data::TableReader {
   }
   std::string mechanism() const override { return "made by a test"; }
   std::string position() const override { return "here"; }
+  std::vector<size_t> key_columns() const override { return key; }
   std::vector<PolicyUse> policy_uses() const override { return {}; }
 };
 

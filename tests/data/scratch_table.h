@@ -9,6 +9,7 @@
 
 #include "plugins/data/array_hash.h"
 #include "plugins/data/reader.h"
+#include "plugins/data/recast_reader.h"
 #include "plugins/db/mysql/session.h"
 #include "tests/support/services.h"
 
@@ -110,13 +111,13 @@ class ScratchTable {
     return request;
   }
   ReadTable read(const TableRequest& request) const {
-    auto table = read_all(*make_mysql_reader(connection_), completed(request));
+    auto table = read_all(*make_recast_reader(make_mysql_reader(connection_)), completed(request));
     INFO((table ? "" : table.error().message));
     REQUIRE(table);
     return std::move(*table);
   }
   Error failure(const TableRequest& request) const {
-    auto table = read_all(*make_mysql_reader(connection_), completed(request));
+    auto table = read_all(*make_recast_reader(make_mysql_reader(connection_)), completed(request));
     REQUIRE(!table);
     return table.error();
   }
