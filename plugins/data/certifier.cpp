@@ -30,6 +30,22 @@ Error fault(const std::string& difference) {
 
 }  // namespace
 
+namespace {
+
+// NULLs of a column in a row group. INT96 has no statistics, and a list's count the NULLs among its elements, too: of
+// these the values are read.
+Result<uint64_t> nulls_of(parquet::arrow::FileReader& file, int group, int column) {
+  const parquet::FileMetaData& footer = *file.parquet_reader()->metadata();
+  const auto statistics = footer.RowGroup(group)->ColumnChunk(column)->statistics();
+  const bool is_list = footer.schema()->Column(column)->max_repetition_level() > 0;
+  if (statistics && statistics->HasNullCount() && !is_list) return static_cast<uint64_t>(statistics->null_count());
+  std::shared_ptr<arrow::ChunkedArray> values;
+  TRY(from_arrow(file.RowGroup(group)->Column(column)->Read(&values), "read back"));
+  return static_cast<uint64_t>(values->null_count());
+}
+
+}  // namespace
+
 Certifier::Certifier(CertifyLevel level, size_t columns) : level_(level), columns_(columns) {}
 
 void Certifier::add(const arrow::RecordBatch& batch, const std::vector<std::vector<uint64_t>>& hashes) {
@@ -75,17 +91,15 @@ Result<void> Certifier::add_hashing(const arrow::RecordBatch& batch) {
   return {};
 }
 
-Result<void> Certifier::add_counts(const parquet::FileMetaData& footer) {
+Result<void> Certifier::add_counts(parquet::arrow::FileReader& file) {
+  const parquet::FileMetaData& footer = *file.parquet_reader()->metadata();
   rows_ += static_cast<uint64_t>(footer.num_rows());
   uint64_t in_groups = 0;
   for (int g = 0; g < footer.num_row_groups(); ++g) {
     const auto group = footer.RowGroup(g);
     in_groups += static_cast<uint64_t>(group->num_rows());
     for (size_t c = 0; c < columns_.size(); ++c) {
-      const auto statistics = group->ColumnChunk(static_cast<int>(c))->statistics();
-      if (!statistics || !statistics->HasNullCount())
-        return Error{ErrorKind::data, fmt::format("row group {} of the file counts no NULLs in column {}", g, c)};
-      const auto nulls = static_cast<uint64_t>(statistics->null_count());
+      TRY_ASSIGN(const uint64_t nulls, nulls_of(file, g, static_cast<int>(c)));
       columns_[c].nulls += nulls;
       columns_[c].count += static_cast<uint64_t>(group->num_rows()) - nulls;
     }
@@ -156,6 +170,8 @@ Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLeve
   parquet::ArrowReaderProperties properties;
   properties.set_batch_size(read_back_batch_rows);
   properties.set_use_threads(false);
+  // Nanoseconds in 64 bits end in 2262.
+  properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
   builder.properties(properties);
   TRY_ASSIGN(const std::unique_ptr<parquet::arrow::FileReader> reader, from_arrow(builder.Build(), "read back"));
   const parquet::FileMetaData& footer = *reader->parquet_reader()->metadata();
@@ -163,7 +179,7 @@ Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLeve
     return fault(fmt::format("{} columns were written, the file holds {}", column_names.size(), footer.num_columns()));
   Certifier read_back(level, column_names.size());
   if (level == CertifyLevel::rows) {
-    TRY(read_back.add_counts(footer));
+    TRY(read_back.add_counts(*reader));
     if (const std::string difference = Certifier::difference(sent, read_back, column_names); !difference.empty())
       return fault(difference);
     return {};

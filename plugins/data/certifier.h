@@ -12,8 +12,8 @@
 #include "model/certificate.h"
 #include "plugins/data/reader.h"
 
-namespace parquet {
-class FileMetaData;
+namespace parquet::arrow {
+class FileReader;
 }
 
 namespace udon::data {
@@ -27,8 +27,8 @@ class Certifier {
   // Hashes the batch itself: for what is read back.
   Result<void> add_hashing(const arrow::RecordBatch& batch);
 
-  // The counts of a file's footer: for level rows, where no value is looked at.
-  Result<void> add_counts(const parquet::FileMetaData& footer);
+  // A file's counts, by its footer where that tells: for level rows, where no value is looked at.
+  Result<void> add_counts(parquet::arrow::FileReader& file);
 
   // What another has counted of other rows of the same columns.
   void add(const Certifier& other);

@@ -160,6 +160,9 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   copy.table = std::move(request);
   copy.source = source;
   copy.parquet.compression = parameters.text("compression", "snappy");
+  const auto compat = parse_compat(parameters.text("compat"));
+  if (!compat) return Error{ErrorKind::invalid, fmt::format("compat: `{}`; there is hive3", parameters.text("compat"))};
+  copy.parquet.compat = *compat;
   copy.mask_key = mask_key ? &*mask_key : nullptr;
   copy.folder = staging;
   copy.memory_bytes = parameters.integer("memory", 256 << 20);

@@ -48,6 +48,17 @@ Result<void> check_names(const arrow::Schema& schema) {
   return {};
 }
 
+Result<void> check_types(const arrow::Schema& schema, Compat compat) {
+  if (compat != Compat::hive3) return {};
+  for (const auto& field : schema.fields())
+    if (field->type()->id() == arrow::Type::TIME64)
+      return Error{ErrorKind::unsupported,
+                   fmt::format("column `{}`: Hive knows no TIME (`compat: hive3`); choose `type: string` or `type: "
+                               "interval_us`",
+                               field->name())};
+  return {};
+}
+
 // Whether a dictionary of the column would be nearly as long as the column: building one costs more than all else in
 // the encoding, to be thrown away when it is full. The first rows tell.
 Result<bool> is_mostly_distinct(const arrow::Array& column) {
@@ -124,6 +135,7 @@ class ArrowParquetWriter final : public ParquetWriter {
     parquet::ArrowWriterProperties::Builder arrow_properties;
     arrow_properties.coerce_timestamps(arrow::TimeUnit::MICRO)->disallow_truncated_timestamps();
     arrow_properties.set_use_threads(false);
+    if (options_.compat == Compat::hive3) arrow_properties.enable_deprecated_int96_timestamps();
     TRY_ASSIGN(writer_, from_arrow(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_,
                                                                     properties.build(), arrow_properties.build()),
                                    "create " + file_.string()));
@@ -147,9 +159,15 @@ class ArrowParquetWriter final : public ParquetWriter {
 
 }  // namespace
 
+std::optional<Compat> parse_compat(std::string_view text) {
+  if (text.empty()) return Compat::none;
+  return text == "hive3" ? std::optional(Compat::hive3) : std::nullopt;
+}
+
 Result<std::unique_ptr<ParquetWriter>> ParquetWriter::create(const Path& file, std::shared_ptr<arrow::Schema> schema,
                                                              const ParquetOptions& options) {
   TRY(check_names(*schema));
+  TRY(check_types(*schema, options.compat));
   TRY_ASSIGN(const parquet::Compression::type compression, compression_of(options.compression));
   TRY_ASSIGN(const std::shared_ptr<arrow::io::FileOutputStream> out,
              from_arrow(arrow::io::FileOutputStream::Open(file.string()), "create " + file.string()));

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -13,7 +15,15 @@
 
 namespace udon::data {
 
+// For readers that do not know what all the others know.
+enum class Compat {
+  none,
+  hive3,  // Hive before version 4: timestamps as INT96, no TIME
+};
+std::optional<Compat> parse_compat(std::string_view text);  // empty: none
+
 struct ParquetOptions {
+  Compat compat = Compat::none;
   std::string compression = "snappy";  // snappy, zstd, gzip, lz4, none
   int64_t row_group_rows = 1'000'000;
   int64_t row_group_bytes = 96 << 20;  // of the batches before encoding; keeps the writer within its budget
@@ -24,6 +34,7 @@ struct ParquetOptions {
 class ParquetWriter {
  public:
   // Columns' names must differ also when case is folded (Hive, Trino, Spark fold it): data, naming the two.
+  // unsupported: a type that `compat` rules out.
   static Result<std::unique_ptr<ParquetWriter>> create(const Path& file, std::shared_ptr<arrow::Schema> schema,
                                                        const ParquetOptions& options);
   virtual ~ParquetWriter() = default;

@@ -197,6 +197,98 @@ TEST_CASE("row groups end at the rows and bytes that the budget allows") {
   CHECK(std::stoi(groups->standard_output) >= 3);
 }
 
+namespace {
+
+// What a program of Python prints about a file.
+std::string told_by_python(const std::string& program, const Path& file) {
+  SpawnRequest python;
+  python.argv = {Path(std::getenv("UDON_SOURCE")) / ".deps/venv/bin/python", "-c", program, file};
+  python.environment = current_environment();
+  const auto output = run_command(python, std::chrono::seconds(60));
+  REQUIRE(output);
+  INFO(output->standard_error);
+  REQUIRE(output->status.succeeded());
+  return output->standard_output;
+}
+
+// Columns `wall`, `instant`, `day` and `list`, NULLs among them.
+void add_times(Fixture& f) {
+  const auto wall = arrow::timestamp(arrow::TimeUnit::MICRO), utc = arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
+  const auto list = arrow::list(arrow::int64());
+  f.reader.columns = {column("wall", wall), column("instant", utc), column("day", arrow::date32()),
+                      column("list", list)};
+  // 2026-01-31 09:00:00.123456, 1969-12-31 23:59:59.999999, 1582-10-15, 9999-12-31 23:59:59.999999, NULL
+  const std::vector<std::optional<int64_t>> times{1'769'850'000'123'456, -1, -12'219'292'800'000'000,
+                                                  253'402'300'799'999'999, std::nullopt};
+  const auto of = [&](const std::shared_ptr<arrow::DataType>& type) {
+    return test::array_of<arrow::TimestampBuilder, int64_t>(
+        times, arrow::TimestampBuilder(type, arrow::default_memory_pool()));
+  };
+  const auto days = test::array_of<arrow::Date32Builder, int32_t>({0, -1, -141'427, 2'932'896, std::nullopt});
+  auto values = std::make_shared<arrow::Int64Builder>();
+  arrow::ListBuilder lists(arrow::default_memory_pool(), values, list);
+  for (const int length : {0, 1, 2, 3}) {
+    REQUIRE(lists.Append().ok());
+    for (int i = 0; i < length; ++i) REQUIRE((i == 1 ? values->AppendNull() : values->Append(i)).ok());
+  }
+  REQUIRE(lists.AppendNull().ok());
+  const arrow::ArrayVector arrays{of(wall), of(utc), days, lists.Finish().ValueOrDie()};
+  arrow::FieldVector fields;
+  for (size_t c = 0; c < arrays.size(); ++c)
+    fields.push_back(arrow::field(f.reader.columns[c].request.name, arrays[c]->type()));
+  f.reader.add(arrow::RecordBatch::Make(arrow::schema(fields), 5, arrays));
+}
+
+constexpr const char* types_and_values =
+    "import sys, duckdb, datetime as d, pyarrow as pa, pyarrow.parquet as pq\n"
+    "file = pq.ParquetFile(sys.argv[1])\n"
+    "print([file.schema.column(c).physical_type for c in range(4)])\n"
+    "rows = pq.read_table(sys.argv[1], coerce_int96_timestamp_unit='us').to_pydict()\n"
+    "print(rows['wall'], rows['day'], rows['list'])\n"
+    "assert [t and t.replace(tzinfo=None) for t in rows['instant']] == rows['wall']\n"
+    "db = duckdb.connect()\n"
+    "db.execute(\"set timezone = 'UTC'\")\n"
+    "again = db.execute(f\"select wall, cast(instant as timestamp), day, list from '{sys.argv[1]}'\").fetchall()\n"
+    "assert [r[0] for r in again] == [r[1] for r in again] == rows['wall'], again\n"
+    "assert [r[2] for r in again] == rows['day'] and [r[3] for r in again] == rows['list'], again\n";
+constexpr const char* times_told =
+    "[datetime.datetime(2026, 1, 31, 9, 0, 0, 123456), datetime.datetime(1969, 12, 31, 23, 59, 59, 999999), "
+    "datetime.datetime(1582, 10, 15, 0, 0), datetime.datetime(9999, 12, 31, 23, 59, 59, 999999), None] "
+    "[datetime.date(1970, 1, 1), datetime.date(1969, 12, 31), datetime.date(1582, 10, 15), datetime.date(9999, 12, "
+    "31), "
+    "None] [[], [0], [0, None], [0, None, 2], None]\n";
+
+}  // namespace
+
+TEST_CASE("compat hive3 writes timestamps as INT96, verified at every level; without it they are INT64") {
+  for (const Compat compat : {Compat::none, Compat::hive3}) {
+    for (const CertifyLevel level : {CertifyLevel::rows, CertifyLevel::wire}) {
+      INFO(to_string(level));
+      Fixture f;
+      add_times(f);
+      f.request.parquet.compat = compat;
+      f.request.table.certify = level;
+      const auto copied = copy_table(f.reader, f.request, {});
+      INFO((copied ? "" : copied.error().message));
+      REQUIRE(copied);
+      const std::string time = compat == Compat::hive3 ? "'INT96'" : "'INT64'";
+      CHECK(told_by_python(types_and_values, f.file()) ==
+            "[" + time + ", " + time + ", 'INT32', 'INT64']\n" + times_told);
+      for (const ColumnCertificate& told : copied->certificate.columns) CHECK(told.nulls == 1);
+    }
+  }
+}
+
+TEST_CASE("compat hive3 has no place for a TIME, and says what to choose") {
+  Fixture f;
+  f.reader.columns[1] = column("opens", arrow::time64(arrow::TimeUnit::MICRO));
+  f.request.parquet.compat = Compat::hive3;
+  const auto copied = copy_table(f.reader, f.request, {});
+  REQUIRE_FALSE(copied);
+  CHECK(copied.error().kind == ErrorKind::unsupported);
+  CHECK(copied.error().message.find("column `opens`: Hive knows no TIME") == 0);
+}
+
 TEST_CASE("several sources are read at once, each into a file of its own, and certified together") {
   Fixture f;
   f.add({1, 2}, {"a", std::nullopt});

@@ -123,7 +123,7 @@ class Maker {
     made.row_sum = maybe([&] { return random_.next(); });
     for (uint64_t i = random_.below(4); i > 0; --i) {
       made.columns.push_back({text(), text(), text(), text(), random_.next() >> 1, random_.below(10),
-                              maybe([&] { return random_.next(); }), coin()});
+                              maybe([&] { return random_.next(); }), coin(), text()});
     }
     for (uint64_t i = random_.below(3); i > 0; --i) {
       made.files.push_back({text(), random_.below(1000), random_.next() >> 1, text(), text()});
