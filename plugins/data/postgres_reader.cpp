@@ -1,16 +1,15 @@
-// A table of PostgreSQL by COPY (…) TO STDOUT (FORMAT binary), inside one REPEATABLE READ transaction.
+// A table of PostgreSQL: its catalog, one snapshot for its readers, the condition with its values.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
 
 #include "base/text.h"
-#include "plugins/data/canonical.h"
-#include "plugins/data/postgres_columns.h"
-#include "plugins/data/postgres_hash.h"
+#include "plugins/data/policy_counter.h"
+#include "plugins/data/postgres_rows.h"
+#include "plugins/data/postgres_split.h"
 #include "plugins/data/postgres_types.h"
 #include "plugins/data/reader.h"
-#include "plugins/db/postgres/copy_stream.h"
 #include "plugins/db/postgres/session.h"
 #include "plugins/db/sql_text.h"
 
@@ -52,106 +51,118 @@ std::string printed(const Value& value) {
   return to_json(value);
 }
 
-class PostgresReader final : public TableReader, public BatchSource {
+class PostgresReader final : public TableReader {
  public:
   explicit PostgresReader(Connection connection) : connection_(std::move(connection)) {}
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
-    request_ = request;
-    stop_ = stop;
+    scan_.request = request;
     if (!request.timezone.empty()) {
       auto zone = TimeZone::find(request.timezone);
       if (!zone)
         return Error{ErrorKind::invalid, fmt::format("timezone: `{}` is no time zone{}", request.timezone,
                                                      did_you_mean(request.timezone, known_timezones()))};
-      zone_ = *zone;
+      scan_.zone = *zone;
     }
-    TRY_ASSIGN(session_, PostgresSession::connect(connection_, {}, stop));
-    TRY(session_->execute("begin isolation level repeatable read read only"));
-    // Such a database knows of no character set. To a client that wants UTF-8 it refuses other bytes, whole tables
-    // long; to one that wants them as they are it sends them, and policy `invalid_text` decides.
-    TRY(
-        session_->query("select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) "
-                        "where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"));
-    TRY_ASSIGN(const std::string relation, find_table());
+    TRY_ASSIGN(session_, open_session(stop));
+    TRY(take_bytes_as_they_are(*session_));
+    TRY_ASSIGN(PostgresRelation relation, find_table());
+    // From now on the table keeps its form until the transaction ends.
+    TRY(session_->query(fmt::format("select 1 from {} limit 0", relation.from)));
     TRY_ASSIGN(const std::vector<PostgresCatalogColumn> catalog, read_catalog(relation));
-    TRY_ASSIGN(plans_, plan_postgres_columns(catalog, request));
+    TRY_ASSIGN(scan_.plans, plan_postgres_columns(catalog, request));
     TRY(check_money(catalog));
-    TRY_ASSIGN(const std::string select, make_select(request));
+    TRY(make_select(relation));
     TRY(note_position());
-    hasher_.emplace(plans_, request.policies, zone_);
+    scan_.key = relation.key;
 
     std::vector<ColumnInfo> infos;
     arrow::FieldVector fields;
-    for (const PostgresColumnPlan& plan : plans_) {
+    for (const PostgresColumnPlan& plan : scan_.plans) {
       infos.push_back(plan.info);
       fields.push_back(arrow::field(plan.info.request.name, plan.info.type));
-      columns_.push_back(make_postgres_column(plan.value, plan.element.get(), request.policies, zone_));
     }
-    schema_ = arrow::schema(std::move(fields));
-    TRY_ASSIGN(stream_, PostgresCopyStream::open(*session_, select, plans_.size()));
+    scan_.schema = arrow::schema(std::move(fields));
+    TRY(open_readers(relation, catalog, stop));
     return infos;
   }
 
-  Result<std::optional<SourceBatch>> next() override {
-    if (at_end_) return std::optional<SourceBatch>();
-    const bool hashed = request_.certify != CertifyLevel::rows;
-    SourceBatch batch;
-    if (hashed) batch.hashes.resize(columns_.size());
-    int64_t rows = 0;
-    int64_t bytes = 0;
-    while (rows < request_.batch_rows && bytes < request_.batch_bytes) {
-      std::span<const PostgresField> row;
-      const auto step = stream_->next(row);
-      if (step == PostgresCopyStream::Step::failed) return stream_->error().within("table " + request_.table);
-      if (step == PostgresCopyStream::Step::end) {
-        at_end_ = true;
-        static_cast<void>(session_->execute("rollback"));  // nothing was changed; the session ends with us anyway
-        break;
-      }
-      for (size_t c = 0; c < columns_.size(); ++c) {
-        TRY_ASSIGN(const uint64_t hash, take(row, c, hashed));
-        if (hashed) batch.hashes[c].push_back(hash);
-        bytes += 8 + std::max(row[c].size, 0);
-      }
-      ++rows;
-    }
-    if (rows == 0) return std::optional<SourceBatch>();
-    arrow::ArrayVector arrays;
-    for (const auto& column : columns_) {
-      TRY_ASSIGN(auto array, column->finish());
-      arrays.push_back(std::move(array));
-    }
-    batch.rows = arrow::RecordBatch::Make(schema_, rows, std::move(arrays));
-    return std::optional<SourceBatch>(std::move(batch));
+  std::vector<BatchSource*> sources() override {
+    std::vector<BatchSource*> all;
+    for (const auto& rows : rows_) all.push_back(rows.get());
+    return all;
   }
-
-  std::vector<BatchSource*> sources() override { return {this}; }
-  std::string mechanism() const override { return "one REPEATABLE READ transaction, one reader"; }
+  std::string mechanism() const override { return mechanism_; }
   std::string position() const override { return position_; }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
-    for (size_t c = 0; c < columns_.size(); ++c) columns_[c]->report_policies(plans_[c].info.request.name, uses);
+    for (const auto& rows : rows_) add_uses(uses, rows->policy_uses());
     return uses;
   }
   std::vector<size_t> key_columns() const override {
     std::vector<size_t> key;
-    for (const std::string& name : key_)
-      for (size_t c = 0; c < plans_.size(); ++c)
-        if (plans_[c].info.request.source_name == name && plans_[c].info.request.mask.empty()) key.push_back(c);
-    return key.size() == key_.size() ? key : std::vector<size_t>();
+    for (const std::string& name : scan_.key)
+      for (size_t c = 0; c < scan_.plans.size(); ++c) {
+        const ColumnRequest& column = scan_.plans[c].info.request;
+        if (column.source_name == name && column.mask.empty()) key.push_back(c);
+      }
+    return key.size() == scan_.key.size() ? key : std::vector<size_t>();
   }
 
  private:
-  // The table's OID as text; not_found with the nearest name.
-  Result<std::string> find_table() {
-    TRY_ASSIGN(const TableName name, parse_table_name(request_.table, SqlDialect::postgresql));
-    from_ = (name.schema.empty() ? "" : quote_identifier(name.schema, SqlDialect::postgresql) + ".") +
-            quote_identifier(name.table, SqlDialect::postgresql);
+  Result<std::unique_ptr<PostgresSession>> open_session(const std::stop_token& stop) {
+    TRY_ASSIGN(auto session, PostgresSession::connect(connection_, {}, stop));
+    TRY(session->execute("begin isolation level repeatable read read only"));
+    return session;
+  }
+  // Such a database knows of no character set. To a client that wants UTF-8 it refuses other bytes, whole tables long;
+  // to one that wants them as they are it sends them, and policy `invalid_text` decides.
+  static Result<void> take_bytes_as_they_are(PostgresSession& session) {
+    TRY(
+        session.query("select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) "
+                      "where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'"));
+    return {};
+  }
+
+  Result<void> open_readers(const PostgresRelation& relation, const std::vector<PostgresCatalogColumn>& catalog,
+                            const std::stop_token& stop) {
+    mechanism_ = "one REPEATABLE READ transaction, one reader";
+    Ranges ranges{{""}, ""};
+    const SplitRequest& split = scan_.request.split;
+    if (split.into > 1) {
+      TRY_ASSIGN(ranges, split_postgres_table(*session_, relation, catalog, split, scan_.where));
+      mechanism_ += "; split: " + ranges.how;
+    }
+    const size_t readers = std::min(static_cast<size_t>(std::max(1, split.into)), ranges.conditions.size());
+    std::vector<std::unique_ptr<PostgresSession>> sessions;
+    if (readers > 1) {
+      TRY_ASSIGN(const PostgresTable snapshot, session_->query("select pg_catalog.pg_export_snapshot()"));
+      TRY_ASSIGN(const std::string name, session_->literal(snapshot.rows[0][0].value_or("")));
+      while (sessions.size() + 1 < readers) {
+        TRY_ASSIGN(auto session, open_session(stop));
+        // Before any other statement of the transaction.
+        TRY(session->execute("set transaction snapshot " + name));
+        TRY(take_bytes_as_they_are(*session));
+        sessions.push_back(std::move(session));
+      }
+      mechanism_ = fmt::format("{} readers on one exported snapshot (pg_export_snapshot), REPEATABLE READ; split: {}",
+                               readers, ranges.how);
+    }
+    sessions.insert(sessions.begin(), std::move(session_));
+    ranges_.emplace(std::move(ranges.conditions));
+    for (auto& session : sessions) rows_.push_back(std::make_unique<PostgresRows>(std::move(session), scan_, *ranges_));
+    return rows_[0]->open();
+  }
+
+  // not_found with the nearest name.
+  Result<PostgresRelation> find_table() {
+    TRY_ASSIGN(const TableName name, parse_table_name(scan_.request.table, SqlDialect::postgresql));
+    const std::string from = (name.schema.empty() ? "" : quote_identifier(name.schema, SqlDialect::postgresql) + ".") +
+                             quote_identifier(name.table, SqlDialect::postgresql);
     TRY_ASSIGN(
         const PostgresTable found,
         session_->query("select c.oid, c.relkind from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)",
-                        {{from_}}));
+                        {{from}}));
     if (found.rows.empty()) {
       std::vector<std::string> names;
       const auto tables = session_->query(
@@ -165,17 +176,17 @@ class PostgresReader final : public TableReader, public BatchSource {
           ErrorKind::not_found,
           fmt::format(
               "there is no table {} in {}{}; say schema.table where its schema is not in the user's search_path",
-              request_.table, connection_.display(), did_you_mean(request_.table, names))};
+              scan_.request.table, connection_.display(), did_you_mean(scan_.request.table, names))};
     }
     const char kind = found.rows[0][1].value_or("r")[0];
     if (std::string_view("rpvmf").find(kind) == std::string_view::npos)
       return Error{ErrorKind::invalid,
-                   fmt::format("{} in {} is no table or view", request_.table, connection_.display())};
-    return found.rows[0][0].value_or("");
+                   fmt::format("{} in {} is no table or view", scan_.request.table, connection_.display())};
+    return PostgresRelation{.oid = found.rows[0][0].value_or(""), .from = from, .kind = kind, .key = {}};
   }
 
-  Result<std::vector<PostgresCatalogColumn>> read_catalog(const std::string& relation) {
-    TRY_ASSIGN(const PostgresTable table, session_->query(columns_sql, {{relation}}));
+  Result<std::vector<PostgresCatalogColumn>> read_catalog(PostgresRelation& relation) {
+    TRY_ASSIGN(const PostgresTable table, session_->query(columns_sql, {{relation.oid}}));
     std::vector<PostgresCatalogColumn> catalog;
     for (size_t r = 0; r < table.rows.size(); ++r) {
       PostgresCatalogColumn column;
@@ -191,9 +202,9 @@ class PostgresReader final : public TableReader, public BatchSource {
       column.is_nullable = table.at(r, "not_null").value_or("f") != "t";
       catalog.push_back(std::move(column));
     }
-    if (catalog.empty()) return Error{ErrorKind::invalid, fmt::format("table {} has no columns", request_.table)};
-    TRY_ASSIGN(const PostgresTable key, session_->query(key_sql, {{relation}}));
-    for (const auto& row : key.rows) key_.push_back(row[0].value_or(""));
+    if (catalog.empty()) return Error{ErrorKind::invalid, fmt::format("table {} has no columns", scan_.request.table)};
+    TRY_ASSIGN(const PostgresTable key, session_->query(key_sql, {{relation.oid}}));
+    for (const auto& row : key.rows) relation.key.push_back(row[0].value_or(""));
     return catalog;
   }
 
@@ -217,14 +228,15 @@ class PostgresReader final : public TableReader, public BatchSource {
 
   // COPY takes no bound values, so they are written as literals, quoted by libpq and cast to the type that the server
   // itself infers for the place where each stands.
-  Result<std::string> make_select(const TableRequest& request) {
+  Result<void> make_select(const PostgresRelation& relation) {
+    const TableRequest& request = scan_.request;
     std::vector<std::string> expressions;
-    for (const PostgresColumnPlan& plan : plans_) expressions.push_back(plan.select);
-    std::string select = "select " + join(expressions, ", ") + " from " + from_;
-    if (request.where.empty()) return select;
+    for (const PostgresColumnPlan& plan : scan_.plans) expressions.push_back(plan.select);
+    scan_.select = "select " + join(expressions, ", ") + " from " + relation.from;
+    if (request.where.empty()) return {};
     TRY_ASSIGN(const BoundSql bound, bind_parameters(request.where, request.where_parameters, SqlDialect::postgresql));
     TRY_ASSIGN(const std::vector<uint32_t> types,
-               session_->parameter_types(fmt::format("select 1 from {} where ({})", from_, bound.sql)));
+               session_->parameter_types(fmt::format("select 1 from {} where ({}\n)", relation.from, bound.sql)));
     std::vector<std::string> literals;
     for (size_t i = 0; i < bound.values.size(); ++i) {
       const Value& value = bound.values[i];
@@ -237,7 +249,8 @@ class PostgresReader final : public TableReader, public BatchSource {
       TRY_ASSIGN(const std::string literal, session_->literal(text));
       literals.push_back(fmt::format("{}::{}", literal, type_name(type)));
     }
-    return select + " where (" + with_literals(bound, literals) + ")";
+    scan_.where = with_literals(bound, literals);
+    return {};
   }
 
   std::string type_name(uint32_t type) {
@@ -254,24 +267,24 @@ class PostgresReader final : public TableReader, public BatchSource {
     const bool is_plain_date = text.size() == 10;
     if (type == oid_timestamptz) {
       if (instant && !is_plain_date) return text;
-      if (!zone_)
+      if (!scan_.zone)
         return Error{ErrorKind::invalid,
                      fmt::format("where: '{}' has no offset and is compared with an instant; write the "
                                  "offset, or say `timezone:`",
                                  text)};
-      return text + " " + request_.timezone;  // the server reads a time with a zone's name
+      return text + " " + scan_.request.timezone;  // the server reads a time with a zone's name
     }
     if (!instant || is_plain_date) return text;  // a wall clock, as the column is
-    if (!zone_)
+    if (!scan_.zone)
       return Error{ErrorKind::invalid,
                    fmt::format("where: the instant '{}' is compared with a column without zone; say "
                                "`timezone:`, the zone that its times are meant in",
                                text)};
-    const std::string wall = format_time(*instant, *zone_).substr(0, 19);
+    const std::string wall = format_time(*instant, *scan_.zone).substr(0, 19);
     if (type == oid_date && wall.substr(11) != "00:00:00")
       return Error{ErrorKind::invalid,
                    fmt::format("where: '{}' is {} in {}, which is no midnight, and is compared with a date", text, wall,
-                               request_.timezone)};
+                               scan_.request.timezone)};
     const auto micros = instant->time_since_epoch().count() % 1'000'000;
     return micros == 0 ? wall : fmt::format("{}.{:06}", wall, micros < 0 ? micros + 1'000'000 : micros);
   }
@@ -285,76 +298,12 @@ class PostgresReader final : public TableReader, public BatchSource {
     return {};  // without it the export is as good; the certificate then has no position
   }
 
-  Result<uint64_t> take(std::span<const PostgresField> row, size_t c, bool hashed) {
-    const PostgresField& field = row[c];
-    PostgresColumn& column = *columns_[c];
-    if (field.is_null()) {
-      column.append_null();
-      return null_hash;
-    }
-    if (field.size > request_.value_bytes_max) return large_value(row, c);
-    switch (column.append(field)) {
-      case PostgresColumn::Taken::value:
-      case PostgresColumn::Taken::null: break;
-      case PostgresColumn::Taken::refused:
-        return Error{ErrorKind::data, fmt::format("table {}, column `{}` ({}), {}: {}", request_.table,
-                                                  plans_[c].info.request.source_name, plans_[c].info.source_type,
-                                                  key_of(row), column.refusal())};
-    }
-    return hashed ? hasher_->hash(c, field) : uint64_t{0};
-  }
-
-  Error large_value(std::span<const PostgresField> row, size_t c) const {
-    return Error{ErrorKind::data,
-                 fmt::format("table {}, column `{}`, {}: a value of {} bytes, more than an eighth of the "
-                             "budget allows ({}): raise `memory`, or leave the column out",
-                             request_.table, plans_[c].info.request.source_name, key_of(row), row[c].size,
-                             request_.value_bytes_max)};
-  }
-
-  // Which row: by its primary key where that is among the columns and not masked, else by its number.
-  std::string key_of(std::span<const PostgresField> row) const {
-    std::vector<std::string> parts;
-    for (const std::string& name : key_) {
-      for (size_t c = 0; c < plans_.size(); ++c) {
-        if (plans_[c].info.request.source_name != name || !plans_[c].info.request.mask.empty()) continue;
-        if (const auto text = key_text(row[c], plans_[c].value)) parts.push_back(name + "=" + *text);
-      }
-    }
-    if (!key_.empty() && parts.size() == key_.size()) return "key " + join(parts, ", ");
-    return fmt::format("row {} of the export", stream_->rows());
-  }
-
-  static std::optional<std::string> key_text(const PostgresField& field, const PostgresValuePlan& plan) {
-    if (field.is_null()) return std::nullopt;
-    switch (plan.kind) {
-      case PostgresKind::text: return "'" + std::string(field.text().substr(0, 100)) + "'";
-      case PostgresKind::int16:
-      case PostgresKind::int32:
-      case PostgresKind::int64:
-      case PostgresKind::oid: {
-        uint64_t value = plan.kind != PostgresKind::oid && (field.data[0] & 0x80) != 0 ? ~uint64_t{0} : 0;
-        for (int i = 0; i < field.size; ++i) value = value << 8 | field.data[i];
-        return std::to_string(static_cast<int64_t>(value));
-      }
-      default: return std::nullopt;
-    }
-  }
-
   Connection connection_;
-  TableRequest request_;
-  std::stop_token stop_;
-  std::shared_ptr<const TimeZone> zone_;
-  std::unique_ptr<PostgresSession> session_;
-  std::string from_;
-  std::vector<std::string> key_;
-  std::vector<PostgresColumnPlan> plans_;
-  std::vector<std::unique_ptr<PostgresColumn>> columns_;
-  std::optional<PostgresHasher> hasher_;
-  std::shared_ptr<arrow::Schema> schema_;
-  std::string position_;
-  std::unique_ptr<PostgresCopyStream> stream_;  // after the session that it reads from
-  bool at_end_ = false;
+  PostgresScan scan_;
+  std::unique_ptr<PostgresSession> session_;  // until it is the first reader's
+  std::optional<RangeQueue> ranges_;
+  std::vector<std::unique_ptr<PostgresRows>> rows_;  // after what they refer to
+  std::string mechanism_, position_;
 };
 
 }  // namespace

@@ -1,0 +1,63 @@
+#pragma once
+// The rows of a MySQL or MariaDB table as one reader gets them: range by range, in its own session.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plugins/data/mysql_decode.h"
+#include "plugins/data/mysql_hash.h"
+#include "plugins/data/mysql_types.h"
+#include "plugins/data/mysql_wire.h"
+#include "plugins/data/reader.h"
+#include "plugins/data/split.h"
+#include "plugins/data/wall_clock.h"
+#include "plugins/db/mysql/row_stream.h"
+#include "plugins/db/mysql/session.h"
+#include "plugins/db/sql_text.h"
+
+namespace udon::data {
+
+// What all readers of a table share; it does not change while they read.
+struct MysqlScan {
+  TableRequest request;
+  std::string table;  // for messages: "shop.orders"
+  std::optional<WallClock> clock;
+  std::vector<MysqlColumnPlan> plans;
+  std::vector<size_t> marks;  // for each plan: the column with its true question marks, or 0
+  std::vector<size_t> key;    // columns that name a row; empty: none may
+  std::string select;         // up to and with the table
+  BoundSql where;
+  std::shared_ptr<arrow::Schema> schema;
+};
+
+class MysqlRows final : public BatchSource {
+ public:
+  // `session` is in the export's snapshot. Scan and ranges outlive this.
+  MysqlRows(std::unique_ptr<MysqlSession> session, const MysqlScan& scan, RangeQueue& ranges);
+
+  // The first range's statement; the others follow when their turn comes. To be called before next() if its errors are
+  // to be known early.
+  Result<void> open();
+  Result<std::optional<SourceBatch>> next() override;
+  std::vector<PolicyUse> policy_uses() const;
+
+ private:
+  Result<bool> open_range();
+  Result<void> end();
+  std::optional<int64_t> question_marks(size_t column) const;
+  std::string row_name() const;
+  Error value_error(ValueProblem problem, size_t column) const;
+
+  std::unique_ptr<MysqlSession> session_;
+  std::unique_ptr<MysqlRowStream> stream_;  // after the session: it ends first; null between two ranges
+  const MysqlScan& scan_;
+  RangeQueue& ranges_;
+  std::optional<MysqlRowSplitter> splitter_;
+  MysqlHasher hasher_;
+  std::vector<std::unique_ptr<MysqlColumnDecoder>> decoders_;
+  std::vector<MysqlCell> cells_;
+  bool has_ended_ = false;
+};
+
+}  // namespace udon::data

@@ -1,0 +1,147 @@
+#include "plugins/data/postgres_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "plugins/data/canonical.h"
+
+namespace udon::data {
+namespace {
+
+std::optional<std::string> key_text(const PostgresField& field, const PostgresValuePlan& plan) {
+  if (field.is_null()) return std::nullopt;
+  switch (plan.kind) {
+    case PostgresKind::text: return "'" + std::string(field.text().substr(0, 100)) + "'";
+    case PostgresKind::int16:
+    case PostgresKind::int32:
+    case PostgresKind::int64:
+    case PostgresKind::oid: {
+      uint64_t value = plan.kind != PostgresKind::oid && (field.data[0] & 0x80) != 0 ? ~uint64_t{0} : 0;
+      for (int i = 0; i < field.size; ++i) value = value << 8 | field.data[i];
+      return std::to_string(static_cast<int64_t>(value));
+    }
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+PostgresRows::PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges)
+    : session_(std::move(session)),
+      scan_(scan),
+      ranges_(ranges),
+      hasher_(scan.plans, scan.request.policies, scan.zone) {
+  for (const PostgresColumnPlan& plan : scan.plans)
+    columns_.push_back(make_postgres_column(plan.value, plan.element.get(), scan.request.policies, scan.zone));
+}
+
+Result<void> PostgresRows::open() {
+  TRY_ASSIGN(const bool is_open, open_range());
+  if (!is_open) end();
+  return {};
+}
+
+Result<bool> PostgresRows::open_range() {
+  const std::optional<std::string> range = ranges_.take();
+  if (!range) return false;
+  std::string sql = scan_.select;
+  if (!scan_.where.empty()) sql += " where (" + scan_.where + "\n)";
+  if (!range->empty()) sql += (scan_.where.empty() ? " where " : " and ") + *range;
+  TRY_ASSIGN(stream_, PostgresCopyStream::open(*session_, sql, columns_.size()));
+  return true;
+}
+
+void PostgresRows::end() {
+  has_ended_ = true;
+  static_cast<void>(session_->execute("rollback"));  // nothing was changed; the session ends with us anyway
+}
+
+Result<std::optional<SourceBatch>> PostgresRows::next() {
+  if (has_ended_) return std::optional<SourceBatch>();
+  const bool hashed = scan_.request.certify != CertifyLevel::rows;
+  SourceBatch batch;
+  if (hashed) batch.hashes.resize(columns_.size());
+  int64_t rows = 0;
+  int64_t bytes = 0;
+  while (rows < scan_.request.batch_rows && bytes < scan_.request.batch_bytes) {
+    if (!stream_) {
+      const auto is_open = open_range();
+      if (!is_open) return is_open.error().within("table " + scan_.request.table);
+      if (!*is_open) {
+        end();
+        break;
+      }
+    }
+    std::span<const PostgresField> row;
+    const auto step = stream_->next(row);
+    if (step == PostgresCopyStream::Step::failed) return stream_->error().within("table " + scan_.request.table);
+    if (step == PostgresCopyStream::Step::end) {
+      stream_.reset();
+      continue;
+    }
+    for (size_t c = 0; c < columns_.size(); ++c) {
+      TRY_ASSIGN(const uint64_t hash, take(row, c, hashed));
+      if (hashed) batch.hashes[c].push_back(hash);
+      bytes += 8 + std::max(row[c].size, 0);
+    }
+    ++rows;
+  }
+  if (rows == 0) return std::optional<SourceBatch>();
+  arrow::ArrayVector arrays;
+  for (const auto& column : columns_) {
+    TRY_ASSIGN(auto array, column->finish());
+    arrays.push_back(std::move(array));
+  }
+  batch.rows = arrow::RecordBatch::Make(scan_.schema, rows, std::move(arrays));
+  return std::optional<SourceBatch>(std::move(batch));
+}
+
+std::vector<PolicyUse> PostgresRows::policy_uses() const {
+  std::vector<PolicyUse> uses;
+  for (size_t c = 0; c < columns_.size(); ++c) columns_[c]->report_policies(scan_.plans[c].info.request.name, uses);
+  return uses;
+}
+
+Result<uint64_t> PostgresRows::take(std::span<const PostgresField> row, size_t c, bool hashed) {
+  const PostgresField& field = row[c];
+  PostgresColumn& column = *columns_[c];
+  if (field.is_null()) {
+    column.append_null();
+    return null_hash;
+  }
+  if (field.size > scan_.request.value_bytes_max) return large_value(row, c);
+  switch (column.append(field)) {
+    case PostgresColumn::Taken::value:
+    case PostgresColumn::Taken::null: break;
+    case PostgresColumn::Taken::refused:
+      return Error{ErrorKind::data, fmt::format("table {}, column `{}` ({}), {}: {}", scan_.request.table,
+                                                scan_.plans[c].info.request.source_name,
+                                                scan_.plans[c].info.source_type, key_of(row), column.refusal())};
+  }
+  return hashed ? hasher_.hash(c, field) : uint64_t{0};
+}
+
+Error PostgresRows::large_value(std::span<const PostgresField> row, size_t c) const {
+  return Error{ErrorKind::data,
+               fmt::format("table {}, column `{}`, {}: a value of {} bytes, more than an eighth of the "
+                           "budget allows ({}): raise `memory`, or leave the column out",
+                           scan_.request.table, scan_.plans[c].info.request.source_name, key_of(row), row[c].size,
+                           scan_.request.value_bytes_max)};
+}
+
+// Which row: by its primary key where that is among the columns and not masked, else by its number.
+std::string PostgresRows::key_of(std::span<const PostgresField> row) const {
+  std::vector<std::string> parts;
+  for (const std::string& name : scan_.key) {
+    for (size_t c = 0; c < scan_.plans.size(); ++c) {
+      if (scan_.plans[c].info.request.source_name != name || !scan_.plans[c].info.request.mask.empty()) continue;
+      if (const auto text = key_text(row[c], scan_.plans[c].value)) parts.push_back(name + "=" + *text);
+    }
+  }
+  if (!scan_.key.empty() && parts.size() == scan_.key.size()) return "key " + join(parts, ", ");
+  return fmt::format("row {} of the export", stream_->rows());
+}
+
+}  // namespace udon::data

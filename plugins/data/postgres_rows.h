@@ -1,0 +1,58 @@
+#pragma once
+// The rows of a PostgreSQL table as one reader gets them: range by range, in its own session, by COPY (…) TO STDOUT
+// (FORMAT binary).
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/timezone.h"
+#include "plugins/data/postgres_columns.h"
+#include "plugins/data/postgres_hash.h"
+#include "plugins/data/postgres_types.h"
+#include "plugins/data/reader.h"
+#include "plugins/data/split.h"
+#include "plugins/db/postgres/copy_stream.h"
+#include "plugins/db/postgres/session.h"
+
+namespace udon::data {
+
+// What all readers of a table share; it does not change while they read.
+struct PostgresScan {
+  TableRequest request;
+  std::shared_ptr<const TimeZone> zone;
+  std::vector<PostgresColumnPlan> plans;
+  std::vector<std::string> key;  // columns of the primary key
+  std::string select;            // up to and with the table
+  std::string where;             // with its values as literals; may be empty
+  std::shared_ptr<arrow::Schema> schema;
+};
+
+class PostgresRows final : public BatchSource {
+ public:
+  // `session` is in the export's snapshot. Scan and ranges outlive this.
+  PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges);
+
+  // The first range's COPY; the others follow when their turn comes. To be called before next() if its errors are to be
+  // known early.
+  Result<void> open();
+  Result<std::optional<SourceBatch>> next() override;
+  std::vector<PolicyUse> policy_uses() const;
+
+ private:
+  Result<bool> open_range();
+  void end();
+  Result<uint64_t> take(std::span<const PostgresField> row, size_t c, bool hashed);
+  Error large_value(std::span<const PostgresField> row, size_t c) const;
+  std::string key_of(std::span<const PostgresField> row) const;
+
+  std::unique_ptr<PostgresSession> session_;
+  std::unique_ptr<PostgresCopyStream> stream_;  // after the session that it reads from; null between two ranges
+  const PostgresScan& scan_;
+  RangeQueue& ranges_;
+  std::vector<std::unique_ptr<PostgresColumn>> columns_;
+  PostgresHasher hasher_;
+  bool has_ended_ = false;
+};
+
+}  // namespace udon::data

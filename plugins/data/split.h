@@ -1,0 +1,57 @@
+#pragma once
+// A table cut into ranges of rows, which several readers take one after the other. A range is a condition in the
+// server's SQL; the ranges of a table are made so that each row is in exactly one of them, however good or bad the
+// guess was of how many rows are where.
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "plugins/data/canonical.h"
+
+namespace udon::data {
+
+// More ranges than readers: who is done early takes another.
+inline constexpr int ranges_per_reader = 4;
+
+struct Ranges {
+  std::vector<std::string> conditions;  // an empty one: all rows
+  std::string how;                      // "16 ranges of `id`"; or why it is only one
+};
+
+// Ranges for readers on threads of their own.
+class RangeQueue {
+ public:
+  explicit RangeQueue(std::vector<std::string> conditions) : conditions_(std::move(conditions)) {}
+  // Nothing: all were taken.
+  std::optional<std::string> take() {
+    const std::lock_guard lock(mutex_);
+    if (taken_ == conditions_.size()) return std::nullopt;
+    return conditions_[taken_++];
+  }
+
+ private:
+  std::mutex mutex_;
+  const std::vector<std::string> conditions_;
+  size_t taken_ = 0;
+};
+
+// Where to cut numbers between `least` and `greatest` so that about equally many rows lie in each of about `ranges`
+// ranges: increasing, above `least`, not above `greatest`; fewer if there are fewer numbers. `rows_between(a, b)`
+// guesses how many rows have a ≤ number < b; it is asked a few times for each range.
+Result<std::vector<Int128>> cut_numbers(Int128 least, Int128 greatest, size_t ranges,
+                                        const std::function<Result<double>(Int128, Int128)>& rows_between);
+
+// The conditions of the ranges before, between and behind the cuts; a NULL is in the first. `below(i)` and `from(i)`:
+// what is true of the rows below the cut i, and of those at or above it.
+std::vector<std::string> conditions_of(size_t cuts, const std::function<std::string(size_t)>& below,
+                                       const std::function<std::string(size_t)>& from, const std::string& is_null);
+
+std::string to_string(Int128 number);
+// Of digits with a sign or without; nothing for anything else.
+std::optional<Int128> parse_int128(const std::string& text);
+
+}  // namespace udon::data
