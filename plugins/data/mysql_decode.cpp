@@ -221,7 +221,9 @@ class BytesDecoder : public MysqlColumnDecoder {
         prefix_(plan.kind == MysqlKind::geometry ? 4 : 0),
         is_text_(plan.kind == MysqlKind::text),
         column_(plan.info.request.name),
-        invalid_("invalid_text", request.policies.invalid_text) {}
+        invalid_("invalid_text", request.policies.invalid_text) {
+    arrow::util::InitializeUTF8();  // before it, ValidateUTF8 finds every text valid
+  }
 
   void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
 
