@@ -17,14 +17,17 @@ struct Advice {
 };
 Advice advice_for(ValueProblem problem) {
   switch (problem) {
-    case ValueProblem::zero_date: return {"is no day of the calendar", "`zero_dates: 'null'`"};
+    case ValueProblem::zero_date:
+      return {"is no day of the calendar", "`zero_dates: 'null'`, the column's `type: string`"};
     case ValueProblem::ancient_date:
       return {"is before 1582-10-15, which Spark refuses or shifts",
-              "`ancient_dates: keep` or `ancient_dates: 'null'`"};
+              "`ancient_dates: keep`, `ancient_dates: 'null'`, the column's `type: string`"};
     case ValueProblem::skipped_time:
-      return {"never was on a clock of the declared `timezone`", "no `timezone`: the column stays without zone"};
+      return {"never was on a clock of the declared `timezone`",
+              "the column's `type: timestamp`: it stays without zone"};
     case ValueProblem::repeated_time:
-      return {"was twice on a clock of the declared `timezone`", "no `timezone`: the column stays without zone"};
+      return {"was twice on a clock of the declared `timezone`",
+              "the column's `type: timestamp`: it stays without zone"};
     case ValueProblem::invalid_text: return {"is no valid UTF-8", "`invalid_text: replace` or `invalid_text: 'null'`"};
     case ValueProblem::unmapped_text:
       return {"holds a character that the server cannot convert to Unicode",

@@ -70,7 +70,7 @@ class BuiltColumn : public PostgresColumn {
     return refuse(fmt::format("{}; choose what becomes of such values with `{}: {}`", what, policy.policy, choices));
   }
   Taken by_policy(PolicyCounter& policy, std::string_view what) {
-    return by_policy(policy, what, "'null'", [] { return arrow::Status::OK(); });
+    return by_policy(policy, what, "'null'` or the column's `type: string", [] { return arrow::Status::OK(); });
   }
   Taken wrong_size(const PostgresField& field) {
     return refuse(fmt::format("{} bytes on the wire, which is not the type's size", field.size));
@@ -154,7 +154,7 @@ class TemporalColumn : public BuiltColumn<Builder> {
   Taken infinite(bool is_positive) { return this->by_policy(infinity_, is_positive ? "infinity" : "-infinity"); }
   template <class Take>
   Taken ancient(std::string_view what, Take take) {
-    return this->by_policy(ancient_, what, "'null'` or `ancient_dates: keep", take);
+    return this->by_policy(ancient_, what, "'null'`, `ancient_dates: keep` or the column's `type: string", take);
   }
 
  private:
@@ -168,7 +168,8 @@ class DateColumn final : public TemporalColumn<arrow::Date32Builder> {
     if (field.size != 4) return wrong_size(field);
     const auto wire = big_endian<int32_t>(field.data);
     if (is_infinite(wire)) return infinite(wire > 0);
-    if (wire > std::numeric_limits<int32_t>::max() - epoch_days) return refuse("a date later than the target can hold");
+    if (wire > std::numeric_limits<int32_t>::max() - epoch_days)
+      return refuse("a date later than the target can hold; choose the column's `type: string`");
     const int32_t days = wire + epoch_days;
     if (days < gregorian_days)
       return ancient("a day before 1582-10-15, which Spark and Hive shift", [&] { return builder_.Append(days); });
@@ -188,11 +189,12 @@ class TimestampColumn final : public TemporalColumn<arrow::TimestampBuilder> {
     if (is_infinite(wire)) return infinite(wire > 0);
     int64_t value = 0;
     if (__builtin_add_overflow(wire, epoch_us, &value))
-      return refuse("a time later than microseconds in 64 bits can hold");
+      return refuse("a time later than microseconds in 64 bits can hold; choose the column's `type: string`");
     const bool is_ancient = value < gregorian_us;  // by the clock on the wall
     if (zone_ && !to_instant(value))
       return refuse(
-          "a local time that the zone's clocks skipped or showed twice; leave `timezone` out to keep wall clocks");
+          "a local time that the zone's clocks skipped or showed twice; choose the column's `type: timestamp`: it "
+          "stays without zone");
     if (is_ancient)
       return ancient("a time before 1582-10-15, which Spark and Hive shift", [&] { return builder_.Append(value); });
     keep(builder_.Append(value));

@@ -205,7 +205,7 @@ TEST_CASE("a value without an exact place is an error that names table, column, 
   CHECK(refusal(f, "timestamp", "'infinity'") ==
         "table reader_test.t, column `v` (timestamp without time zone), key n=42: infinity; choose what becomes of "
         "such values "
-        "with `infinity: 'null'`");
+        "with `infinity: 'null'` or the column's `type: string`");
   CHECK(refusal(f, "date", "'-infinity'").find("-infinity; choose") != std::string::npos);
   CHECK(refusal(f, "timestamptz", "'infinity'").find("`infinity: 'null'`") != std::string::npos);
   CHECK(refusal(f, "numeric(5,2)", "'NaN'").find("NaN; choose what becomes of such values with `nan: 'null'`") !=
