@@ -150,6 +150,83 @@ Result<TableName> parse_table_name(std::string_view text, SqlDialect dialect) {
   return TableName{parts[0], parts[1]};
 }
 
+namespace {
+
+// A condition's pieces without blanks and comments, as far as they tell what a placeholder is compared with.
+struct Piece {
+  enum class Kind { name, keyword, comparison, place, other } kind;
+  std::string text;
+};
+
+bool is_comparison(char c) { return c == '<' || c == '>' || c == '=' || c == '!'; }
+
+class Pieces {
+ public:
+  void add_word(const std::string& word, bool is_quoted) {
+    const std::string low = lower_ascii(word);
+    const bool is_keyword = !is_quoted && (low == "and" || low == "between" || low == "in" || low == "not");
+    pieces_.push_back({is_keyword ? Piece::Kind::keyword : Piece::Kind::name, is_keyword ? low : word});
+  }
+  void add_place() { pieces_.push_back({Piece::Kind::place, ""}); }
+  void add_character(char c) {
+    if (c == ' ' || c == '\n' || c == '\t' || c == '\r') return;
+    if (!is_comparison(c))
+      pieces_.push_back({Piece::Kind::other, std::string(1, c)});
+    else if (pieces_.empty() || pieces_.back().kind != Piece::Kind::comparison)
+      pieces_.push_back({Piece::Kind::comparison, ""});
+  }
+  void add_literal() { pieces_.push_back({Piece::Kind::other, "'"}); }
+
+  // For each placeholder in their order.
+  std::vector<std::string> compared_with() const {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < pieces_.size(); ++i)
+      if (pieces_[i].kind == Piece::Kind::place) names.push_back(name_beside(i));
+    return names;
+  }
+
+ private:
+  bool is(size_t i, Piece::Kind kind, std::string_view text = {}) const {
+    return i < pieces_.size() && pieces_[i].kind == kind && (text.empty() || pieces_[i].text == text);
+  }
+  // Does a comparison begin or end here, so that a name next to it stands alone?
+  bool is_border(size_t i) const {
+    if (i >= pieces_.size()) return true;
+    const Piece& piece = pieces_[i];
+    if (piece.kind == Piece::Kind::keyword) return true;
+    if (piece.kind == Piece::Kind::other) return piece.text == "(" || piece.text == ")" || piece.text == ",";
+    const std::string word = piece.kind == Piece::Kind::name ? lower_ascii(piece.text) : "";
+    return word == "or" || word == "xor" || word == "when" || word == "then";
+  }
+  // The name that ends at `i`, alone or behind its table's; with NOT before it, as in NOT IN, the one before that.
+  std::string name_at(size_t i) const {
+    if (is(i, Piece::Kind::keyword, "not")) --i;
+    if (!is(i, Piece::Kind::name)) return {};
+    size_t before = i - 1;
+    while (is(before, Piece::Kind::other, ".") && is(before - 1, Piece::Kind::name)) before -= 2;
+    return is_border(before) ? pieces_[i].text : std::string();
+  }
+  std::string name_beside(size_t i) const {
+    // Unsigned arithmetic below 0 gives an index that is out of range, and `is` says no.
+    if (is(i - 1, Piece::Kind::comparison) || is(i - 1, Piece::Kind::keyword, "between")) return name_at(i - 2);
+    if (is(i - 1, Piece::Kind::keyword, "and") && is(i - 3, Piece::Kind::keyword, "between")) return name_at(i - 4);
+    size_t open = i;
+    while (open > 0 && (is(open - 1, Piece::Kind::other, ",") || is(open - 1, Piece::Kind::other, "'") ||
+                        is(open - 1, Piece::Kind::place)))
+      --open;
+    if (is(open - 1, Piece::Kind::other, "(") && is(open - 2, Piece::Kind::keyword, "in")) return name_at(open - 3);
+    if (!is(i + 1, Piece::Kind::comparison)) return {};
+    size_t name = i + 2;
+    while (is(name + 1, Piece::Kind::other, ".") && is(name + 2, Piece::Kind::name)) name += 2;
+    const bool is_called = is(name + 1, Piece::Kind::other, "(");
+    return is(name, Piece::Kind::name) && is_border(name + 1) && !is_called ? pieces_[name].text : std::string();
+  }
+
+  std::vector<Piece> pieces_;
+};
+
+}  // namespace
+
 Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, SqlDialect dialect) {
   BoundSql bound;
   std::vector<std::string> used;  // in the order of their first place
@@ -158,6 +235,7 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
     for (const auto& [name, value] : parameters.as_map()) names.push_back(name);
 
   Scanner scanner(sql, dialect);
+  Pieces pieces;
   while (!scanner.at_end()) {
     const size_t start = scanner.position();
     const char c = scanner.peek();
@@ -165,12 +243,14 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
       // A name, or the prefix of a literal (E'…', _utf8'…'), which then follows as one.
       std::string word = scanner.take_name();
       if (scanner.position() == start) return Error{ErrorKind::invalid, "a quoted name has no end"};
+      pieces.add_word(word, c == scanner.quote());
       bound.words.push_back(std::move(word));
       bound.sql += scanner.since(start);
       continue;
     }
     TRY_ASSIGN(const bool skipped, scanner.skip_opaque());
     if (skipped) {
+      if (c == '\'' || c == '"' || c == '$') pieces.add_literal();
       bound.sql += scanner.since(start);
       continue;
     }
@@ -182,10 +262,12 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
                      "`$1` and the like stand for nothing here; write a named parameter, as in `:from`"};
       if (c == '?' && dialect == SqlDialect::mysql)
         return Error{ErrorKind::invalid, "`?` stands for nothing here; write a named parameter, as in `:from`"};
+      pieces.add_character(c);
       scanner.advance(c == ':' && (scanner.peek(1) == ':' || scanner.peek(1) == '=') ? 2 : 1);
       bound.sql += scanner.since(start);
       continue;
     }
+    pieces.add_place();
     scanner.advance();
     const std::string name = scanner.take_name();
     const Value* value = parameters.find(name);
@@ -203,8 +285,10 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
       bound.sql += '$' + std::to_string(number + 1);
       if (is_new) bound.values.push_back(*value);
     }
-    bound.places.push_back({offset, bound.sql.size() - offset, number});
+    bound.places.push_back({offset, bound.sql.size() - offset, number, {}});
   }
+  const std::vector<std::string> compared = pieces.compared_with();
+  for (size_t i = 0; i < bound.places.size(); ++i) bound.places[i].compared_with = compared[i];
   for (const std::string& name : names) {
     if (std::find(used.begin(), used.end(), name) == used.end())
       return Error{ErrorKind::invalid,

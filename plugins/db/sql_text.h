@@ -33,6 +33,9 @@ struct BoundSql {
   struct Place {
     size_t offset, length;  // of the placeholder in sql
     size_t value;           // which of values
+    // The name that stands beside it, as in `name >= :x`, `name between :x and :y`, `name in (:x, :y)`, `:x < name`;
+    // empty if there is none, as in `date(name) = :x`.
+    std::string compared_with;
   };
   std::vector<Place> places;
   std::vector<std::string>

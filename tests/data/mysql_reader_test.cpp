@@ -158,12 +158,51 @@ TEST_CASE("a condition's values are bound, and an instant is what the column mea
   Error error = table.failure(request);
   CHECK(error.kind == ErrorKind::invalid);
   check_mentions(error, {"`wall`", "2024-01-01T00:00:00Z", "`timezone: Asia/Seoul`"});
-  request.where = "wall >= :x and instant >= :x";
-  check_mentions(table.failure(request), {"`wall`", "`instant`"});
+  request.where = "coalesce(wall, instant) >= :x";
+  check_mentions(table.failure(request), {"`wall`", "`instant`", "beside its column"});
   request.where = "wall >= :y";
   check_mentions(table.failure(request), {"where", "`:y`"});
   request.where = "no_such = :x";
   CHECK(table.failure(request).kind == ErrorKind::not_found);
+}
+
+TEST_CASE("a time without offset against an instant is of the declared zone, or refused") {
+  ScratchTable table("naive", "wall datetime, instant timestamp null, day date, name varchar(30)");
+  // The session of the test is in Seoul: midnight of the 10th there, and the hour before.
+  table.insert({"(1, '2026-01-09 23:59:59', '2026-01-09 23:59:59', '2026-01-09', '2026-01-10')",
+                "(2, '2026-01-10 00:00:00', '2026-01-10 00:00:00', '2026-01-10', 'b')",
+                "(3, '2026-01-11 00:00:00', '2026-01-11 00:00:00', '2026-01-11', 'c')"});
+  const auto requested = [&](const std::string& where, const Value& value, const std::string& zone) {
+    TableRequest request;
+    request.where = where;
+    request.where_parameters.set("x", value);
+    request.timezone = zone;
+    return request;
+  };
+  const auto ids = [&](const std::string& where, const Value& value, const std::string& zone = "Asia/Seoul") {
+    return table.read(requested(where, value, zone)).texts(0);
+  };
+  CHECK(ids("instant >= :x", "2026-01-10") == Strings{"2", "3"});
+  CHECK(ids("instant >= :x and instant < '2026-01-10 15:00:00'", "2026-01-10") == Strings{"2"});
+  CHECK(ids(":x > instant", "2026-01-10T00:00") == Strings{"1"});
+  CHECK(ids("instant between :x and :x", "2026-01-11 00:00:00") == Strings{"3"});
+  CHECK(ids("instant in (:x)", "2026-01-11 00:00:00.000") == Strings{"3"});
+  CHECK(ids("instant >= :x and day >= :x and wall >= :x", "2026-01-10") == Strings{"2", "3"});
+  CHECK(ids("instant is not null and name = :x", "2026-01-10") == Strings{"1"});
+  CHECK(ids("wall >= :x", "2026-01-10", "") == Strings{"2", "3"});
+  CHECK(ids("instant >= :x and wall >= :x", "2026-01-10T00:00:00+09:00") == Strings{"2", "3"});
+
+  const auto refused = [&](const std::string& where, const Value& value, const std::string& zone,
+                           std::initializer_list<std::string_view> words) {
+    const Error error = table.failure(requested(where, value, zone));
+    CHECK(error.kind == ErrorKind::invalid);
+    check_mentions(error, words);
+  };
+  refused("instant >= :x", "2026-01-10", "", {"'2026-01-10'", "`instant`", "no offset", "timezone"});
+  refused("date(instant) = :x", "2026-01-10", "Asia/Seoul", {"beside its column", "`instant`"});
+  refused("instant >= :x", "2026-03-08 02:30:00", "America/New_York", {"never was", "America/New_York"});
+  refused("instant >= :x", "2026-11-01 01:30:00", "America/New_York", {"was twice"});
+  refused("instant >= :x", Value(20260110), "Asia/Seoul", {"20260110", "as a time"});
 }
 
 TEST_CASE("a table that has no snapshots is refused, unless consistency is not asked for") {

@@ -71,6 +71,31 @@ TEST_CASE("a parameter without a value, a value without a place and an open lite
   CHECK(problem("a = ?", Value::map()).find(":from") != std::string::npos);
 }
 
+TEST_CASE("each placeholder knows the name that stands beside it, if one does") {
+  const auto beside = [](const std::string& sql) {
+    Value parameters = Value::map();
+    for (const char* name : {"x", "y", "z"})
+      if (sql.find(std::string(":") + name) != std::string::npos) parameters.set(name, Value(1));
+    const auto bound = bind_parameters(sql, parameters, SqlDialect::mysql);
+    REQUIRE(bound);
+    std::vector<std::string> names;
+    for (const auto& place : bound->places) names.push_back(place.compared_with);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(beside("ts >= :x and ts<:y") == Names{"ts", "ts"});
+  CHECK(beside("a = 1 or (o.`만든 날` <=> :x) /* or */ and :y != b") == Names{"만든 날", "b"});
+  CHECK(beside("not day between :x and :y and `between` = :z") == Names{"day", "day", "between"});
+  CHECK(beside("day NOT IN ('2026-01-01', :x, :y) and :z <= t.ts") == Names{"day", "day", "ts"});
+  CHECK(beside("ts not between :x and now()") == Names{"ts"});
+  // Not the name itself.
+  CHECK(beside("date(ts) = :x") == Names{""});
+  CHECK(beside("ts + interval 1 day >= :x") == Names{""});
+  CHECK(beside("- n = :x or :y < n * 2 or :z = f(n)") == Names{"", "", ""});
+  CHECK(beside("n = 2 * :x or n = (:y)") == Names{"", ""});
+  CHECK(beside(":x") == Names{""});
+}
+
 TEST_CASE("words are unquoted names, so that a caller can tell which columns a condition touches") {
   auto bound = bind_parameters("t.`order``s` > 1 and \"text\" = 'created_at'", Value::map(), SqlDialect::mysql);
   REQUIRE(bound);
