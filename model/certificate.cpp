@@ -145,6 +145,7 @@ Value to_value(const Certificate& certificate) {
       {"id", certificate.id},
       {"level", to_string(certificate.level)},
       {"source", certificate.source},
+      {"where", certificate.where},
       {"mechanism", certificate.mechanism},
       {"position", certificate.position},
       {"mask_key_fingerprint", certificate.mask_key_fingerprint},
@@ -168,6 +169,7 @@ Result<Certificate> parse_certificate(const Value& value) {
   certificate.id = fields.text("id");
   certificate.level = fields.word("level", parse_certify_level);
   certificate.source = fields.text("source");
+  if (fields.has("where")) certificate.where = fields.map("where");
   certificate.mechanism = fields.text("mechanism");
   certificate.position = fields.text("position");
   certificate.mask_key_fingerprint = fields.text("mask_key_fingerprint");

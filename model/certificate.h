@@ -49,6 +49,7 @@ struct Certificate {
   std::string id;
   CertifyLevel level = CertifyLevel::wire;
   std::string source;     // "mysql://host:port/db table orders": no credentials
+  Value where;            // which rows: {sql, values}; values is null where a masked column is compared; null: all rows
   std::string mechanism;  // how one snapshot was had
   std::string position;   // GTID, LSN or such at the snapshot, if known
   std::string mask_key_fingerprint;

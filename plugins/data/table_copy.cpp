@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/batch_queue.h"
 #include "plugins/data/certifier.h"
@@ -219,6 +220,20 @@ std::vector<StagedFile> files_of(const std::vector<std::unique_ptr<Encoder>>& en
   return kept;
 }
 
+// For whoever reads the certificate: which rows. A value that is compared with a masked column would tell what the mask
+// hides.
+Value described_condition(const TableRequest& request, const std::vector<ColumnInfo>& columns) {
+  if (request.where.empty()) return {};
+  const std::string sql = lower_ascii(request.where);
+  const bool is_masked = std::ranges::any_of(columns, [&](const ColumnInfo& column) {
+    return !column.request.mask.empty() && sql.find(lower_ascii(column.request.source_name)) != sql.npos;
+  });
+  Value condition = Value::map();
+  condition.set("sql", request.where);
+  condition.set("values", is_masked ? Value() : request.where_parameters);
+  return condition;
+}
+
 }  // namespace
 
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
@@ -266,6 +281,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   Certifier all(request.table.certify, columns.size());
   for (const auto& encoder : encoders) all.add(encoder->certifier());
   all.fill(certificate);
+  certificate.where = described_condition(request.table, columns);
   certificate.mechanism = reader.mechanism();
   certificate.position = reader.position();
   certificate.policies = reader.policy_uses();

@@ -154,6 +154,25 @@ TEST_CASE("a masked column holds hashes of its values, and the certificate says 
   CHECK(copied->certificate.mask_key_fingerprint == key->fingerprint());
 }
 
+TEST_CASE("the certificate says which rows were asked for, but not what a mask hides") {
+  const auto where = [](const std::string& sql, const std::string& mask) {
+    Fixture f;
+    const auto key = MaskKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "lake_mask");
+    f.request.mask_key = &*key;
+    f.reader.columns[0].request.mask = mask;
+    f.request.table.where = sql;
+    f.request.table.where_parameters.set("x", Value("2026-01-10"));
+    f.add({1}, {"a"});
+    const auto copied = copy_table(f.reader, f.request, {});
+    REQUIRE(copied);
+    return to_json(copied->certificate.where);
+  };
+  CHECK(where("at >= :x", "") == R"({"sql":"at >= :x","values":{"x":"2026-01-10"}})");
+  CHECK(where("at >= :x", "hmac_sha256") == R"({"sql":"at >= :x","values":{"x":"2026-01-10"}})");
+  CHECK(where("`ID` = :x", "hmac_sha256") == R"({"sql":"`ID` = :x","values":null})");
+  CHECK(where("", "") == "null");
+}
+
 TEST_CASE("a mask without a key is an error that says where the key comes from") {
   Fixture f;
   f.reader.columns[0].request.mask = "hmac_sha256";

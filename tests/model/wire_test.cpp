@@ -116,6 +116,7 @@ class Maker {
     made.id = text();
     made.level = word(CertifyLevel::source);
     made.source = text();
+    if (coin()) made.where = map();
     made.mechanism = text();
     made.position = text();
     made.mask_key_fingerprint = text();
