@@ -1,11 +1,10 @@
-#include <fcntl.h>
 #include <httplib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cstring>
+#include <optional>
 
 #include "base/text.h"
+#include "base/unix_socket.h"
 #include "cli/api.h"
 
 namespace udon::cli {
@@ -26,8 +25,9 @@ std::string words_of(httplib::Error error) {
 
 class HttpApi final : public Api {
  public:
-  HttpApi(std::unique_ptr<httplib::Client> client, std::string token, std::string where, FileDescriptor folder)
-      : client_(std::move(client)), token_(std::move(token)), where_(std::move(where)), folder_(std::move(folder)) {
+  HttpApi(std::unique_ptr<httplib::Client> client, std::string token, std::string where,
+          std::optional<UnixAddress> address)
+      : client_(std::move(client)), token_(std::move(token)), where_(std::move(where)), address_(std::move(address)) {
     client_->set_keep_alive(true);
     client_->set_tcp_nodelay(true);
     client_->set_connection_timeout(10);
@@ -60,7 +60,7 @@ class HttpApi final : public Api {
  private:
   std::unique_ptr<httplib::Client> client_;
   const std::string token_, where_;
-  FileDescriptor folder_;  // of the socket, whose name goes through it
+  const std::optional<UnixAddress> address_;  // of the socket, which the client knows by its path
 };
 
 }  // namespace
@@ -73,33 +73,26 @@ Result<std::unique_ptr<Api>> connect_to_server(const std::string& url, const std
   try {
     auto client = std::make_unique<httplib::Client>(base);
     if (!client->is_valid()) return Error{ErrorKind::invalid, "UDON_SERVER is no URL of a server: `" + url + "`"};
-    return std::unique_ptr<Api>(std::make_unique<HttpApi>(std::move(client), token, base, FileDescriptor()));
+    return std::unique_ptr<Api>(std::make_unique<HttpApi>(std::move(client), token, base, std::nullopt));
   } catch (const std::exception& e) {
     return Error{ErrorKind::invalid, "UDON_SERVER `" + url + "`: " + e.what()};
   }
 }
 
 Result<std::unique_ptr<Api>> connect_to_socket(const Path& socket) {
-  Result<FileDescriptor> folder = open_file(socket.parent_path(), O_PATH | O_DIRECTORY);
-  if (!folder && folder.error().kind == ErrorKind::not_found) return std::unique_ptr<Api>();
-  if (!folder) return folder.error();
-  // Through the folder's descriptor, because a socket's address holds 107 bytes only.
-  const std::string name = "/proc/self/fd/" + std::to_string(folder->get()) + "/" + socket.filename().string();
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (name.size() >= sizeof address.sun_path)
-    return Error{ErrorKind::invalid, "the socket's name is too long: " + socket.string()};
-  std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
+  Result<UnixAddress> address = UnixAddress::of(socket);
+  if (!address && address.error().kind == ErrorKind::not_found) return std::unique_ptr<Api>();
+  if (!address) return address.error();
   const FileDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!probe) return io_error("socket for", socket, errno);
-  if (::connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  if (::connect(probe.get(), address->get(), address->size()) != 0) {
     // A file that nobody listens on is what a killed server leaves.
     if (errno == ENOENT || errno == ECONNREFUSED) return std::unique_ptr<Api>();
     return io_error("connect to", socket, errno);
   }
-  auto client = std::make_unique<httplib::Client>(name);
+  auto client = std::make_unique<httplib::Client>(address->path());
   client->set_address_family(AF_UNIX);
-  return std::unique_ptr<Api>(std::make_unique<HttpApi>(std::move(client), "", socket.string(), *std::move(folder)));
+  return std::unique_ptr<Api>(std::make_unique<HttpApi>(std::move(client), "", socket.string(), *std::move(address)));
 }
 
 }  // namespace udon::cli

@@ -7,7 +7,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include "base/ensure.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/unix_socket.h"
 
 namespace udon::web {
 namespace {
@@ -336,19 +336,11 @@ Result<int> HttpServer::listen_tcp(const std::string& host, int port) {
 }
 
 Result<void> HttpServer::listen_unix(const Path& path) {
-  // A socket's address holds 107 bytes; through the folder's descriptor the path may be longer.
-  TRY_ASSIGN(const FileDescriptor folder, open_file(path.parent_path(), O_PATH | O_DIRECTORY));
-  const std::string name = "/proc/self/fd/" + std::to_string(folder.get()) + "/" + path.filename().string();
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (name.size() >= sizeof address.sun_path)
-    return Error{ErrorKind::invalid, "the socket's name is too long: " + path.string()};
-  std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
+  TRY_ASSIGN(const UnixAddress address, UnixAddress::of(path));
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return io_error("replace", path, errno);
   FileDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return io_error("socket for", path, errno);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return io_error("bind", path, errno);
+  if (::bind(fd.get(), address.get(), address.size()) != 0) return io_error("bind", path, errno);
   // Until listen() nobody can connect, so nobody ever meets another mode.
   if (::chmod(path.c_str(), 0600) != 0) return io_error("chmod", path, errno);
   TRY(impl_->add_listener(std::move(fd), true));

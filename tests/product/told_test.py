@@ -43,6 +43,28 @@ tasks:
             i.udon("tasks", "why", "many", "r", "b", code=1)
             self.assertIn("`b` was not found", i.told)
 
+    def test_a_home_may_have_a_long_path(self):
+        with Installation(UDON_CONN_REPLICA="mysql://u:p@127.0.0.1:1/shop") as i:
+            i.home = i.root / ("h" * 120) / ("호" * 40)
+            i.environment["UDON_HOME"] = str(i.home)
+            i.dag("far", """
+dag: far
+tasks:
+  list:
+    operator: bash
+    command: |
+      echo '{"return_value": [1, 2]}' > $UDON_XCOM_FILE
+  each: {operator: bash, expand: {n: {xcom: list}}, env: {ALL: "{{ ti.xcom_pull('list') }}"}, command: "echo $ALL"}
+  lag: {operator: replica_lag, connection: replica, behind_at_most: 1m, after: [each], poke_interval: 20ms, timeout: 300ms}
+""")
+            i.start()
+            i.udon("dags", "trigger", "far", "--run-id", "r")
+            i.udon("runs", "wait", "far", "r", code=1)
+            there = i.instances("far", "r")
+            self.assertEqual([there["each", n]["state"] for n in (0, 1)], ["success"] * 2, there)
+            # The prober was given the connection over the same socket.
+            self.assertIn("127.0.0.1", there["lag", -1]["note"])
+
     def test_a_queue_without_a_worker_is_waited_for(self):
         with Installation() as i:
             i.dag("far", """

@@ -1,18 +1,16 @@
 #pragma once
 // The server's end of the tries' socket, for tests: answers each request with what a function makes of it.
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/file.h"
+#include "base/unix_socket.h"
 
 namespace udon::test {
 
@@ -23,12 +21,10 @@ class DoorServer {
       : answer_(std::move(answer)) {
     REQUIRE(make_directories(socket.parent_path()));
     unlink(socket.c_str());
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    REQUIRE(socket.string().size() < sizeof address.sun_path);
-    socket.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto address = UnixAddress::of(socket);
+    REQUIRE(address);
     listener_ = FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    REQUIRE(bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(bind(listener_.get(), address->get(), address->size()) == 0);
     REQUIRE(listen(listener_.get(), 64) == 0);
     thread_ = std::thread([this] { run(); });
   }

@@ -3,16 +3,15 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "base/unix_socket.h"
 
 namespace udon {
 namespace {
@@ -31,17 +30,14 @@ class Channel {
         on_stop_(stop, Wake{this}) {}
 
   Result<void> connect() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = socket_.string();
-    if (path.size() >= sizeof address.sun_path) {
-      return Error{ErrorKind::invalid, "the path of the socket is longer than " +
-                                           std::to_string(sizeof address.sun_path - 1) + " bytes: " + path};
+    const auto address = UnixAddress::of(socket_);
+    if (!address) {
+      return Error{ErrorKind::unavailable,
+                   "connect to the server at " + socket_.string() + ": " + address.error().message};
     }
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     fd_ = FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd_) return io_error("make a socket for", socket_, errno);
-    while (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    while (::connect(fd_.get(), address->get(), address->size()) != 0) {
       // Of a unix socket EAGAIN means that the server's queue is full; there is nothing to poll for.
       if (errno != EAGAIN && errno != EINTR) return broken("connect to", errno);
       TRY(wait_for(-1, 0, std::chrono::milliseconds(5)));
