@@ -85,6 +85,10 @@ Result<int> logs(const Arguments& arguments, Session& session) {
     TRY_ASSIGN(try_number, parse_count("--try", arguments.text("try")));
   }
   while (try_number == 0) {
+    // Ended before any try: there is no log, and the reason is all there is to read.
+    if (!instance.text("note").empty())
+      return Error{ErrorKind::not_found, shown_name(instance) + " was never tried, so it has no log; it is " +
+                                             instance.text("state", "none") + ": " + instance.text("note")};
     if (!follows)
       return Error{ErrorKind::not_found, shown_name(instance) + " has not been tried yet (" +
                                              instance.text("state", "none") + "); `udon tasks why " + named.dag_id +

@@ -41,9 +41,10 @@ Result<void> tell_failures(Session& session, Api& api, const std::string& dag_id
       name += "[" + std::to_string(map_index) + "]";
       option = " --map-index " + std::to_string(map_index);
     }
-    session.output().note("  " + name + " failed" +
-                          (instance.text("note").empty() ? "" : ": " + instance.text("note")) +
-                          "\n    udon tasks logs " + dag_id + " " + run_id + " " + task + option);
+    session.output().note(
+        "  " + name + " failed" + (instance.text("note").empty() ? "" : ": " + instance.text("note")) +
+        (instance.integer("try_number") == 0 ? ""  // never tried: it has no log, and the note says all
+                                             : "\n    udon tasks logs " + dag_id + " " + run_id + " " + task + option));
   }
   const int64_t more = failed.integer("total_entries") - static_cast<int64_t>(failed.get("task_instances").size());
   if (more > 0)

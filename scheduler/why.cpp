@@ -142,7 +142,15 @@ class Asking {
     if (task_.trigger_rule != TriggerRule::all_success) {
       reason.text += " (trigger rule " + std::string(to_string(task_.trigger_rule)) + ")";
     }
+    if (task_.expand && !slot_.length) reason.text += "; it is mapped over what " + map_sources() + " returns";
     return reason;
+  }
+
+  std::string map_sources() const {
+    std::vector<std::string> named;
+    for (const MapInput& input : task_.expand->inputs)
+      if (const auto* source = std::get_if<std::string>(&input.source)) named.push_back("`" + *source + "`");
+    return join(named, " and ");
   }
 
   Reason between_tries(const TaskInstance& row) const {

@@ -65,6 +65,29 @@ tasks:
             # The prober was given the connection over the same socket.
             self.assertIn("127.0.0.1", there["lag", -1]["note"])
 
+    def test_a_task_that_is_not_mapped_yet_says_what_it_waits_for(self):
+        with Installation() as i:
+            i.dag("later", """
+dag: later
+tasks:
+  list: {operator: bash, command: "until [ -e $WORK/go ]; do sleep 0.05; done; echo one"}
+  m: {operator: bash, expand: {n: {xcom: list}}, env: {N: "{{ n }}"}, command: echo $N}
+""")
+            i.start()
+            i.udon("dags", "trigger", "later", "--run-id", "r")
+            until("the list is being made", lambda: i.state("later", "r", "list") == "running")
+            self.assertEqual(i.state("later", "r", "m"), None)
+            self.assertIn("m is none: waits for `list` (running); it is mapped over what `list` returns",
+                          i.udon("tasks", "why", "later", "r", "m"))
+            i.udon("tasks", "logs", "later", "r", "m", code=1)
+            self.assertIn("m has not been tried yet (none); `udon tasks why later r m` says why", i.told)
+            i.mark("go")
+            i.udon("runs", "wait", "later", "r", code=1)  # one word is no list
+            self.assertIn("m failed: it is mapped over `list`", i.told)
+            self.assertNotIn("udon tasks logs", i.told)
+            i.udon("tasks", "logs", "later", "r", "m", code=1)
+            self.assertIn("m was never tried, so it has no log; it is failed: it is mapped over `list`", i.told)
+
     def test_a_queue_without_a_worker_is_waited_for(self):
         with Installation() as i:
             i.dag("far", """

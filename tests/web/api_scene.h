@@ -24,7 +24,9 @@ class PlayedControl final : public Control {
     commands.push_back(command);
     return answer(commands.back());
   }
+  std::optional<Result<Reason>> reason;
   Result<Reason> why(const TaskInstanceKey& key) override {
+    if (reason) return *reason;
     return Reason{ReasonKind::pool_full, "pool `둘` has no open slot for " + to_string(key), {"other/run/task"}, t0};
   }
   bool is_ready() const override { return ready; }

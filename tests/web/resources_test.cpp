@@ -1,3 +1,4 @@
+#include "dagfile/serialize.h"
 #include "tests/web/api_scene.h"
 
 using namespace udon;
@@ -221,6 +222,59 @@ TEST_CASE("task instances are shown with all that Airflow's client demands") {
   check_model("TaskInstanceHistoryResponse", scene.json(200, "GET", run_url + "/taskInstances/fetch/tries/1"),
               {"note"});
   scene.json(404, "GET", run_url + "/taskInstances/fetch/tries/2");
+}
+
+TEST_CASE("a task that is not mapped yet is one task instance without a state") {
+  ApiScene scene;
+  Dag dag = *make_dag();
+  dag.version = "v2";
+  dag.tasks[1].expand = MapSpec{.inputs = {{"item", std::string("fetch")}}};
+  auto snapshot = std::make_shared<CatalogSnapshot>();
+  snapshot->dags.emplace("orders", std::make_shared<const Dag>(dag));
+  scene.catalog = snapshot;
+  DagRun run = make_run(2);
+  run.run_id = "r";
+  run.dag_version = "v2";
+  scene.commit({PutDagVersion{{.dag_id = "orders",
+                               .version = "v2",
+                               .created_at = t0,
+                               .serialized = serialize(dag),
+                               .source = "dag: orders\n"}},
+                InsertRun{run, ""}, InsertInstances{{make_instance(7, 2, "fetch"), make_instance(8, 2, "tell")}}});
+  const std::string instances = "/api/v2/dags/orders/dagRuns/r/taskInstances";
+  const auto listed = [&](const std::string& query) {
+    std::string names;
+    const Value list = scene.json(200, "GET", instances + query);
+    for (const Value& row : list.get("task_instances").as_list()) names += row.text("task_id") + " ";
+    return names + std::to_string(list.integer("total_entries"));
+  };
+  CHECK(listed("") == "fetch tell load 3");
+  CHECK(listed("?state=none&map_index=-1") == "fetch tell load 3");
+  CHECK(listed("?limit=2") == "fetch tell 3");
+  CHECK(listed("?limit=2&offset=2") == "load 3");
+  CHECK(listed("?limit=2&offset=3") == "3");
+  CHECK(listed("?task_id=load") == "load 1");
+  CHECK(listed("?task_id=tell") == "tell 1");
+  CHECK(listed("?state=failed") == "0");
+  CHECK(listed("?map_index=0") == "0");
+  CHECK(listed("/load/listMapped") == "0");
+  const Value load = scene.json(200, "GET", instances + "/load");
+  check_model("TaskInstanceResponse", load);
+  CHECK((load.get("state").is_null() && load.integer("map_index") == -1 && load.integer("try_number") == 0));
+  CHECK(load.text("id") != scene.json(200, "GET", instances + "/tell").text("id"));
+  CHECK(scene.json(200, "GET", instances + "/load/-1") == load);
+  CHECK(scene.json(200, "GET", instances + "/load/tries").integer("total_entries") == 0);
+  scene.json(404, "GET", instances + "/load/0");
+  const std::string why = "/api/udon/dags/orders/dagRuns/r/taskInstances/load/-1/why";
+  CHECK(scene.json(200, "GET", why).text("kind") == "pool_full");
+  scene.control.reason = Error{ErrorKind::not_found, "there is no such task instance"};
+  CHECK_THAT(scene.json(200, "GET", why).text("text"), Catch::Contains("never mapped, and its run is queued"));
+  scene.json(409, "PATCH", instances + "/load", R"({"new_state": "success"})");  // the command has done nothing here
+  CHECK(scene.control.last<MarkTasks>().selection.tasks == std::vector<std::pair<std::string, int>>{{"load", -1}});
+  // Mapped meanwhile.
+  scene.commit({InsertInstances{{make_instance(9, 2, "load", 0)}}});
+  CHECK(listed("") == "fetch tell load 3");
+  CHECK_THAT(scene.json(404, "GET", instances + "/load").text("detail"), Catch::Contains("mapped"));
 }
 
 TEST_CASE("clearing, marking and killing task instances are commands with their selection") {

@@ -2,6 +2,7 @@
 
 #include "web/fields.h"
 #include "web/resources/resources.h"
+#include "web/unmapped.h"
 
 namespace udon::web {
 
@@ -45,6 +46,13 @@ Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<
   const TaskInstanceKey key{call.part("dag_id"), call.part("dag_run_id"), call.part("task_id"), map_index.value_or(-1)};
   TRY_ASSIGN(std::optional<InstanceRow> row, world.reader.instance(key));
   if (row) return *std::move(row);
+  if (key.map_index < 0) {
+    TRY_ASSIGN(const std::optional<DagRun> run, world.reader.run(key.dag_id, key.run_id));
+    if (run) {
+      TRY_ASSIGN(std::vector<InstanceRow> unmapped, unmapped_of(world, *run, key.task_id));
+      if (!unmapped.empty()) return std::move(unmapped.front());
+    }
+  }
   if (!map_index) {
     InstanceFilter mapped;
     mapped.dag_ids = {key.dag_id}, mapped.run_ids = {key.run_id}, mapped.task_ids = {key.task_id};

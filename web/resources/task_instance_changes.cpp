@@ -5,6 +5,7 @@
 #include "web/fields.h"
 #include "web/resources/resources.h"
 #include "web/show.h"
+#include "web/unmapped.h"
 
 namespace udon::web {
 namespace {
@@ -97,8 +98,11 @@ Result<Response> mark(World& world, const Call& call) {
   InstanceFilter filter;
   filter.dag_ids = {run.dag_id}, filter.run_ids = {run.run_id}, filter.task_ids = {task_id};
   if (map_index && *map_index >= 0) filter.map_index = map_index;
-  TRY_ASSIGN(const Page<InstanceRow> there, world.reader.instances(filter, {.limit = 1, .offset = 0}));
-  if (there.total == 0)
+  TRY_ASSIGN(Page<InstanceRow> there, world.reader.instances(filter, {.limit = 1, .offset = 0}));
+  if (there.rows.empty() && map_index.value_or(-1) < 0) {
+    TRY_ASSIGN(there.rows, unmapped_of(world, run, task_id));
+  }
+  if (there.rows.empty())
     return Error{ErrorKind::not_found, "The Task Instance with dag_id: `" + run.dag_id + "`, run_id: `" + run.run_id +
                                            "` and task_id: `" + task_id + "` was not found"};
   if (!state) {
@@ -136,9 +140,15 @@ Result<Response> why(World& world, const Call& call) {
   const auto map_index = path_integer(call, "map_index", problems);
   if (!problems.empty()) return problems.response();
   TRY_ASSIGN(const InstanceRow row, need_instance(world, call, *map_index < 0 ? std::nullopt : map_index));
-  TRY_ASSIGN(const Reason reason,
-             world.control.why({row.dag_id, row.run_id, row.instance.task_id, row.instance.map_index}));
-  Value shown = to_value(reason);
+  Result<Reason> reason = world.control.why({row.dag_id, row.run_id, row.instance.task_id, row.instance.map_index});
+  if (!reason && reason.error().kind == ErrorKind::not_found && row.instance.number < 0) {
+    // Never mapped, and its run is out of the scheduler's memory.
+    TRY_ASSIGN(const DagRun run, need_run(world, call));
+    reason = Reason{.kind = ReasonKind::finished,
+                    .text = "it was never mapped, and its run is " + std::string(to_string(run.state))};
+  }
+  if (!reason) return reason.error();
+  Value shown = to_value(*reason);
   shown.set("dag_id", row.dag_id);
   shown.set("dag_run_id", row.run_id);
   shown.set("task_id", row.instance.task_id);

@@ -1,6 +1,9 @@
+#include <algorithm>
+
 #include "web/fields.h"
 #include "web/resources/resources.h"
 #include "web/show.h"
+#include "web/unmapped.h"
 
 namespace udon::web {
 namespace {
@@ -57,9 +60,10 @@ Result<Response> list(World& world, const Call& call, const std::optional<std::s
                                                     {"end_date", "end_date"},
                                                     {"state", "state"}}));
   if (dag_id != "~") filter.dag_ids = {dag_id};
+  std::optional<DagRun> run;
   if (run_id != "~") {
     if (dag_id == "~") return Error{ErrorKind::invalid, "dag_id is required when dag_run_id is specified"};
-    TRY_ASSIGN(const std::optional<DagRun> run, world.reader.run(dag_id, run_id));
+    TRY_ASSIGN(run, world.reader.run(dag_id, run_id));
     if (!run)
       return Error{ErrorKind::not_found,
                    "DagRun with dag_id: `" + dag_id + "` and run_id: `" + run_id + "` was not found"};
@@ -71,7 +75,18 @@ Result<Response> list(World& world, const Call& call, const std::optional<std::s
     filter.task_ids = {*task_id};
   else if (const auto wanted = query.text("task_id"))
     filter.task_ids = {*wanted};
-  TRY_ASSIGN(const Page<InstanceRow> found, world.reader.instances(filter, page));
+  TRY_ASSIGN(Page<InstanceRow> found, world.reader.instances(filter, page));
+  const bool wants_undecided =
+      filter.states.empty() || std::ranges::find(filter.states, TaskState::none) != filter.states.end();
+  if (run && !task_id && wants_undecided && filter.map_index.value_or(-1) < 0) {
+    TRY_ASSIGN(const std::vector<InstanceRow> unmapped,
+               unmapped_of(world, *run, filter.task_ids.empty() ? std::nullopt : std::optional(filter.task_ids[0])));
+    // After all that the store has.
+    for (size_t i = static_cast<size_t>(std::max<int64_t>(0, page.offset - found.total));
+         i < unmapped.size() && static_cast<int>(found.rows.size()) < page.limit; ++i)
+      found.rows.push_back(unmapped[i]);
+    found.total += static_cast<int64_t>(unmapped.size());
+  }
   InstanceShower shower(world);
   Value::List rows;
   for (const InstanceRow& row : found.rows) {
