@@ -109,6 +109,8 @@ void append_canonical(const arrow::Array& array, int64_t i, std::string& out) {
     case Type::LARGE_STRING: out += static_cast<const arrow::LargeStringArray&>(array).GetView(i); return;
     case Type::BINARY: out += static_cast<const arrow::BinaryArray&>(array).GetView(i); return;
     case Type::LARGE_BINARY: out += static_cast<const arrow::LargeBinaryArray&>(array).GetView(i); return;
+    case Type::FIXED_SIZE_BINARY: out += static_cast<const arrow::FixedSizeBinaryArray&>(array).GetView(i); return;
+    case Type::EXTENSION: append_canonical(*static_cast<const arrow::ExtensionArray&>(array).storage(), i, out); return;
     case Type::LIST: {
       const auto& typed = static_cast<const arrow::ListArray&>(array);
       append_list(*typed.values(), typed.value_offset(i), typed.value_offset(i + 1), out);
@@ -140,7 +142,9 @@ bool has_canonical_bytes(const arrow::DataType& type) {
     case Type::STRING:
     case Type::LARGE_STRING:
     case Type::BINARY:
-    case Type::LARGE_BINARY: return true;
+    case Type::LARGE_BINARY:
+    case Type::FIXED_SIZE_BINARY: return true;
+    case Type::EXTENSION: return has_canonical_bytes(*static_cast<const arrow::ExtensionType&>(type).storage_type());
     case Type::TIMESTAMP: return static_cast<const arrow::TimestampType&>(type).unit() != arrow::TimeUnit::NANO;
     case Type::TIME64: return static_cast<const arrow::Time64Type&>(type).unit() == arrow::TimeUnit::MICRO;
     case Type::LIST: return has_canonical_bytes(*static_cast<const arrow::ListType&>(type).value_type());
@@ -195,6 +199,8 @@ Result<std::vector<uint64_t>> hash_array(const arrow::Array& array) {
     case Type::LARGE_STRING: hash_texts<arrow::LargeStringArray>(array, out); break;
     case Type::BINARY: hash_texts<arrow::BinaryArray>(array, out); break;
     case Type::LARGE_BINARY: hash_texts<arrow::LargeBinaryArray>(array, out); break;
+    case Type::FIXED_SIZE_BINARY: hash_texts<arrow::FixedSizeBinaryArray>(array, out); break;
+    case Type::EXTENSION: return hash_array(*static_cast<const arrow::ExtensionArray&>(array).storage());
     case Type::LIST:
       hash_each<arrow::ListArray>(array, out, [](const arrow::ListArray& a, int64_t i) {
         std::string bytes;

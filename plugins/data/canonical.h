@@ -13,6 +13,7 @@
 //   date               days since 1970-01-01, int64, 8 bytes little-endian
 //   timestamp          microseconds since 1970-01-01 00:00:00 (wall clock if without zone), int64, 8 bytes
 //                      little-endian
+//   uuid               its 16 bytes
 //   time               microseconds since midnight, int64, 8 bytes little-endian
 //   list               for each element: 1 byte (0 NULL, 1 value), int64 length of its canonical bytes, the
 //                      bytes

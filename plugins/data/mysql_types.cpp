@@ -96,9 +96,10 @@ std::string as_printed(MysqlKind kind, const MysqlCatalogColumn& column, const s
 }
 
 TextForm form_of(MysqlKind kind, const std::string& type) {
-  static const std::set<std::string> opaque{"json", "set", "uuid", "inet4", "inet6", "vector"};
+  static const std::set<std::string> opaque{"json", "set", "inet4", "inet6", "vector"};
   if (kind == MysqlKind::digits) return TextForm::digits;
   if (kind == MysqlKind::time) return TextForm::time;
+  if (type == "uuid" && kind == MysqlKind::text) return TextForm::uuid;
   if (kind != MysqlKind::text && kind != MysqlKind::binary) return TextForm::opaque;
   return opaque.contains(type) ? TextForm::opaque : TextForm::characters;
 }

@@ -50,12 +50,17 @@ Result<void> check_names(const arrow::Schema& schema) {
 
 Result<void> check_types(const arrow::Schema& schema, Compat compat) {
   if (compat != Compat::hive3) return {};
-  for (const auto& field : schema.fields())
+  for (const auto& field : schema.fields()) {
+    if (field->type()->id() == arrow::Type::EXTENSION)
+      return Error{
+          ErrorKind::unsupported,
+          fmt::format("column `{}`: Hive knows no UUID (`compat: hive3`); choose `type: string`", field->name())};
     if (field->type()->id() == arrow::Type::TIME64)
       return Error{ErrorKind::unsupported,
                    fmt::format("column `{}`: Hive knows no TIME (`compat: hive3`); choose `type: string` or `type: "
                                "interval_us`",
                                field->name())};
+  }
   return {};
 }
 

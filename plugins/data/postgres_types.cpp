@@ -34,6 +34,7 @@ enum Oid : uint32_t {
   oid_timestamptz = 1184,
   oid_interval = 1186,
   oid_numeric = 1700,
+  oid_uuid = 2950,
 };
 
 constexpr int money_digits = 19;  // int64, two of them behind the point
@@ -65,6 +66,7 @@ TextForm form_of(const PostgresCatalogColumn& column) {
     case oid_numeric: return TextForm::digits;
     case oid_time: return TextForm::time;
     case oid_interval: return TextForm::interval;
+    case oid_uuid: return TextForm::uuid;
     default: return TextForm::opaque;
   }
 }

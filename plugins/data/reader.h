@@ -63,6 +63,7 @@ enum class TextForm {
   digits,      // a number that no decimal(38,s) holds, also NaN and infinities
   time,        // [-]HH:MM:SS[.ffffff]
   interval,    // ISO 8601
+  uuid,        // a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11
 };
 
 // One column as it will come.

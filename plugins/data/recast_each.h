@@ -31,7 +31,10 @@ class EachValue final : public Recast {
         convert_(std::move(convert)) {}
 
   Result<std::shared_ptr<arrow::Array>> apply(const arrow::Array& values, RecastFailure& failure) override {
-    Builder builder(arrow_type_of(target_), arrow::default_memory_pool());
+    const std::shared_ptr<arrow::DataType> whole = type();
+    const auto* const extension =
+        whole->id() == arrow::Type::EXTENSION ? static_cast<const arrow::ExtensionType*>(whole.get()) : nullptr;
+    Builder builder(extension == nullptr ? whole : extension->storage_type(), arrow::default_memory_pool());
     TRY(from_arrow(builder.Reserve(values.length()), "recast a column"));
     for (int64_t row = 0; row < values.length(); ++row) {
       bool is_null = values.IsNull(row);
@@ -51,6 +54,7 @@ class EachValue final : public Recast {
     }
     std::shared_ptr<arrow::Array> array;
     TRY(from_arrow(builder.Finish(&array), "recast a column"));
+    if (extension != nullptr) return arrow::ExtensionType::WrapArray(whole, array);
     return array;
   }
   std::shared_ptr<arrow::DataType> type() const override { return arrow_type_of(target_); }

@@ -84,7 +84,8 @@ Made from_exact(const Order& order, Load load) {
     case timestamp:
     case timestamptz:
     case time:
-    case interval_us: return nullptr;
+    case interval_us:
+    case uuid: return nullptr;
   }
   return nullptr;
 }
@@ -177,7 +178,8 @@ Made from_floating(const Order& order) {
     case timestamp:
     case timestamptz:
     case time:
-    case interval_us: return nullptr;
+    case interval_us:
+    case uuid: return nullptr;
   }
   return nullptr;
 }
@@ -254,7 +256,8 @@ Made recast_digits(const Order& order) {
     case timestamp:
     case timestamptz:
     case time:
-    case interval_us: return nullptr;
+    case interval_us:
+    case uuid: return nullptr;
   }
   return nullptr;
 }

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "base/text.h"
 #include "plugins/data/recast_each.h"
 #include "plugins/data/text_repair.h"
@@ -15,6 +18,30 @@ Trouble trouble_of(TimeProblem problem, Trouble wrong_form, bool is_ancient) {
     case TimeProblem::wrong_form: return wrong_form;
   }
   return wrong_form;
+}
+
+using UuidBytes = std::array<uint8_t, 16>;
+
+// Lower case only: a text in upper case would come back as another.
+bool parse_uuid(std::string_view text, UuidBytes& bytes) {
+  if (text.size() != 36) return false;
+  size_t digits = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+    if (is_hyphen != (text[i] == '-')) return false;
+    if (is_hyphen) continue;
+    const size_t digit = std::string_view("0123456789abcdef").find(text[i]);
+    if (digit == std::string_view::npos) return false;
+    uint8_t& byte = bytes[digits++ / 2];
+    byte = static_cast<uint8_t>(byte << 4 | digit);
+  }
+  return true;
+}
+
+Made uuid_from_text(const Order& order) {
+  return order.each<arrow::FixedSizeBinaryBuilder, UuidBytes>({}, load_text, [](std::string_view text, UuidBytes& out) {
+    return parse_uuid(text, out) ? Trouble::none : Trouble::no_uuid;
+  });
 }
 
 Made from_characters(const Order& order) {
@@ -40,6 +67,7 @@ Made from_characters(const Order& order) {
         const TimeProblem problem = parse_instant(text, out);
         return trouble_of(problem, Trouble::no_instant, out < gregorian_days * microseconds_per_day);
       });
+    case uuid: return uuid_from_text(order);
     default: return recast_digits(order);
   }
 }
@@ -104,12 +132,22 @@ Made recast_text(const Order& order) {
     case TextForm::characters: return from_characters(order);
     case TextForm::time: return from_times(order);
     case TextForm::interval: return from_intervals(order);
+    case TextForm::uuid: return order.target.kind == DataType::Kind::uuid ? uuid_from_text(order) : nullptr;
   }
   return nullptr;
 }
 
 Made recast_bytes(const Order& order) {
-  if (order.target.kind != DataType::Kind::string || order.column.text_form != TextForm::characters) return nullptr;
+  if (order.column.text_form != TextForm::characters) return nullptr;
+  if (order.target.kind == DataType::Kind::uuid)
+    return order.each<arrow::FixedSizeBinaryBuilder, UuidBytes>({}, load_text,
+                                                                [](std::string_view bytes, UuidBytes& out) {
+                                                                  if (bytes.size() != out.size())
+                                                                    return Trouble::no_uuid;
+                                                                  std::ranges::copy(bytes, out.begin());
+                                                                  return Trouble::none;
+                                                                });
+  if (order.target.kind != DataType::Kind::string) return nullptr;
   return order.each<arrow::StringBuilder, std::string>(
       {Trouble::invalid_text}, load_text, [](std::string_view bytes, std::string& out) {
         const bool is_valid = is_valid_utf8(bytes);

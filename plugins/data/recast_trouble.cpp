@@ -21,6 +21,9 @@ std::string reason_of(Trouble trouble, const std::string& type) {
       return "is no time with offset, written 2026-01-31 09:00:00+09:00 (at most microseconds); choose string";
     case Trouble::no_time: return "is no time written 09:00:00 (at most microseconds); choose string";
     case Trouble::no_interval: return "is no length of time that microseconds in 64 bits can hold; choose string";
+    case Trouble::no_uuid:
+      return "is no UUID written a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 (lower case), or of 16 bytes; leave `type: uuid` "
+             "out";
     case Trouble::has_days: return "holds days, months or years, whose length is not fixed; choose string";
     case Trouble::not_midnight: return "is not midnight; choose timestamp or no `type`";
     case Trouble::not_of_a_day:

@@ -21,6 +21,7 @@ enum class Trouble {
   no_instant,
   no_time,
   no_interval,
+  no_uuid,
   has_days,
   not_midnight,
   not_of_a_day,

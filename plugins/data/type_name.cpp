@@ -1,5 +1,6 @@
 #include "plugins/data/type_name.h"
 
+#include <arrow/extension/uuid.h>
 #include <fmt/format.h>
 
 #include "base/ensure.h"
@@ -24,13 +25,15 @@ std::shared_ptr<arrow::DataType> arrow_type_of(const DataType& type) {
     case timestamp: return arrow::timestamp(arrow::TimeUnit::MICRO);
     case timestamptz: return arrow::timestamp(arrow::TimeUnit::MICRO, "UTC");
     case time: return arrow::time64(arrow::TimeUnit::MICRO);
+    case uuid: return arrow::extension::uuid();
   }
   ENSURE(false, "a type of a column outside its enum");
 }
 
 Result<std::shared_ptr<arrow::DataType>> parse_type_name(std::string_view text) {
   TRY_ASSIGN(const DataType type, parse_data_type(text));
-  if (type.kind == DataType::Kind::time || type.kind == DataType::Kind::interval_us)
+  using enum DataType::Kind;
+  if (type.kind == time || type.kind == interval_us || type.kind == uuid)
     return Error{ErrorKind::invalid, fmt::format("`{}` is not read from text files; take string", to_string(type))};
   return arrow_type_of(type);
 }

@@ -16,7 +16,7 @@ struct Name {
   Kind kind;
   std::string_view text;
 };
-constexpr std::array<Name, 15> names{{
+constexpr std::array<Name, 16> names{{
     {Kind::string, "string"},
     {Kind::binary, "binary"},
     {Kind::boolean, "boolean"},
@@ -32,6 +32,7 @@ constexpr std::array<Name, 15> names{{
     {Kind::timestamptz, "timestamptz"},
     {Kind::time, "time"},
     {Kind::interval_us, "interval_us"},
+    {Kind::uuid, "uuid"},
 }};
 
 constexpr int decimal_digits_max = 38;  // of readers of Parquet everywhere

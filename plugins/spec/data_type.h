@@ -27,6 +27,7 @@ struct DataType {
     timestamptz,  // an instant, stored as UTC
     time,         // of a day
     interval_us,  // a length of time in microseconds
+    uuid,
   };
   Kind kind = Kind::string;
   int precision = 0;  // of a decimal: digits, 1 to 38

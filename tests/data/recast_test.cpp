@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "plugins/data/array_hash.h"
+#include "plugins/data/canonical.h"
 #include "plugins/data/exact_number.h"
 #include "plugins/data/recast_reader.h"
 #include "plugins/data/text_times.h"
@@ -208,6 +210,35 @@ TEST_CASE("times and intervals become microseconds, times only within a day") {
     CHECK(recast(texts({text}), "interval_us", interval)[0].find("no length of time") != std::string::npos);
 }
 
+TEST_CASE("texts and bytes of a UUID become one, if they are written as every program writes them") {
+  using enum TextForm;
+  const std::string text = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+  for (const TextForm form : {uuid, characters}) {
+    const auto made = make_recast(column_of(arrow::utf8(), form), type_of("uuid"), {});
+    REQUIRE(made);
+    RecastFailure failure;
+    const auto array = (*made)->apply(*texts({text, std::nullopt}), failure);
+    REQUIRE(array);
+    CHECK((*array)->type()->Equals(*(*made)->type()));
+    CHECK((*array)->type()->ToString() == "extension<arrow.uuid>");
+    const std::string bytes("\xa0\xee\xbc\x99\x9c\x0b\x4e\xf8\xbb\x6d\x6b\xb9\xbd\x38\x0a\x11", 16);
+    CHECK(*canonical_bytes(**array) == Strings{bytes, ""});
+    CHECK(*hash_array(**array) == std::vector<uint64_t>{hash_text(bytes), null_hash});
+    const auto from_bytes = make_recast(column_of(arrow::binary(), characters), type_of("uuid"), {});
+    REQUIRE(from_bytes);
+    const auto same =
+        (*from_bytes)
+            ->apply(*array_of<arrow::BinaryBuilder, std::string>(arrow::binary(), {bytes, std::nullopt}), failure);
+    REQUIRE(same);
+    CHECK((*same)->Equals(**array));
+  }
+  for (const char* wrong : {"", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+                            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1}"})
+    CHECK(recast(texts({wrong}), "uuid", characters)[0].find("is no UUID") != std::string::npos);
+  CHECK(recast(array_of<arrow::BinaryBuilder, std::string>(arrow::binary(), {"short"}), "uuid", characters)[0].find(
+            "is no UUID") != std::string::npos);
+}
+
 TEST_CASE("days become midnights and midnights days; bytes become text where they are UTF-8") {
   const auto days = array_of<arrow::Date32Builder, int32_t>(arrow::date32(), {0, -1, std::nullopt});
   CHECK(recast(days, "timestamp") == Strings{"1970-01-01 00:00:00.000000", "1969-12-31 00:00:00.000000", "NULL"});
@@ -254,12 +285,12 @@ TEST_CASE("what could lose or invent something is refused before the first row, 
   CHECK(refusal(arrow::utf8(), "int64").ends_with("it can be string"));
   CHECK(refusal(arrow::utf8(), "boolean", TextForm::characters)
             .ends_with("it can be string, binary, int8, int16, int32, int64, float, double, decimal(p,s), date, "
-                       "timestamp, timestamptz"));
+                       "timestamp, timestamptz, uuid"));
   CHECK(refusal(arrow::utf8(), "date", TextForm::digits)
             .ends_with("it can be string, int8, int16, int32, int64, float, double, decimal(p,s)"));
   CHECK(refusal(arrow::utf8(), "int64", TextForm::time).ends_with("it can be string, time, interval_us"));
   CHECK(refusal(arrow::utf8(), "time", TextForm::interval).ends_with("it can be string, interval_us"));
-  CHECK(refusal(arrow::binary(), "int64", TextForm::characters).ends_with("it can be string, binary"));
+  CHECK(refusal(arrow::binary(), "int64", TextForm::characters).ends_with("it can be string, binary, uuid"));
   CHECK(refusal(arrow::binary(), "string").ends_with("it can be binary"));
   CHECK(refusal(arrow::list(arrow::int32()), "int32").ends_with("it can be string"));
 }

@@ -13,9 +13,11 @@ import pathlib
 import random
 import re
 import unittest
+import uuid
 import urllib.parse
 import zoneinfo
 
+import duckdb
 import pyarrow.parquet as pq
 
 import lake
@@ -345,6 +347,26 @@ class Types(unittest.TestCase):
             self.assertEqual([t and t.replace(tzinfo=None) for t in got["w"]], [wall("2026-01-31 00:00:00.000001"), None, wall("1970-01-01 00:00:01")])
         log = self.run_dag("hive_time", "maria", {"t": ("hive", "[id, {name: opens, type: time}]", ["compat: hive3"])}, succeeds=False)["t"]
         self.assertIn("column `opens`: Hive knows no TIME", log)
+
+    def test_uuids_of_either_database_are_parquets_own_if_asked_for(self):
+        uuids = [uuid.UUID(int=self.random.randrange(2**128), version=4) for _ in range(20)] + [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)]
+        rows = lambda literal: ", ".join(f"({n}, {literal.format(u)}, '{u}')" for n, u in enumerate(uuids))
+        self.in_maria(f"create table uuids (id int primary key, b binary(16), u uuid, c char(36)); insert into uuids (id, b, u) values "
+                      + rows("unhex(replace('{}', '-', ''))") + "; update uuids set c = u; insert into uuids (id) values (99);")
+        self.in_postgres("create table uuids (id int primary key, b bytea, u uuid, c text); insert into uuids (id, b, u) values "
+                         + rows("decode(replace('{}', '-', ''), 'hex')") + "; update uuids set c = u; insert into uuids (id) values (99);")
+        asked = "[id, {name: b, type: uuid}, {name: u, type: uuid}, {name: c, type: uuid}]"
+        for connection in ("maria", "pg"):
+            with self.subTest(connection=connection):
+                dag = f"uuids_{connection}"
+                self.run_dag(dag, connection, {"t": ("uuids", asked, []), "rows": ("uuids", asked, ["certify: rows"])})
+                for task in ("t", "rows"):
+                    path = self.to(dag, task) + "/part-00000.parquet"
+                    got = pq.read_table(path, arrow_extensions_enabled=True).sort_by("id").to_pydict()
+                    self.assertEqual((got["b"], got["u"], got["c"]), (uuids + [None],) * 3)
+                    self.assertEqual(duckdb.sql(f"select b, u, c from '{path}' order by id").fetchall(), [(u, u, u) for u in uuids + [None]])
+                log = self.run_dag(dag + "_hive", connection, {"t": ("uuids", asked, ["compat: hive3"])}, succeeds=False)["t"]
+                self.assertIn("column `b`: Hive knows no UUID", log)
 
     def test_dags_check_knows_the_types(self):
         i = self.installation

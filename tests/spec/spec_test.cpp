@@ -212,12 +212,12 @@ TEST_CASE("the type of a column is one of those there are, with the digits of a 
   CHECK(problems(spec, R"json({"source": "a", "parts": [{"id": 1, "type": "decimall"}, {"id": 1, "type": "decimal"},
                                {"id": 1, "type": 8}, {"id": 1, "type": "bool"}]})json") ==
         "parts: unknown type `decimall`; there are string, binary, boolean, int8, int16, int32, int64, float, double, "
-        "decimal(p,s), date, timestamp, timestamptz, time, interval_us\n"
+        "decimal(p,s), date, timestamp, timestamptz, time, interval_us, uuid\n"
         "parts: `decimal`: a decimal is decimal(p,s) with 1 ≤ p ≤ 38 digits, 0 ≤ s ≤ p of them behind the point\n"
         "parts: expected the type of a column, such as int64 or decimal(12,2), got an integer; quote it to make it a "
         "text\n"
         "parts: unknown type `bool`; there are string, binary, boolean, int8, int16, int32, int64, float, double, "
-        "decimal(p,s), date, timestamp, timestamptz, time, interval_us\n");
+        "decimal(p,s), date, timestamp, timestamptz, time, interval_us, uuid\n");
   for (const char* text : {"decimal(0,0)", "decimal(39,0)", "decimal(5,6)", "decimal(5,-1)", "decimal(a,2)",
                            "decimal()", "decimal(5", "", "Int64", "timestamp(6)"}) {
     INFO(text);
