@@ -28,7 +28,7 @@ Result<ColumnRequest> parse_column(const Value& column) {
       if (std::find(column_keys.begin(), column_keys.end(), key) == column_keys.end())
         return Error{ErrorKind::invalid, fmt::format("columns: unknown key `{}`; a column has {}{}", key,
                                                      join(column_keys, ", "), did_you_mean(key, column_keys))};
-      if (!value.is_string())
+      if (!value.is_string() && !value.is_null())
         return Error{ErrorKind::invalid, fmt::format("columns: `{}` is {}, expected text", key, value.type_name())};
     }
     request.source_name = column.text("name");

@@ -58,8 +58,8 @@ class BuiltColumn : public PostgresColumn {
     keep(builder_.AppendNull());
     return Taken::null;
   }
-  // What a policy makes of a value that has no place: `what` is the value in words, `take` appends it where the policy
-  // does take it.
+  // What a policy makes of a value that has no place: `what` is its kind (never the value, which may be masked), `take`
+  // appends it where the policy does take it.
   template <class Take>
   Taken by_policy(PolicyCounter& policy, std::string_view what, std::string_view choices, Take take) {
     switch (policy.judge()) {
@@ -151,7 +151,7 @@ class TemporalColumn : public BuiltColumn<Builder> {
   static bool is_infinite(Wire wire) {
     return wire == std::numeric_limits<Wire>::max() || wire == std::numeric_limits<Wire>::min();
   }
-  Taken infinite(bool is_positive) { return this->by_policy(infinity_, is_positive ? "infinity" : "-infinity"); }
+  Taken infinite() { return this->by_policy(infinity_, "an infinite value"); }
   template <class Take>
   Taken ancient(std::string_view what, Take take) {
     return this->by_policy(ancient_, what, "'null'`, `ancient_dates: keep` or the column's `type: string", take);
@@ -167,7 +167,7 @@ class DateColumn final : public TemporalColumn<arrow::Date32Builder> {
   Taken append(const PostgresField& field) override {
     if (field.size != 4) return wrong_size(field);
     const auto wire = big_endian<int32_t>(field.data);
-    if (is_infinite(wire)) return infinite(wire > 0);
+    if (is_infinite(wire)) return infinite();
     if (wire > std::numeric_limits<int32_t>::max() - epoch_days)
       return refuse("a date later than the target can hold; choose the column's `type: string`");
     const int32_t days = wire + epoch_days;
@@ -186,7 +186,7 @@ class TimestampColumn final : public TemporalColumn<arrow::TimestampBuilder> {
   Taken append(const PostgresField& field) override {
     if (field.size != 8) return wrong_size(field);
     const auto wire = big_endian<int64_t>(field.data);
-    if (is_infinite(wire)) return infinite(wire > 0);
+    if (is_infinite(wire)) return infinite();
     int64_t value = 0;
     if (__builtin_add_overflow(wire, epoch_us, &value))
       return refuse("a time later than microseconds in 64 bits can hold; choose the column's `type: string`");
@@ -232,8 +232,7 @@ class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
     const int weight = big_endian<int16_t>(field.data + 2);
     const auto sign = big_endian<uint16_t>(field.data + 4);
     if (sign == 0xC000) return by_policy(nan_, "NaN");
-    if (sign == 0xD000) return by_policy(infinity_, "infinity");
-    if (sign == 0xF000) return by_policy(infinity_, "-infinity");
+    if (sign == 0xD000 || sign == 0xF000) return by_policy(infinity_, "an infinite value");
     if (digits < 0 || field.size != 8 + digits * 2) return wrong_size(field);
     // The value is the sum of digit[i] * 10,000^(weight - i); wanted in units of 10^-scale. The last group may reach
     // behind the scale, with noughts.

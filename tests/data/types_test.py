@@ -325,7 +325,7 @@ class Types(unittest.TestCase):
         self.in_postgres("create table recast_policies (id int primary key, v numeric, m numeric(20,0));"
                          "insert into recast_policies values (1, 'NaN', 12), (2, '-Infinity', null), (3, 1.5, -1);")
         log = self.run_dag("recast_policies", "pg", {"export": (
-            "recast_policies", "[id, {name: v, type: 'decimal(9,2)'}, {name: m, type: int64, mask: hmac_sha256}]",
+            "recast_policies", "[{name: id, type: null}, {name: v, type: 'decimal(9,2)'}, {name: m, type: int64, mask: hmac_sha256}]",
             ["mask_key: mask", "nan: 'null'", "infinity: 'null'"])})["export"]
         columns, certificate = self.published("recast_policies", "export")
         masked = [None if n is None else hmac.new(MASK_KEY, n.to_bytes(8, "little", signed=True), hashlib.sha256).hexdigest() for n in (12, None, -1)]
