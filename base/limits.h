@@ -13,8 +13,13 @@ inline constexpr int64_t http_body_bytes_max = 10 << 20;
 inline constexpr int64_t xcom_bytes_max = 1 << 20;
 // A result file of a try: its XComs and its certificate.
 inline constexpr int64_t result_bytes_max = 8 << 20;
-// A try's log: past it, lines are dropped and counted, and the end is still written.
-inline constexpr int64_t log_bytes_max = 64 << 20;
+// A try's log, 64 MiB: how it began, and, past that, the newest lines, because the reason of a failure stands at the
+// end. These go to so many files in turn (spool/log_parts.h), the oldest being removed; what was left out between is
+// counted.
+inline constexpr int64_t log_beginning_bytes = 48 << 20;
+inline constexpr int64_t log_part_bytes = 4 << 20;
+inline constexpr int log_parts = 4;
+inline constexpr int64_t log_bytes_max = log_beginning_bytes + log_parts * log_part_bytes;
 // One line of a log: longer ones are cut in the file and marked.
 inline constexpr int64_t log_line_bytes_max = 1 << 20;
 // What one turn of the loop moves, so that commands and reports never wait long behind a huge fan-out.

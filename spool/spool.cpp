@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "model/fields.h"
 #include "spool/layout.h"
+#include "spool/log_parts.h"
 
 namespace udon {
 namespace {
@@ -173,7 +174,9 @@ Result<void> Spool::append_to_log(const TryId& id, TimePoint at, const std::stri
   TRY_ASSIGN(const TryRequest request, read_request(id));
   const Path path = log_file(request);
   TRY(make_directories(path.parent_path(), folder_mode));
-  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, file_mode));
+  TRY_ASSIGN(const std::vector<LogPart> parts, open_log_parts(path));
+  const Path& newest = parts.empty() ? path : parts.back().path;
+  TRY_ASSIGN(const FileDescriptor file, open_file(newest, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, file_mode));
   // A kill may have cut the runner's last line.
   char last = '\n';
   const off_t size = lseek(file.get(), 0, SEEK_END);

@@ -79,7 +79,7 @@ class Prober {
   PokeAnswer failed(const Error& error) const { return {.message = error.message, .error = error.kind}; }
 
   PokeAnswer poke(const TryRequest& request, const std::stop_token& stop) {
-    auto log = TaskLog::open(spool_.log_file(request), clock_, {limits::log_bytes_max, limits::log_line_bytes_max});
+    auto log = TaskLog::open(spool_.log_file(request), clock_, TaskLog::Limits{});
     if (!log) return failed(log.error());
     PokeAnswer answer;
     try {
@@ -91,7 +91,7 @@ class Prober {
     }
     answer.message = (*log)->redact(answer.message);
     const std::string_view verdict = answer.error ? "error: " : answer.is_met ? "met: " : "not met: ";
-    (*log)->runner_line("udon: " + std::string(verdict) + answer.message);
+    (*log)->line("udon: " + std::string(verdict) + answer.message);
     (*log)->finish();
     return answer;
   }

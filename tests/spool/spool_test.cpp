@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/limits.h"
+#include "spool/log_parts.h"
 #include "tests/base/temporary_folder.h"
 
 using namespace udon;
@@ -280,4 +281,20 @@ TEST_CASE("a request for a try that has a folder already is written there") {
   REQUIRE(spool.write_process(id, {.identity = *identity_of(getpid())}));
   REQUIRE(spares.write_request(some_request()));
   CHECK(spool.read_process(id)->has_value());
+}
+
+TEST_CASE("a line for a log that has grown into parts goes to its end") {
+  TemporaryFolder home;
+  const Spool spool(home.path());
+  const TryRequest request = some_request();
+  REQUIRE(spool.write_request(request));
+  const Path log = spool.log_file(request);
+  REQUIRE(make_directories(log.parent_path()));
+  REQUIRE(write_file_atomically(log, "begins\n", Durability::survives_kill));
+  REQUIRE(write_file_atomically(log_part_path(log, 0), log_part_header(TimePoint{}, 7, 0) + "cut o",
+                                Durability::survives_kill));
+  REQUIRE(spool.append_to_log(request.try_id, TimePoint{}, "the runner is gone"));
+  const auto piece = read_log(log, 0, 1 << 20, true);
+  REQUIRE(piece);
+  CHECK(piece->text == "begins\ncut o\n1970-01-01T00:00:00.000000Z the runner is gone\n");
 }

@@ -183,19 +183,19 @@ TEST_CASE("binary output becomes valid text") {
   CHECK(text.find("Z end\n") != std::string::npos);
 }
 
-TEST_CASE("200 MB of output end in a log of its limit, counted, in bounded memory") {
+TEST_CASE("200 MB of output end in a log of its limit, with its end and its reason, counted, in bounded memory") {
   TryHome home;
   const TryRequest request = home.bash(
-      "ulimit -v 4000000; yes '0123456789 한글 abcdefghijklmnopqrstuvwxyz' | head -c 200000000; echo; echo the end");
+      "ulimit -v 4000000; yes '0123456789 한글 abcdefghijklmnopqrstuvwxyz' | head -c 200000000; echo; echo the end; "
+      "exit 7");
   const TryEnded ended = home.run(request);
-  CHECK(ended.result == success);
-  CHECK(ended.xcom.text("return_value") == "the end");
+  CHECK(ended.result == failed);
   const std::string text = home.log_text(request);
-  CHECK(static_cast<int64_t>(text.size()) >= limits::log_bytes_max);
+  CHECK(static_cast<int64_t>(text.size()) >= limits::log_bytes_max - limits::log_part_bytes);
   CHECK(static_cast<int64_t>(text.size()) < limits::log_bytes_max + (1 << 20));
-  CHECK(text.find("udon: the log has reached its limit of 67108864 bytes") != std::string::npos);
-  CHECK(text.find(" bytes) were dropped\n") != std::string::npos);
-  CHECK(text.find("udon: success after ") != std::string::npos);
+  CHECK(text.find(" were left out here: a log keeps its first 48 MiB") != std::string::npos);
+  CHECK(text.find("Z the end\n") != std::string::npos);
+  CHECK(text.ends_with(": exit code 7\n"));
 }
 
 TEST_CASE("a command is not a terminal's and reads nothing") {

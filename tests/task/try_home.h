@@ -6,8 +6,10 @@
 #include <catch2/catch.hpp>
 
 #include "base/id.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "plugins/api/plugin_host.h"
+#include "spool/log_parts.h"
 #include "spool/spool.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/support/eventually.h"
@@ -66,7 +68,7 @@ class TryHome {
     return result(request);
   }
   std::string log_text(const TryRequest& request) const {
-    return read_file(spool_.log_file(request)).value_or(std::string());
+    return read_log(spool_.log_file(request), 0, 2 * limits::log_bytes_max, true).value_or(LogPiece{}).text;
   }
   // The lines of the log without their times, and without what the runner says if `of_operator`.
   std::vector<std::string> log_lines(const TryRequest& request) const {

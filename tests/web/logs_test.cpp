@@ -1,3 +1,4 @@
+#include "spool/log_parts.h"
 #include "tests/web/api_scene.h"
 
 using namespace udon;
@@ -63,6 +64,41 @@ TEST_CASE("a long log comes in pages that join to the whole") {
   CHECK(pages > 2);
   CHECK(whole == text);
   CHECK(scene.ask("GET", fetch_log + "?full_content=true", "", "viewer", "text/plain").body == text);
+}
+
+TEST_CASE("of a log whose middle is gone, pages and tokens give the beginning, what is missing, and the end") {
+  ApiScene scene;
+  scene.add_run();
+  const std::string line = "2026-01-31T00:00:00Z first\n";
+  scene.write_log(1, 1, line);
+  const Path path = scene.folder.path() / log_file_of(1, 1, 1);
+  const TimePoint at = *parse_time("2026-01-31T00:00:01Z");
+  std::string end;
+  for (int i = 0; i < 60'000; ++i) end += "2026-01-31T00:00:02Z line " + std::to_string(i) + " 한글\n";
+  const std::string newest = "2026-01-31T00:00:03Z the reason\n";
+  const int64_t begin = 5'000'000'000;
+  REQUIRE(
+      write_file_atomically(log_part_path(path, 3), log_part_header(at, begin, 70) + end, Durability::survives_kill));
+  REQUIRE(write_file_atomically(log_part_path(path, 0),
+                                log_part_header(at, begin + static_cast<int64_t>(end.size()), 60'070) + newest,
+                                Durability::survives_kill));
+  const std::string whole = line + "2026-01-31T00:00:01.000000Z udon: 70 lines (" +
+                            std::to_string(begin - static_cast<int64_t>(line.size())) +
+                            " bytes) were left out here: a log keeps its first 48 MiB and the newest 12 to 16 MiB\n" +
+                            end + newest;
+  CHECK(scene.ask("GET", fetch_log + "?full_content=true", "", "viewer", "text/plain").body == whole);
+  std::string paged, token;
+  int pages = 0;
+  do {
+    const web::Response page = scene.ask("GET", fetch_log + "?token=" + token, "", "viewer", "text/plain");
+    REQUIRE(page.status == 200);
+    paged += page.body;
+    token.clear();
+    for (const auto& [name, value] : page.headers)
+      if (name == "Airflow-Continuation-Token") token = value;
+  } while (!token.empty() && ++pages < 100);
+  CHECK(pages > 1);
+  CHECK(paged == whole);
 }
 
 TEST_CASE("a try that is not there has no log") {

@@ -1,12 +1,9 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <charconv>
 
 #include "base/limits.h"
 #include "base/text.h"
 #include "model/wire.h"
+#include "spool/log_parts.h"
 #include "web/fields.h"
 #include "web/resources/resources.h"
 #include "web/show.h"
@@ -16,47 +13,6 @@ namespace {
 
 // What one answer holds without full_content; the rest comes with the continuation token.
 constexpr int64_t page_bytes = 1 << 20;
-
-struct Piece {
-  std::string text;      // whole lines
-  int64_t end = 0;       // offset after it
-  bool is_last = false;  // nothing follows, now
-};
-
-// From `offset` on, at most `bytes_max`, cut after a line's end: what is after the last one may still be being written,
-// unless the try has ended.
-Result<Piece> read_piece(const Path& path, int64_t offset, int64_t bytes_max, bool has_ended) {
-  const Result<FileDescriptor> fd = open_file(path, O_RDONLY | O_NOFOLLOW);
-  if (!fd && fd.error().kind == ErrorKind::not_found) return Piece{.text = "", .end = offset, .is_last = true};
-  if (!fd) return fd.error();
-  struct stat status {};
-  if (::fstat(fd->get(), &status) != 0) return io_error("fstat", path, errno);
-  Piece piece{.text = "", .end = offset, .is_last = true};
-  if (offset >= status.st_size) return piece;
-  piece.text.resize(static_cast<size_t>(std::min<int64_t>(bytes_max, status.st_size - offset)));
-  size_t filled = 0;
-  while (filled < piece.text.size()) {
-    const ssize_t got = ::pread(fd->get(), piece.text.data() + filled, piece.text.size() - filled,
-                                offset + static_cast<int64_t>(filled));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return io_error("read", path, errno);
-    if (got == 0) break;
-    filled += static_cast<size_t>(got);
-  }
-  piece.text.resize(filled);
-  const bool reaches_end = offset + static_cast<int64_t>(filled) >= status.st_size;
-  if (!(reaches_end && has_ended)) {
-    // A line that fills the whole page is cut where it is.
-    const size_t last_line_end = piece.text.rfind('\n');
-    if (last_line_end != std::string::npos)
-      piece.text.resize(last_line_end + 1);
-    else if (reaches_end)
-      piece.text.clear();
-  }
-  piece.end = offset + static_cast<int64_t>(piece.text.size());
-  piece.is_last = reaches_end;
-  return piece;
-}
 
 // "2026-01-31T00:00:00.123456Z text" → timestamp and event; a line without a time is all event.
 Value structured(std::string_view line) {
@@ -105,7 +61,7 @@ Result<Response> get(World& world, const Call& call) {
   const bool has_ended = *try_number < row->instance.try_number || !is_live(row->instance.state);
   // Made of our own numbers only: nothing that a client or a DAG file says is part of the path.
   const Path path = world.spool.home() / log_file_of(row->instance.run, row->instance.number, *try_number);
-  TRY_ASSIGN(const Piece piece, read_piece(path, *offset, is_full ? limits::log_bytes_max : page_bytes, has_ended));
+  TRY_ASSIGN(const LogPiece piece, read_log(path, *offset, is_full ? limits::log_bytes_max : page_bytes, has_ended));
   const bool is_over = piece.is_last && has_ended;
   const std::string next = std::to_string(piece.end);
 

@@ -2,17 +2,20 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/text.h"
 #include "base/unicode.h"
+#include "spool/log_parts.h"
 #include "spool/spool.h"
 
 namespace udon {
 namespace {
 
 constexpr size_t buffer_bytes = 64 << 10;
+constexpr int flags = O_WRONLY | O_CREAT | O_APPEND;
 
 // Readers get valid UTF-8 without zero bytes, whatever a program printed.
 void append_clean(std::string& out, std::string_view text) {
@@ -47,11 +50,10 @@ std::string_view cut_utf8(std::string_view text, size_t size) {
 
 }  // namespace
 
-TaskLog::TaskLog(FileDescriptor file, Path path, int64_t size, const Clock& clock, Limits limits)
-    : file_(std::move(file)), path_(std::move(path)), clock_(clock), limits_(limits), size_(size) {}
+TaskLog::TaskLog(FileDescriptor file, Path path, const Clock& clock, Limits limits)
+    : file_(std::move(file)), path_(std::move(path)), clock_(clock), limits_(limits) {}
 
 Result<std::unique_ptr<TaskLog>> TaskLog::open(const Path& path, const Clock& clock, Limits limits) {
-  constexpr int flags = O_WRONLY | O_CREAT | O_APPEND;
   // People's data stand in logs: they are their owner's, whatever the rights of a home that was there before.
   auto file = open_file(path, flags, 0600);
   if (!file && file.error().kind == ErrorKind::not_found) {
@@ -60,9 +62,43 @@ Result<std::unique_ptr<TaskLog>> TaskLog::open(const Path& path, const Clock& cl
     file = open_file(path, flags, 0600);
   }
   if (!file) return file.error();
+  std::unique_ptr<TaskLog> log(new TaskLog(std::move(*file), path, clock, limits));
+  TRY(log->find_newest());
+  return log;
+}
+
+Result<void> TaskLog::find_newest() {
   struct stat status {};
-  if (fstat(file->get(), &status) != 0) return io_error("stat", path, errno);
-  return std::unique_ptr<TaskLog>(new TaskLog(std::move(*file), path, status.st_size, clock, limits));
+  if (fstat(file_.get(), &status) != 0) return io_error("stat", path_, errno);
+  size_ = status.st_size;
+  if (size_ < limits_.beginning_bytes) return {};
+  TRY_ASSIGN(const std::vector<LogPart> parts, open_log_parts(path_));
+  if (parts.size() < 2) return {};
+  const LogPart& newest = parts.back();
+  TRY_ASSIGN(const FileDescriptor file, open_file(newest.path, flags));
+  TRY_ASSIGN(const std::string text, read_file(newest.path));
+  if (dup3(file.get(), file_.get(), O_CLOEXEC) < 0) return io_error("open", newest.path, errno);
+  slot_ = newest.slot;
+  begin_ = newest.begin;
+  header_bytes_ = newest.header_bytes;
+  size_ = newest.header_bytes + newest.size;
+  lines_ = newest.lines_before + std::ranges::count(text, '\n') - 1;
+  return {};
+}
+
+// Made beside and renamed, so that a reader never meets a part without its header.
+Result<void> TaskLog::begin_part() {
+  const int slot = (slot_ + 1) % limits::log_parts;
+  const int64_t begin = begin_ + size_ - header_bytes_;
+  const Path path = log_part_path(path_, slot);
+  const std::string header = log_part_header(clock_.now(), begin, lines_);
+  TRY(write_file_atomically(path, header, Durability::survives_kill, 0600));
+  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_APPEND));
+  if (dup3(file.get(), file_.get(), O_CLOEXEC) < 0) return io_error("open", path, errno);
+  slot_ = slot;
+  begin_ = begin;
+  size_ = header_bytes_ = static_cast<int64_t>(header.size());
+  return {};
 }
 
 void TaskLog::add_secret(std::string_view secret) {
@@ -85,15 +121,7 @@ std::string TaskLog::redact(std::string_view text) const {
 void TaskLog::line(std::string_view text) {
   const std::lock_guard lock(mutex_);
   for (const std::string& line : split(redactor_.redact(text), '\n')) {
-    emit(line, static_cast<int64_t>(line.size()), Source::others);
-  }
-  write_out();
-}
-
-void TaskLog::runner_line(std::string_view text) {
-  const std::lock_guard lock(mutex_);
-  for (const std::string& line : split(redactor_.redact(text), '\n')) {
-    emit(line, static_cast<int64_t>(line.size()), Source::runner);
+    emit(line, static_cast<int64_t>(line.size()));
   }
   write_out();
 }
@@ -101,11 +129,6 @@ void TaskLog::runner_line(std::string_view text) {
 void TaskLog::output(int stream, std::string_view bytes) {
   const std::lock_guard lock(mutex_);
   Stream& source = streams_[static_cast<size_t>(std::clamp(stream, 0, stream_count - 1))];
-  if (size_ >= limits_.log_bytes) {
-    // Cheaply: a program that floods its log must not pay for masking what is thrown away.
-    drop(std::ranges::count(bytes, '\n'), static_cast<int64_t>(bytes.size()));
-    return;
-  }
   append(source, source.redactor.feed(bytes));
   write_out();
 }
@@ -125,15 +148,18 @@ void TaskLog::append(Stream& stream, std::string_view text) {
 }
 
 void TaskLog::end_line(Stream& stream) {
-  emit(stream.line, stream.line_bytes, Source::others);
+  emit(stream.line, stream.line_bytes);
   stream.line.clear();
   stream.line_bytes = 0;
 }
 
-void TaskLog::emit(std::string_view line, int64_t line_bytes, Source source) {
-  if (source == Source::others && size_ >= limits_.log_bytes) return drop(1, line_bytes + 1);
+void TaskLog::emit(std::string_view line, int64_t line_bytes) {
+  const int64_t full = slot_ < 0 ? limits_.beginning_bytes : header_bytes_ + limits_.part_bytes;
+  if (size_ + static_cast<int64_t>(buffer_.size()) >= full) {
+    write_out();
+    if (size_ >= full && !begin_part()) return drop(1, line_bytes + 1);
+  }
   if (line.ends_with('\r')) line.remove_suffix(1);
-  const size_t before = buffer_.size();
   buffer_ += log_stamp(clock_.now());
   if (line_bytes > limits_.line_bytes) {
     append_clean(buffer_, cut_utf8(line, static_cast<size_t>(limits_.line_bytes)));
@@ -142,12 +168,6 @@ void TaskLog::emit(std::string_view line, int64_t line_bytes, Source source) {
     append_clean(buffer_, line);
   }
   buffer_ += '\n';
-  const int64_t size_before = size_;
-  size_ += static_cast<int64_t>(buffer_.size() - before);
-  if (source == Source::others && size_before < limits_.log_bytes && size_ >= limits_.log_bytes) {
-    buffer_ += log_stamp(clock_.now()) + "udon: the log has reached its limit of " + std::to_string(limits_.log_bytes) +
-               " bytes: what follows is dropped and counted\n";
-  }
   if (buffer_.size() >= buffer_bytes) write_out();
 }
 
@@ -158,8 +178,15 @@ void TaskLog::drop(int64_t lines, int64_t bytes) {
 
 void TaskLog::write_out() {
   if (buffer_.empty()) return;
-  const auto written = write_all(file_.get(), buffer_, path_);
-  if (!written) drop(std::ranges::count(buffer_, '\n'), static_cast<int64_t>(buffer_.size()));
+  const int64_t lines = std::ranges::count(buffer_, '\n');
+  if (write_all(file_.get(), buffer_, path_)) {
+    size_ += static_cast<int64_t>(buffer_.size());
+    if (slot_ >= 0) lines_ += lines;
+  } else {
+    drop(lines, static_cast<int64_t>(buffer_.size()));
+    // What of it did fit would make one line with the next.
+    static_cast<void>(ftruncate(file_.get(), size_));
+  }
   buffer_.clear();
 }
 
@@ -176,8 +203,8 @@ void TaskLog::finish() {
   }
   if (dropped_bytes_ > 0) {
     emit("udon: " + std::to_string(dropped_lines_) + " lines (" + std::to_string(dropped_bytes_) +
-             " bytes) were dropped",
-         0, Source::runner);
+             " bytes) could not be written; is the disk full?",
+         0);
     dropped_lines_ = dropped_bytes_ = 0;
   }
   write_out();

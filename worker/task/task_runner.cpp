@@ -109,7 +109,7 @@ class TaskRunner {
                .try_id = to_string(request.try_id),
                .token = request.token,
                .patience = server_patience,
-               .tell = [&log](const std::string& text) { log.runner_line("udon: " + text); }},
+               .tell = [&log](const std::string& text) { log.line("udon: " + text); }},
               stop_.get_token()) {}
 
   TryEnded run() {
@@ -129,7 +129,7 @@ class TaskRunner {
       worker.detach();
       is_abandoned_ = true;
       children_.kill_all();
-      log_.runner_line("udon: the operator doesn't stop: giving it up");
+      log_.line("udon: the operator doesn't stop: giving it up");
       return ended_by_stop();
     }
     worker.join();
@@ -145,7 +145,7 @@ class TaskRunner {
       pollfd watched{signals_, POLLIN, 0};
       if (poll(&watched, 1, static_cast<int>(at_most.count())) > 0) take_signals();
     });
-    if (!left.empty()) log_.runner_line("udon: ended what was left running: " + left);
+    if (!left.empty()) log_.line("udon: ended what was left running: " + left);
     return is_all_gone;
   }
 
@@ -201,8 +201,7 @@ class TaskRunner {
         stop(StopCause::timeout);
       }
       if (stop_cause_ != StopCause::none && now - stopped_at_ >= limits::kill_grace) {
-        if (!has_killed_)
-          log_.runner_line("udon: not ended within " + format_duration(limits::kill_grace) + ": killing it");
+        if (!has_killed_) log_.line("udon: not ended within " + format_duration(limits::kill_grace) + ": killing it");
         has_killed_ = true;
         children_.kill_all();
       }
@@ -255,7 +254,7 @@ class TaskRunner {
   void stop(StopCause cause) {
     stop_cause_ = cause;
     stopped_at_ = clock_.monotonic();
-    log_.runner_line("udon: " + ended_by_stop().message + ": asking it to stop");
+    log_.line("udon: " + ended_by_stop().message + ": asking it to stop");
     stop_.request_stop();
   }
 
@@ -413,12 +412,11 @@ int run_try(const RunnerOptions& options, const Clock& clock) {
   TryEnded ended{.result = TryEnded::Result::failed, .cause = EndCause::start_failed};
   bool is_abandoned = false;
   const auto request = spool.read_request(options.id);
-  auto log = request
-                 ? TaskLog::open(spool.log_file(*request), clock, {limits::log_bytes_max, limits::log_line_bytes_max})
-                 : Result<std::unique_ptr<TaskLog>>(request.error());
+  auto log = request ? TaskLog::open(spool.log_file(*request), clock, TaskLog::Limits{})
+                     : Result<std::unique_ptr<TaskLog>>(request.error());
   const Duration began = clock.monotonic();
   if (log) {
-    (*log)->runner_line(first_line(*request));
+    (*log)->line(first_line(*request));
     // Never destroyed: a thread that was given up may still use it.
     auto& runner = *new TaskRunner(options, spool, *request, **log, clock, signals.get());
     ended = runner.run();
@@ -428,7 +426,7 @@ int run_try(const RunnerOptions& options, const Clock& clock) {
     ended.message = (*log)->redact(ended.message);
     static_cast<void>(is_all_gone ? spool.put_by_staging(options.id) : remove_tree(spool.staging(options.id)));
     (*log)->finish();
-    (*log)->runner_line(outcome_line(ended, clock.monotonic() - began));
+    (*log)->line(outcome_line(ended, clock.monotonic() - began));
   } else {
     ended.error_kind = log.error().kind;
     ended.message = log.error().message;
