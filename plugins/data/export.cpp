@@ -11,6 +11,7 @@
 #include "plugins/data/publisher.h"
 #include "plugins/data/table_copy.h"
 #include "plugins/io/file_system.h"
+#include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
 #include "plugins/spec/data_type.h"
 
@@ -153,7 +154,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
     TRY_ASSIGN(to_connection, aws_connection(context, "to_connection"));
   }
   TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
-             make_file_system(to, to_connection, {.clock = context.clock(), .stop = context.stop_token()}));
+             make_file_system(to, to_connection, io_context_of(context)));
   TRY_ASSIGN(const Path staging, context.staging());
 
   CopyRequest copy;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <stop_token>
+#include <string_view>
 
 #include "base/clock.h"
 #include "connections/secrets/aws_credentials.h"
@@ -19,7 +20,19 @@ struct IoContext {
   std::stop_token stop{};
   Pause pause = pause_unless_stopped;
   Environment environment = process_environment();
-  Duration stall = std::chrono::seconds(60);  // a store that is silent for so long is asked again
+  Duration stall = std::chrono::seconds(60);       // a store that is silent for so long is asked again
+  Duration silence_max = std::chrono::minutes(3);  // but not if one request has waited for so long in all
+  // One line for each attempt that failed and is repeated, so that a person sees what a task waits for. Called by any
+  // thread; nothing: nobody is told.
+  std::function<void(std::string_view)> log{};
 };
+
+// Of an operator's TaskContext, which must outlive the file system. A template, because this room does not know it.
+template <class TaskContext>
+IoContext io_context_of(TaskContext& context) {
+  return {.clock = context.clock(), .stop = context.stop_token(), .log = [&context](std::string_view line) {
+            context.log(line);
+          }};
+}
 
 }  // namespace udon

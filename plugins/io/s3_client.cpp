@@ -25,6 +25,17 @@ Duration pause_before_next(const HttpResponse& response, Duration usual) {
   return std::max<Duration>(usual, std::min<Duration>(std::chrono::seconds(std::stoi(seconds)), retry_after_max));
 }
 
+Duration request_stall(const S3Request& request, const IoContext& context) {
+  return std::max(request.stall, context.stall);
+}
+
+// For people: no microseconds.
+Duration rounded(Duration pause) {
+  using namespace std::chrono_literals;
+  const Duration unit = pause < Duration(1s) ? Duration(10ms) : Duration(1s);
+  return unit * ((pause + unit / 2) / unit);
+}
+
 }  // namespace
 
 const Sha256Digest S3Request::empty_sha256 = sha256("");
@@ -101,7 +112,7 @@ Result<HttpResponse> S3Client::send_once(const S3Request& request, const Detour&
   HttpRequest http{.method = request.method,
                    .url = place.scheme + "://" + place.host + signed_request.target,
                    .headers = std::move(signed_request.headers),
-                   .timeouts = {.stall = std::max(request.stall, context_.stall)},
+                   .timeouts = {.stall = request_stall(request, context_)},
                    .expect_continue = request.expect_continue,
                    .response_bytes_max = request.response_bytes_max,
                    .tls_authorities = settings_.tls_authorities,
@@ -118,17 +129,24 @@ Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token&
   const int attempts_max = request.attempts_max > 0 ? request.attempts_max : settings_.attempts_max;
   int detours = 0;
   bool has_renewed_keys = false;
+  // A request that is granted more time for one answer may have it twice.
+  const Duration silence_max = std::max(context_.silence_max, 2 * request.stall);
+  Duration silence{0};
+  const std::string what = facts.action + " " + facts.object;
   for (int attempt = 1;; ++attempt) {
+    std::string why;
     facts.attempts = attempt;
     const bool is_last = attempt >= attempts_max;
     Duration pause = backoff(attempt, random());
     auto identity = credentials_->get(stop);
     if (!identity) {
       if (is_last || identity.error().kind == ErrorKind::cancelled || !is_transient(identity.error().kind)) {
-        return identity.error().within(facts.action + " " + facts.object);
+        return identity.error().within(what);
       }
+      why = identity.error().message;
     } else {
       const Detour detour = detour_of(request.object.bucket);
+      const Duration asked_at = context_.clock.monotonic();
       auto response = send_once(request, detour, *identity, facts, stop);
       if (response) {
         if (is_success(request, *response)) return S3Answer{std::move(*response), attempt, std::nullopt};
@@ -146,19 +164,29 @@ Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token&
           return S3Answer{std::move(*response), attempt, std::move(problem)};
         }
         pause = pause_before_next(*response, pause);
+        why = facts.host + " answered " + std::to_string(problem.status) +
+              (problem.code == std::to_string(problem.status) ? "" : " " + problem.code);
       } else {
         const ErrorKind kind = response.error().kind;
         const bool may_pass = kind == ErrorKind::unavailable || kind == ErrorKind::timeout;
-        if (is_last || !may_pass) {
-          Error error = response.error().within(facts.action + " " + facts.object);
+        if (kind == ErrorKind::timeout) silence += context_.clock.monotonic() - asked_at;
+        const bool is_too_long = silence + request_stall(request, context_) > silence_max;
+        if (is_last || !may_pass || is_too_long) {
+          Error error = response.error().within(what);
           if (attempt > 1) error.message += " (asked " + std::to_string(attempt) + " times)";
+          if (may_pass && is_too_long && !is_last)
+            error.message += "; no request waits longer than " + format_duration(silence_max) + " for a silent store";
           return error;
         }
+        why = response.error().message;
       }
     }
+    if (context_.log) {
+      context_.log("udon: " + what + ": " + why + "; attempt " + std::to_string(attempt + 1) + " of " +
+                   std::to_string(attempts_max) + " in " + format_duration(rounded(pause)));
+    }
     if (!context_.pause(pause, stop)) {
-      return Error{ErrorKind::cancelled,
-                   facts.action + " " + facts.object + ": stopped while waiting to ask the store again"};
+      return Error{ErrorKind::cancelled, what + ": stopped while waiting to ask the store again"};
     }
   }
 }

@@ -10,6 +10,7 @@
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/csv_reader.h"
 #include "plugins/data/export.h"
+#include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
 
 namespace udon {
@@ -84,7 +85,7 @@ class ParquetConvert final : public Operator {
     }
     TRY_ASSIGN(const std::optional<Connection> connection, aws_connection(context, "from_connection"));
     TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
-               make_file_system(from, connection, {.clock = context.clock(), .stop = context.stop_token()}));
+               make_file_system(from, connection, io_context_of(context)));
     TRY_ASSIGN(const Path staging, context.staging());
     return fetch(*file_system, from, staging, context.stop_token());
   }

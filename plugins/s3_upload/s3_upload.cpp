@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
 #include "plugins/io/file_digest.h"
+#include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
 #include "plugins/io/pending_uploads.h"
 #include "plugins/io/s3_settings.h"
@@ -72,7 +73,7 @@ class S3Upload final : public Operator {
     if (needs_connection(uri)) {
       TRY_ASSIGN(connection, aws_connection(context, key));
     }
-    return make_file_system(uri, connection, {.clock = context.clock(), .stop = context.stop_token()});
+    return make_file_system(uri, connection, io_context_of(context));
   }
 
   static Result<int64_t> bytes_of(const Path& path) {

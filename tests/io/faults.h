@@ -39,6 +39,7 @@ struct FaultClient {
   std::vector<Duration> pauses;
   std::stop_source stop;
   bool stops_at_pause = false;
+  std::vector<std::string> log;
   std::unique_ptr<FileSystem> files;
 
   explicit FaultClient(const FaultServer& server, const std::string& options = {},
@@ -48,6 +49,7 @@ struct FaultClient {
       pauses.push_back(duration);
       return !stops_at_pause;
     };
+    context.log = [this](std::string_view line) { log.emplace_back(line); };
     const auto connection = parse_connection_uri(
         "lake", "aws://AKIDLAKE:very-secret-key@/?aws_session_token=very-secret-token&endpoint_url=" +
                     percent_encode(server.url()) + options);

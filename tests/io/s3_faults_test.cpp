@@ -167,6 +167,45 @@ TEST_CASE("a store that cannot be reached is named with its host") {
                                        Catch::EndsWith("(asked 8 times)"));
 }
 
+TEST_CASE("each attempt that failed and is repeated is a line for the log") {
+  Store store({reply(503, xml_error("SlowDown")), reply(502), reply(200, "x")});
+  Client client(store.server());
+  REQUIRE(client.files->read("s3://lake/dt=1/key", 10));
+  REQUIRE(client.log.size() == 2);
+  CHECK_THAT(client.log[0], Catch::StartsWith("udon: read s3://lake/dt=1/key: " + store.server().host() +
+                                              " answered 503 SlowDown; attempt 2 of 8 in ") &&
+                                Catch::EndsWith("ms"));
+  CHECK_THAT(client.log[1],
+             Catch::StartsWith("udon: read s3://lake/dt=1/key: " + store.server().host() + " answered 502; ") &&
+                 Catch::Contains(" attempt 3 of 8 in "));
+  Client content(store.server());
+  REQUIRE(content.files->read("s3://lake/key", 10));
+  CHECK(content.log.empty());
+}
+
+TEST_CASE("a store that takes requests and never answers is given up in bounded time, and the log tells meanwhile") {
+  const FaultServer server([](const SeenRequest&) { return FaultReply{"", FaultReply::Then::fall_silent}; });
+  std::vector<std::string> log;
+  IoContext context{.clock = test::system_clock, .environment = {}, .stall = 300ms, .silence_max = 1s};
+  context.log = [&](std::string_view line) { log.emplace_back(line); };
+  const auto connection =
+      parse_connection_uri("lake", "aws://AKIDLAKE:very-secret-key@/?endpoint_url=" + percent_encode(server.url()));
+  REQUIRE(connection);
+  const auto files = test::open_store(*connection, "lake", context);
+  const auto read = files->read("s3://lake/key", 10);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().kind == ErrorKind::timeout);
+  // Each attempt is silent for 300 ms or a little more: a fourth would end after the second that all may take.
+  CHECK(server.requests().size() <= 3);
+  CHECK(log.size() + 1 == server.requests().size());
+  REQUIRE_FALSE(log.empty());
+  CHECK_THAT(log[0], Catch::StartsWith("udon: read s3://lake/key: " + server.host() +
+                                       ": silent for 300ms; attempt 2 of 8 in "));
+  CHECK_THAT(read.error().message, Catch::StartsWith("read s3://lake/key: ") && Catch::Contains("silent for 300ms") &&
+                                       Catch::EndsWith("no request waits longer than 1s for a silent store"));
+  check_no_secret(read.error());
+}
+
 TEST_CASE("a stop ends the waiting for a store") {
   Store store({reply(503)});
   Client client(store.server());
