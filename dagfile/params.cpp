@@ -147,8 +147,10 @@ Result<void> check_param_schema(const Value& schema) {
   if (!schema.is_map()) return invalid("", "expected a schema, got " + std::string(schema.type_name()));
   for (const auto& [key, value] : schema.as_map()) {
     const auto& known = param_schema_keys();
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      return invalid("", "unknown key `" + key + "`" + did_you_mean(key, known));
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      const std::string hint = did_you_mean(key, known);
+      return invalid("", "unknown key `" + key + "`" + (hint.empty() ? "; there are " + join(known, ", ") : hint));
+    }
     const bool is_bound = key == "minimum" || key == "maximum" || key == "exclusiveMinimum" ||
                           key == "exclusiveMaximum" || key == "multipleOf";
     if (is_bound && !value.is_number()) return invalid("`" + key + "`", "expected a number");

@@ -64,7 +64,9 @@ std::optional<Dag> load_document(const DocumentContext& context, const YamlNode&
     if (const Field<Dag>* field = find_field(dag_fields(), member.key)) {
       if (auto value = read_field(field->type, field->key, member.value, problems)) field->set(dag, std::move(*value));
     } else if (std::find(known.begin(), known.end(), member.key) == known.end()) {
-      problems.error(member.offset, "unknown key `" + member.key + "` of a DAG" + did_you_mean(member.key, known));
+      const std::string hint = did_you_mean(member.key, known);
+      problems.error(member.offset, "unknown key `" + member.key + "` of a DAG" +
+                                        (hint.empty() ? "; there are " + join(known, ", ") : hint));
     }
   }
   read_schedule(root, dag, problems);

@@ -28,6 +28,11 @@ const std::vector<std::string>& special_dag_keys();
 // The words of a task that are not in task_fields().
 const std::vector<std::string>& special_task_keys();
 
+// The keys of `schedule` written as a map, of `dst`, and of what `expand` names.
+const std::vector<std::string>& schedule_keys();    // schedule.cpp
+const std::vector<std::string>& dst_keys();         // schedule.cpp
+const std::vector<std::string>& map_source_keys();  // expand.cpp
+
 // Nothing if it has errors; `context.problems` has them. `root` is a map.
 std::optional<Dag> load_document(const DocumentContext& context, const YamlNode& root);
 

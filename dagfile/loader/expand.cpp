@@ -32,7 +32,7 @@ std::optional<std::variant<Value::List, std::string>> read_source(const YamlNode
   }
   if (member.key != "file") {
     problems.error(member.offset, "`expand`: expected " + std::string(wanted) + ", got the key `" + member.key + "`" +
-                                      did_you_mean(member.key, std::vector<std::string>{"file", "xcom"}));
+                                      did_you_mean(member.key, map_source_keys()));
     return std::nullopt;
   }
   if (!member.value.is_text()) {
@@ -58,6 +58,11 @@ std::optional<std::variant<Value::List, std::string>> read_source(const YamlNode
 }
 
 }  // namespace
+
+const std::vector<std::string>& map_source_keys() {
+  static const std::vector<std::string> keys{"file", "xcom"};
+  return keys;
+}
 
 std::optional<MapSpec> read_expand(const YamlNode& task, const DocumentContext& context) {
   Problems& problems = context.problems;

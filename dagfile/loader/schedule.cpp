@@ -37,8 +37,8 @@ std::optional<DstPolicy> read_dst(const YamlNode& node, Problems& problems) {
   for (const YamlMember& member : node.members) {
     const std::vector<std::string> skipped{"run_after", "skip"}, repeated{"first", "last", "both"};
     if (member.key != "skipped" && member.key != "repeated") {
-      problems.error(member.offset, "`dst`: unknown key `" + member.key + "`" +
-                                        did_you_mean(member.key, std::vector<std::string>{"skipped", "repeated"}));
+      problems.error(member.offset, "`dst`: unknown key `" + member.key + "`" + did_you_mean(member.key, dst_keys()) +
+                                        "; there are " + join(dst_keys(), ", "));
       is_good = false;
       continue;
     }
@@ -58,12 +58,13 @@ std::optional<DstPolicy> read_dst(const YamlNode& node, Problems& problems) {
 }
 
 std::optional<ScheduleKind> read_map(const YamlNode& node, Problems& problems) {
-  static const std::vector<std::string> known{"cron", "every", "assets", "interval"};
+  const std::vector<std::string>& known = schedule_keys();
   std::vector<std::string> kinds;
   bool is_good = true;
   for (const YamlMember& member : node.members) {
     if (std::find(known.begin(), known.end(), member.key) == known.end()) {
-      problems.error(member.offset, "`schedule`: unknown key `" + member.key + "`" + did_you_mean(member.key, known));
+      problems.error(member.offset, "`schedule`: unknown key `" + member.key + "`" + did_you_mean(member.key, known) +
+                                        "; there are " + join(known, ", "));
       is_good = false;
     } else if (member.key != "interval") {
       kinds.push_back(member.key);
@@ -180,6 +181,16 @@ std::optional<TimePoint> read_time(std::string_view key, const YamlNode& node, c
 }
 
 }  // namespace
+
+const std::vector<std::string>& schedule_keys() {
+  static const std::vector<std::string> keys{"cron", "every", "assets", "interval"};
+  return keys;
+}
+
+const std::vector<std::string>& dst_keys() {
+  static const std::vector<std::string> keys{"skipped", "repeated"};
+  return keys;
+}
 
 void read_schedule(const YamlNode& root, Dag& dag, Problems& problems) {
   Schedule& schedule = dag.schedule;
