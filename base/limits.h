@@ -44,6 +44,8 @@ inline constexpr auto kill_grace = 5s;
 // Rows that one page of a list holds at most; Airflow's maximum_page_limit.
 inline constexpr int page_rows_max = 100;
 inline constexpr int page_rows_default = 50;
+// Files of one published result: readers open each, and whoever publishes lists all of them; 4,000 of 256 MB are 1 TB.
+inline constexpr int files_per_result_max = 4'000;
 // Commands waiting for the loop; past it a caller is told to come back.
 inline constexpr int inbox_commands_max = 10'000;
 

@@ -1,50 +1,35 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "base/text.h"
 #include "model/run.h"
-#include "plugins/data/publish_steps.h"
+#include "plugins/data/publish_intent.h"
+#include "plugins/data/publish_target.h"
+#include "plugins/data/target_lock.h"
 #include "plugins/io/pending_uploads.h"
 
 namespace udon::data {
 namespace {
 
-constexpr std::string_view certificate_key = "udon-certificate";
-constexpr std::string_view sha256_key = "udon-sha256";
-constexpr std::string_view try_key = "udon-try";
-// A folder of a result holds three objects. One with more than this in it is somebody's, whatever follows.
-constexpr size_t listed_max = 5'000;
-// Others who write to the same target at the same time each cost one more look; so many of them are a mistake.
-constexpr int rivals_max = 20;
-
-std::string metadata_of(const ObjectInfo& object, std::string_view key) {
-  for (const auto& [name, value] : object.metadata)
-    if (name == key) return value;
-  return {};
-}
-
 // One publication. The order of its requests is what keeps a reader's view whole; see publisher.h.
 class ObjectPublication {
  public:
   ObjectPublication(FileSystem& files, const PublishRequest& request)
-      : files_(files),
-        request_(request),
-        folder_(request.to.ends_with('/') ? request.to : request.to + "/"),
-        part_(folder_ + std::string(part_name)),
-        manifest_(folder_ + std::string(manifest_name)) {}
+      : files_(files), request_(request), target_(request.to), part_(target_.single_part()) {}
 
-  Result<Published> run() {
+  Result<std::optional<Published>> run() {
     const auto id = parse_try_id(request_.try_id);
     if (!id) return Error{ErrorKind::invalid, fmt::format("`{}` is no id of a try", request_.try_id)};
-    published_ = {.certificate = request_.certificate, .manifest = manifest_};
+    published_ = {.certificate = request_.certificate, .manifest = target_.manifest()};
     published_.certificate.files.at(0).uri = part_;
 
     step(request_, "abort what dead tries left");
-    const PendingUploads pending(request_.pending_folder, static_cast<int64_t>(id->fence));
-    TRY(pending.abort_left_over(files_, part_));
+    PendingUploads pending(request_.pending_folder, static_cast<int64_t>(id->fence), target_.folder());
+    TRY(pending.abort_left_over(files_, target_.folder()));
+    TRY_ASSIGN(const TargetLock lock, lock_settled());
     step(request_, "look at what is there");
-    TRY(look());
+    TRY_ASSIGN(const TargetView view, target_.look(files_, request_.try_id));
+    TRY_ASSIGN(const bool is_one_object, is_all_one_object(view));
+    if (!is_one_object) return std::optional<Published>();
+    seen_manifest_etag_ = view.manifest.etag;
 
     for (int rivals = 0;;) {
       TRY_ASSIGN(const bool is_sent, send(pending));
@@ -55,26 +40,42 @@ class ObjectPublication {
       if (++rivals >= rivals_max) return overtaken_by_earlier();
     }
     step(request_, "mark the success");
-    TRY(files_.write(folder_ + std::string(success_name), "", {}));
-    step(request_, "remove old files");
-    for (const std::string& old : old_files_)
-      if (old != part_ && old.starts_with(folder_)) TRY(files_.remove(old));
+    TRY(files_.write(target_.success(), "", {}));
     step(request_, "done");
-    return std::move(published_);
+    return std::optional(std::move(published_));
   }
 
  private:
+  // Nobody of this home publishes several files there while we hold it, and none who died has left any half-way.
+  Result<TargetLock> lock_settled() {
+    for (;;) {
+      TRY_ASSIGN(TargetLock lock,
+                 TargetLock::acquire(request_.pending_folder, target_.folder(), TargetLock::Use::beside_other_objects));
+      TRY_ASSIGN(const auto unsettled, lock.unsettled());
+      if (unsettled.empty()) return lock;
+      { const TargetLock released = std::move(lock); }
+      step(request_, "settle what dead tries left");
+      TRY_ASSIGN(const TargetLock alone,
+                 TargetLock::acquire(request_.pending_folder, target_.folder(), TargetLock::Use::alone));
+      TRY(settle_all(files_, target_, alone));
+    }
+  }
+
+  // Whether replacing that object is all there is to do.
+  Result<bool> is_all_one_object(const TargetView& view) {
+    if (view.ours.size() > 1 || (view.ours.size() == 1 && !view.ours.contains(part_))) return false;
+    if (!view.there.contains(target_.symlinks())) return true;
+    const auto text = files_.read(target_.symlinks(), manifest_bytes_max);
+    if (!text && text.error().kind != ErrorKind::not_found) return text.error();
+    return !text || *text == part_ + "\n";
+  }
+
   // False: to be sent again, as the store has thrown the upload away when it refused to complete it.
-  Result<bool> send(const PendingUploads& pending) {
+  Result<bool> send(PendingUploads& pending) {
     step(request_, "upload");
     FileCertificate& file = published_.certificate.files.at(0);
-    PutOptions options;
-    options.content_type = "application/vnd.apache.parquet";
-    options.storage_class = request_.storage_class;
-    options.metadata = {{std::string(certificate_key), request_.certificate.id},
-                        {std::string(sha256_key), file.sha256},
-                        {std::string(try_key), request_.try_id}};
-    auto begun = pending.upload(files_, request_.staged.at(0), part_, options, request_.part_bytes);
+    auto begun =
+        pending.upload(files_, request_.staged.at(0), part_, part_options(request_, file), request_.part_bytes);
     if (!begun && begun.error().kind == ErrorKind::conflict) return ended_by_another(begun.error());
     TRY_ASSIGN(const std::unique_ptr<PendingUpload> upload, std::move(begun));
     TRY_ASSIGN(const std::optional<ObjectInfo> written, complete(*upload));
@@ -87,49 +88,7 @@ class ObjectPublication {
   // what stands there now can tell who.
   Error ended_by_another(const Error& error) {
     const auto there = files_.stat(part_);
-    const std::string by = there && *there ? metadata_of(**there, try_key) : std::string();
-    if (is_later(by, request_.try_id)) return overtaken(part_, by);
-    return Error{ErrorKind::conflict,
-                 fmt::format("somebody has ended our upload before it was whole: {}. {}; {}", error.message,
-                             by.empty() || by == request_.try_id
-                                 ? "It may have been an export of another installation or machine to the same target"
-                                 : fmt::format("What is there now is of try {}", by),
-                             of_two_at_once)};
-  }
-
-  // Refuses a folder in which our file would stand beside somebody else's or take its place.
-  Result<void> look() {
-    TRY_ASSIGN(const std::vector<ObjectInfo> objects, files_.list(folder_, listed_max));
-    const auto is_there = [&](const std::string& uri) {
-      return std::ranges::any_of(objects, [&](const ObjectInfo& object) { return object.uri == uri; });
-    };
-    bool has_foreign_manifest = false;
-    if (is_there(manifest_)) {
-      const auto text = files_.read(manifest_, manifest_bytes_max);
-      if (!text && text.error().kind != ErrorKind::not_found) return text.error();
-      if (auto old = text ? parse_old_manifest(*text) : std::nullopt)
-        old_files_ = std::move(old->uris);
-      else
-        has_foreign_manifest = text.has_value();
-    }
-    bool is_part_ours = old_files_.contains(part_);
-    if (!is_part_ours && is_there(part_)) {
-      // Of a try that died before its manifest was written.
-      TRY_ASSIGN(const auto part, files_.stat(part_));
-      is_part_ours = !part || !metadata_of(*part, certificate_key).empty();
-    }
-    std::vector<std::string> foreign;
-    if (has_foreign_manifest) foreign.emplace_back(manifest_name);
-    for (const ObjectInfo& object : objects) {
-      const std::string name = object.uri.substr(folder_.size());
-      // Names that begin so are passed over by those who read a folder as a table; the marks of "folders" likewise.
-      const bool is_hidden =
-          name.starts_with('_') || name.starts_with('.') || name.empty() || name.ends_with("$folder$");
-      const bool is_ours = object.uri == part_ ? is_part_ours : old_files_.contains(object.uri);
-      if (!is_hidden && !is_ours) foreign.push_back(name);
-    }
-    if (!foreign.empty()) return holds_others_files(folder_, foreign);
-    return {};
+    return upload_was_ended(part_, error, there && *there ? metadata_of(**there, try_key) : "", request_.try_id);
   }
 
   // Makes the new object the visible one, by comparing and setting: whoever came later has the say, and what appeared
@@ -168,10 +127,11 @@ class ObjectPublication {
     const std::string json = manifest_json(published_.certificate, request_.try_id);
     for (int rivals = 0;;) {
       step(request_, "look whose result it is");
-      TRY_ASSIGN(const std::optional<ObjectInfo> old, files_.stat(manifest_));
+      TRY_ASSIGN(const std::optional<ObjectInfo> old, files_.stat(target_.manifest()));
       TRY_ASSIGN(const std::optional<ObjectInfo> part, files_.stat(part_));
       if (part && is_later(request_.try_id, metadata_of(*part, try_key))) return false;
       if (!part || metadata_of(*part, certificate_key) != request_.certificate.id) return replaced_by_another(part);
+      if (old && old->etag != seen_manifest_etag_) TRY(check_one_object_now(old->etag));
       step(request_, "write the manifest");
       PutOptions condition;
       condition.content_type = "application/json";
@@ -179,7 +139,7 @@ class ObjectPublication {
         condition.if_match = old->etag;
       else
         condition.if_none_match = true;
-      const auto put = files_.write(manifest_, json, condition);
+      const auto put = files_.write(target_.manifest(), json, condition);
       if (put) return true;
       if (put.error().kind != ErrorKind::conflict || ++rivals >= rivals_max) return put.error();
     }
@@ -187,9 +147,20 @@ class ObjectPublication {
   Error replaced_by_another(const std::optional<ObjectInfo>& part) const {
     const std::string by = part ? metadata_of(*part, try_key) : std::string();
     if (is_later(by, request_.try_id)) return overtaken(part_, by);
-    return Error{ErrorKind::conflict, fmt::format("{} was {} by {} right after we had published it; {}", part_,
-                                                  part ? "replaced" : "removed",
-                                                  by.empty() ? "somebody else" : "try " + by, of_two_at_once)};
+    return was_replaced(part_, part.has_value(), by);
+  }
+  // Another installation may have published several files since we looked: ours would stand among them.
+  Result<void> check_one_object_now(const std::string& etag) {
+    TRY_ASSIGN(const Manifest manifest, target_.read_manifest(files_));
+    if (manifest.etag != etag) return {};  // changed again; the condition will say so
+    seen_manifest_etag_ = etag;
+    if (!manifest.old) return {};
+    for (const std::string& uri : manifest.old->uris) {
+      if (uri == part_ || !target_.holds(uri)) continue;
+      TRY(files_.remove(part_));
+      return was_replaced(target_.manifest(), true, manifest.old->try_id);
+    }
+    return {};
   }
   Error overtaken_by_earlier() const {
     return Error{ErrorKind::conflict,
@@ -198,16 +169,15 @@ class ObjectPublication {
 
   FileSystem& files_;
   const PublishRequest& request_;
-  const std::string folder_;
+  const Target target_;
   const std::string part_;
-  const std::string manifest_;
-  std::set<std::string> old_files_;  // of the result before, by its manifest
+  std::string seen_manifest_etag_;
   Published published_;
 };
 
 }  // namespace
 
-Result<Published> publish_object(FileSystem& file_system, const PublishRequest& request) {
+Result<std::optional<Published>> publish_object(FileSystem& file_system, const PublishRequest& request) {
   return ObjectPublication(file_system, request).run();
 }
 

@@ -22,6 +22,22 @@ Error overtaken(const std::string& to, const std::string& by) {
                   to, by, of_two_at_once)};
 }
 
+Error was_replaced(const std::string& what, bool is_there, const std::string& by) {
+  return Error{ErrorKind::conflict, fmt::format("{} was {} by {} right after we had published it; {}", what,
+                                                is_there ? "replaced" : "removed",
+                                                by.empty() ? "somebody else" : "try " + by, of_two_at_once)};
+}
+
+Error upload_was_ended(const std::string& what, const Error& error, const std::string& by, const std::string& mine) {
+  if (is_later(by, mine)) return overtaken(what, by);
+  return Error{ErrorKind::conflict,
+               fmt::format("somebody has ended our upload before it was whole: {}. {}; {}", error.message,
+                           by.empty() || by == mine
+                               ? "It may have been an export of another installation or machine to the same target"
+                               : fmt::format("What is there now is of try {}", by),
+                           of_two_at_once)};
+}
+
 Error holds_others_files(const std::string& to, const std::vector<std::string>& names) {
   constexpr size_t shown_max = 3;
   std::string shown;
@@ -38,7 +54,8 @@ std::optional<OldManifest> parse_old_manifest(const std::string& text) {
   const auto manifest = parse_json(text);
   if (!manifest || !manifest->is_map() || !manifest->get("certificate").is_map() || !manifest->get("files").is_list())
     return std::nullopt;
-  OldManifest old{.try_id = manifest->text("try"), .uris = {}};
+  OldManifest old{
+      .try_id = manifest->text("try"), .certificate_id = manifest->get("certificate").text("id"), .uris = {}};
   for (const Value& file : manifest->get("files").as_list())
     if (const std::string uri = file.text("uri"); !uri.empty()) old.uris.insert(uri);
   return old;
@@ -69,8 +86,14 @@ std::string part_name_of(size_t number, std::string_view tail) {
 }
 
 Result<Published> publish(FileSystem& file_system, const PublishRequest& request) {
-  if (request.to.starts_with("s3://")) return publish_object(file_system, request);
-  return publish_folder(request);
+  if (request.staged.size() > files_max)
+    return Error{ErrorKind::invalid, fmt::format("{} files; a result may have {}", request.staged.size(), files_max)};
+  if (!request.to.starts_with("s3://")) return publish_folder(request);
+  if (request.staged.size() == 1) {
+    TRY_ASSIGN(auto published, publish_object(file_system, request));
+    if (published) return std::move(*published);
+  }
+  return publish_objects(file_system, request);
 }
 
 }  // namespace udon::data

@@ -1,14 +1,21 @@
 #pragma once
-// Makes a staged, verified file the result: readers see the old one or the new one, never a mixture.
+// Makes staged, verified files the result: readers see the old one or the new one, never a mixture.
 //
-// S3. The unit of visibility is one object, `<to>/part-00000.parquet`, a fixed key, replaced by one
+// S3, one file. The unit of visibility is one object, `<to>/part-00000.parquet`, a fixed key, replaced by one
 // CompleteMultipartUpload on the condition that nobody else has replaced it meanwhile; certificate id, checksum and try
 // travel as its metadata. `_manifest.json` and `_SUCCESS` follow and are derived: a manifest whose ETag is not the
 // object's is of an older result. A crash in between costs nothing but these two: the next try writes all three.
-// Local folder. Written to the hidden sibling `.<name>.<try id>`, fsynced, then renamed into place: RENAME_NOREPLACE if
-// there is none, RENAME_EXCHANGE if there is one.
-// Of two tries of one installation that publish at once, the later one wins, whichever comes first, and neither ends what
-// the other is sending (docs/adr/0005). Nothing is replaced or removed that no manifest of ours names.
+//
+// S3, several files. Their names are nobody else's, `<to>/part-00000-<try id>.parquet`; they become visible one by one,
+// the result at one conditional write of `_manifest.json`. Who reads by it sees old or new; `_SUCCESS` is away while
+// both stand there. What is being done stands in `<to>/_udon/intent-<try id>.json`; after a crash the next try ends it
+// or takes it back (docs/adr/0006).
+//
+// Local folder, any number of files. Written to the hidden sibling `.<name>.<try id>`, fsynced, then renamed into
+// place: RENAME_NOREPLACE if there is none, RENAME_EXCHANGE if there is one.
+//
+// Of two tries of one installation that publish at once, the later one wins, whichever comes first, and neither ends
+// what the other is sending (docs/adr/0005). Nothing is replaced or removed that we have not written.
 #include <functional>
 #include <string>
 #include <string_view>

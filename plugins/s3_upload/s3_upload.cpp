@@ -27,7 +27,7 @@ class S3Upload final : public Operator {
     TRY_ASSIGN(const std::string to, target_of(parameters.text("from"), parameters.text("to")));
     TRY_ASSIGN(const auto store, open(context, to, "to_connection"));
     TRY_ASSIGN(const Path staging, context.staging());
-    const PendingUploads pending(staging.parent_path().parent_path() / "uploads", context.fence());
+    PendingUploads pending(staging.parent_path().parent_path() / "uploads", context.fence());
     TRY(pending.abort_left_over(*store, to));
     TRY_ASSIGN(const Path file, local_copy(context, parameters.text("from")));
     TRY_ASSIGN(const int64_t bytes, bytes_of(file));
@@ -141,7 +141,7 @@ class S3Upload final : public Operator {
     return {ErrorKind::conflict, "from: " + from + " was written by somebody else while it was being read"};
   }
 
-  static Result<ObjectInfo> send_in_parts(FileSystem& store, const PendingUploads& pending, const Path& file,
+  static Result<ObjectInfo> send_in_parts(FileSystem& store, PendingUploads& pending, const Path& file,
                                           const std::string& to, const PutOptions& options, int64_t part_bytes) {
     TRY_ASSIGN(const auto upload, pending.upload(store, file, to, options, part_bytes));
     auto written = upload->complete();

@@ -36,14 +36,22 @@ struct Target {
   std::unique_ptr<FileSystem> store = test::open_store(store_connection(), bucket);
 
   PublishRequest request(const std::string& try_id, const std::string& content, const std::string& home = "home") {
+    return request(try_id, std::vector{content}, home);
+  }
+  // Of a file for each content.
+  PublishRequest request(const std::string& try_id, const std::vector<std::string>& contents,
+                         const std::string& home = "home") {
     PublishRequest made;
-    made.staged = {test::write_test_file(folder.path() / ("staged-" + try_id), content)};
     made.to = to;
     made.try_id = try_id;
     made.pending_folder = folder.path() / home / "uploads";
     made.part_bytes = 5 << 20;
     made.certificate.id = "certificate of " + try_id;
-    made.certificate.files.push_back({.rows = 3, .bytes = content.size(), .sha256 = to_hex(sha256(content))});
+    for (const std::string& content : contents) {
+      const std::string name = "staged-" + try_id + "-" + std::to_string(made.staged.size());
+      made.staged.push_back(test::write_test_file(folder.path() / name, content));
+      made.certificate.files.push_back({.rows = 3, .bytes = content.size(), .sha256 = to_hex(sha256(content))});
+    }
     return made;
   }
   Result<Published> publish(const PublishRequest& made) { return data::publish(*store, made); }
@@ -107,13 +115,18 @@ inline std::string content_of(const std::string& name, size_t bytes) {
 
 // Publishes in a process of its own through the proxy. True if it lived to the end.
 struct Victim {
-  explicit Victim(const PublishRequest& request, const std::string& endpoint, int step = -1) {
+  explicit Victim(const PublishRequest& request, const std::string& endpoint, int step = -1)
+      : Victim(request, endpoint, std::to_string(step)) {}
+  // `step`: its number, or a name, whose first it is.
+  Victim(const PublishRequest& request, const std::string& endpoint, const std::string& step) {
+    std::vector<std::string> staged;
+    for (const Path& file : request.staged) staged.push_back(file.string());
     SpawnRequest spawned;
     spawned.argv = {(Path(std::getenv("UDON_BUILD")) / "tests/publish_victim").string(),
-                    request.staged.at(0).string(),
+                    join(staged, ","),
                     request.to,
                     request.try_id,
-                    std::to_string(step),
+                    step,
                     request.pending_folder.string(),
                     endpoint};
     spawned.environment = current_environment();

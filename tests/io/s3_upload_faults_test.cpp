@@ -200,7 +200,7 @@ TEST_CASE("an upload that somebody else has ended while its parts were sent is l
       return reply(404, xml_error("NoSuchUpload"));
     return std::nullopt;
   };
-  const PendingUploads pending(file.folder.path() / "uploads", 7);
+  PendingUploads pending(file.folder.path() / "uploads", 7);
   const Client client(store.server);
   const auto upload = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
   REQUIRE_FALSE(upload);
@@ -250,11 +250,11 @@ TEST_CASE("an upload that may have begun twice is aborted where nobody knows it"
                  "<InitiateMultipartUploadResult><UploadId>a living one's</UploadId></InitiateMultipartUploadResult>");
   };
   const Client for_other(other.server);
-  const PendingUploads pending_of_other(uploads, other_fence);
+  PendingUploads pending_of_other(uploads, other_fence);
   const auto theirs = pending_of_other.upload(*for_other.files, file.path, "s3://lake/key", {}, 5 << 20);
   REQUIRE(theirs);
 
-  const PendingUploads pending(uploads, 7);
+  PendingUploads pending(uploads, 7);
   auto upload = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
   if (!upload) FAIL(upload.error().message);
   CHECK(begun == 2);
@@ -277,7 +277,7 @@ TEST_CASE("what a dead process left is aborted, whichever try it was, and torn f
   };
   const Client client(store.server);
   const Path uploads = file.folder.path() / "uploads";
-  const PendingUploads pending(uploads, 7);
+  PendingUploads pending(uploads, 7);
   REQUIRE(pending.abort_left_over(*client.files, "s3://lake/key"));  // without a folder
   CHECK(store.server.requests().empty());
 
@@ -316,7 +316,7 @@ TEST_CASE("a store that fails while left-over uploads are looked for leaves the 
   };
   const Client client(store.server);
   const Path uploads = file.folder.path() / "uploads";
-  const PendingUploads pending(uploads, 7);
+  PendingUploads pending(uploads, 7);
   const auto refused = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
   REQUIRE_FALSE(refused);
   CHECK(std::distance(std::filesystem::directory_iterator(uploads), {}) == 1);
@@ -341,7 +341,7 @@ TEST_CASE("who may not list uploads can publish all the same") {
     return std::nullopt;
   };
   const Client client(store.server);
-  const PendingUploads pending(file.folder.path() / "uploads", 7);
+  PendingUploads pending(file.folder.path() / "uploads", 7);
   const auto upload = pending.upload(*client.files, file.path, "s3://lake/key", {}, 5 << 20);
   if (!upload) FAIL(upload.error().message);
   CHECK((*upload)->complete());
