@@ -167,6 +167,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   copy.mask_key = mask_key ? &*mask_key : nullptr;
   copy.folder = staging;
   copy.memory_bytes = parameters.integer("memory", 256 << 20);
+  copy.target_file_bytes = parameters.integer("target_file_bytes");
   copy.clock = &context.clock();
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
   const Duration began = context.clock().monotonic();

@@ -15,9 +15,9 @@ Result<void> parse_columns(const Value& columns, TableRequest& request);
 // `where` as in the DAG file: null, or {sql: "… :name …", name: value, …}.
 Result<void> parse_where(const Value& where, TableRequest& request);
 
-// Reads the parameters to, to_connection, memory, compression, compat, certify, mask_key, storage_class of context;
-// copies the table into staging, verifies it, publishes it. The outcome's value: {rows, bytes, files, manifest,
-// certificate}.
+// Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,
+// storage_class of context; copies the table into staging, verifies it, publishes it. The outcome's value: {rows,
+// bytes, files, manifest, certificate}.
 Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request,
                              const std::string& source);
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/id.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/batch_queue.h"
@@ -110,6 +111,10 @@ class Encoder {
 
  private:
   Result<void> begin_file() {
+    if (files_.size() == limits::files_per_result_max)
+      return Error{ErrorKind::invalid,
+                   fmt::format("`target_file_bytes` cuts the table into more than {} files; say a larger size",
+                               limits::files_per_result_max)};
     Path path = request_.folder / fmt::format("{}-{}.parquet", number_, files_.size());
     files_.push_back({.path = std::move(path), .certificate = {}});
     TRY_ASSIGN(writer_, ParquetWriter::create(files_.back().path, schema_, parquet_));

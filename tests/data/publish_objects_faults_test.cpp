@@ -94,7 +94,7 @@ TEST_CASE("who is killed while he settles what a dead try left leaves it to the 
   const std::string died_at = GENERATE("write the manifest", "write the symlink manifest");
   int number = 0;
   // More requests than it needs for that.
-  for (; number < 20; ++number) {
+  for (; number < 18; ++number) {
     INFO("died at " << died_at << ", request " << number);
     Target target;
     REQUIRE(target.publish(target.request("home-1", old)));
