@@ -1,6 +1,8 @@
 #include "cli/dags_check.h"
 
+#include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "base/subprocess.h"
 #include "base/text.h"
@@ -18,6 +20,12 @@ std::vector<std::string> names_of(const std::string& text) {
   return names;
 }
 
+void add_connection(const Value& connection, KnownNames& names) {
+  const std::string id = connection.text("connection_id");
+  names.connections->push_back(id);
+  if (const std::string type = connection.text("conn_type"); !type.empty()) names.conn_types[id] = type;
+}
+
 // The pools and connections that a server or a store knows; what was stated is added. Nothing: nobody to ask.
 Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
   KnownNames names;
@@ -26,10 +34,12 @@ Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
     TRY_ASSIGN(const Value pools, (*api)->get_all("/api/v2/pools", "pools"));
     TRY_ASSIGN(const Value connections, (*api)->get_all("/api/v2/connections", "connections"));
     names.pools.emplace();
-    for (const Value& pool : pools.get("pools").as_list()) names.pools->push_back(pool.text("name"));
+    for (const Value& pool : pools.get("pools").as_list()) {
+      names.pools->push_back(pool.text("name"));
+      if (pool.get("slots").is_int()) names.slots[pool.text("name")] = pool.integer("slots");
+    }
     names.connections.emplace();
-    for (const Value& connection : connections.get("connections").as_list())
-      names.connections->push_back(connection.text("connection_id"));
+    for (const Value& connection : connections.get("connections").as_list()) add_connection(connection, names);
   } else if (api.error().kind != ErrorKind::not_found) {
     return api.error();
   }
@@ -49,8 +59,11 @@ Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
 Result<void> add_environment_connections(const CatalogSnapshot& catalog, Session& session, KnownNames& names) {
   if (!names.connections) return {};
   std::set<std::string> asked;
-  for (const auto& [id, dag] : catalog.dags)
-    for (const Task& task : dag->tasks) asked.insert(task.connections.begin(), task.connections.end());
+  const auto ask_for = [&](const Dag& dag) {
+    for (const Task& task : dag.tasks) asked.insert(task.connections.begin(), task.connections.end());
+  };
+  for (const auto& [id, dag] : catalog.dags) ask_for(*dag);
+  for (const DagPtr& dag : catalog.refused) ask_for(*dag);
   for (const std::string& listed : *names.connections) asked.erase(listed);
   const Result<Api*> api = session.api();
   const EnvironmentSecrets environment(current_environment());
@@ -58,10 +71,11 @@ Result<void> add_environment_connections(const CatalogSnapshot& catalog, Session
     if (!api) {
       const auto found = environment.connection(id);
       if (!found || *found) names.connections->push_back(id);
+      if (found && *found) names.conn_types[id] = (*found)->type;
       continue;
     }
     const Result<Value> found = (*api)->get("/api/v2/connections/" + percent_encode(id));
-    if (found) names.connections->push_back(id);
+    if (found) add_connection(*found, names);
     if (!found && found.error().kind != ErrorKind::not_found) return found.error();
   }
   return {};
@@ -84,6 +98,7 @@ Result<CatalogSnapshot> load(const Path& path, const Path& dags_folder, const Op
   CatalogSnapshot catalog;
   catalog.files = 1;
   catalog.diagnostics = file.diagnostics;
+  catalog.refused = file.refused;
   for (const DagPtr& dag : file.dags) catalog.dags.emplace(dag->dag_id, dag);
   return catalog;
 }
@@ -105,7 +120,11 @@ Result<int> check_dags(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(CatalogSnapshot catalog, load(arguments.text_or("PATH", dags_folder.string()), dags_folder, operators));
   TRY_ASSIGN(KnownNames names, known_names(arguments, session));
   TRY(add_environment_connections(catalog, session, names));
-  for (Diagnostic& diagnostic : check_names(catalog, names)) catalog.diagnostics.push_back(std::move(diagnostic));
+  for (Diagnostic& diagnostic : check_names(catalog, names, operators))
+    catalog.diagnostics.push_back(std::move(diagnostic));
+  std::ranges::stable_sort(catalog.diagnostics, [](const Diagnostic& a, const Diagnostic& b) {
+    return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+  });
   int errors = 0, warnings = 0;
   Value::List rows;
   for (const Diagnostic& diagnostic : catalog.diagnostics) {

@@ -52,6 +52,7 @@ struct KnownFile {
   bool is_fresh = true;
   std::vector<DagPtr> dags;
   std::map<std::string, int> lines;  // of dags, by id
+  std::vector<DagPtr> refused;
   std::vector<Diagnostic> diagnostics;
 };
 
@@ -160,6 +161,7 @@ struct Catalog::State {
     const Result<std::string> text = read_file(folder / name, limits::dag_file_bytes_max);
     if (!text) {
       known.diagnostics = {{Diagnostic::Severity::error, name, 0, 0, text.error().message, ""}};
+      known.refused.clear();
       known.content = 0;
       known.is_fresh = true;  // tried again each time
       return;
@@ -183,6 +185,7 @@ struct Catalog::State {
       known.included.emplace(included.generic_string(), stat_of(folder / included));
     known.content = content_of(text, known);
     known.diagnostics = std::move(loaded.diagnostics);
+    known.refused = std::move(loaded.refused);
     for (size_t i = 0; i < loaded.dags.size(); ++i) known.lines[loaded.dags[i]->dag_id] = loaded.dag_lines[i];
     keep_last_good(loaded.dags, known);
   }
@@ -208,6 +211,7 @@ struct Catalog::State {
     made->files = static_cast<int>(files.size());
     for (const auto& [name, known] : files) {
       made->diagnostics.insert(made->diagnostics.end(), known.diagnostics.begin(), known.diagnostics.end());
+      made->refused.insert(made->refused.end(), known.refused.begin(), known.refused.end());
       for (const DagPtr& dag : known.dags) {
         const auto [other, is_new] = made->dags.emplace(dag->dag_id, dag);
         if (is_new) continue;
@@ -225,8 +229,8 @@ struct Catalog::State {
 
   void publish(CatalogPtr made) {
     const std::lock_guard lock(mutex);
-    if (made->dags == snapshot->dags && made->diagnostics == snapshot->diagnostics && made->files == snapshot->files &&
-        snapshot->generation > 0)
+    if (made->dags == snapshot->dags && made->refused == snapshot->refused &&
+        made->diagnostics == snapshot->diagnostics && made->files == snapshot->files && snapshot->generation > 0)
       return;
     auto next = std::make_shared<CatalogSnapshot>(*made);
     next->generation = snapshot->generation + 1;

@@ -17,6 +17,7 @@ namespace udon {
 struct CatalogSnapshot {
   uint64_t generation = 0;  // larger whenever anything differs
   std::map<std::string, DagPtr, std::less<>> dags;
+  std::vector<DagPtr> refused;  // as far as they could be read: for a check of the names in them, never to be run
   std::vector<Diagnostic> diagnostics;  // of all files, errors and warnings, by file and line
   int files = 0;
 };
@@ -26,6 +27,8 @@ using CatalogPtr = std::shared_ptr<const CatalogSnapshot>;
 struct KnownNames {
   std::optional<std::vector<std::string>> pools;
   std::optional<std::vector<std::string>> connections;
+  std::map<std::string, int64_t> slots;           // of those pools where it is known
+  std::map<std::string, std::string> conn_types;  // of those connections where it is known
 };
 
 class Catalog {
@@ -46,12 +49,14 @@ class Catalog {
 // One file's DAGs and diagnostics; used by the catalog and by `udon dags check`.
 struct LoadedFile {
   std::vector<DagPtr> dags;
+  std::vector<DagPtr> refused;
   std::vector<Diagnostic> diagnostics;
-  std::vector<Path> included;    // files whose content is part of the version
-  std::vector<int> dag_lines;    // where each of `dags` begins
+  std::vector<Path> included;  // files whose content is part of the version
+  std::vector<int> dag_lines;  // where each of `dags` begins
 };
 LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators);
-// Unknown pools and connections of these DAGs, or a warning that they could not be checked.
-std::vector<Diagnostic> check_names(const CatalogSnapshot& catalog, const KnownNames& names);
+// Unknown pools and connections of these DAGs, those that do not fit, or a warning that they could not be checked.
+std::vector<Diagnostic> check_names(const CatalogSnapshot& catalog, const KnownNames& names,
+                                    const OperatorCatalog& operators);
 
 }  // namespace udon

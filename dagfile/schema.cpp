@@ -53,6 +53,8 @@ Value schema_of_list(const ParamSpec& param) {
 
 Value schema_of_map(const ParamSpec& param) {
   Value schema = map({{"type", "object"}});
+  if (param.required) schema.set("minProperties", 1);
+  if (!param.values.empty()) schema.set("additionalProperties", schema_of(param.values.front()));
   if (param.members.empty()) return schema;
   Value properties = Value::map();
   Value required = Value::list();
@@ -88,6 +90,11 @@ Value schema_of(const ParamSpec& param) {
       schema = map(
           {{"type", "object"}, {"properties", map({{"sql", map({{"type", "string"}})}})}, {"required", list({"sql"})}});
       break;
+  }
+  const bool is_text = param.type == ParamType::string;
+  if (is_text || param.type == ParamType::integer || param.type == ParamType::number) {
+    if (param.min) schema.set(is_text ? "minLength" : "minimum", *param.min);
+    if (param.max) schema.set(is_text ? "maxLength" : "maximum", *param.max);
   }
   // A template stands for a value of any type; so do the words that a description allows in its place.
   Value::List options;

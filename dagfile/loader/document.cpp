@@ -47,7 +47,7 @@ void read_params(const YamlNode& node, Dag& dag, Problems& problems) {
   }
 }
 
-std::optional<Dag> load_document(const DocumentContext& context, const YamlNode& root) {
+LoadedDocument load_document(const DocumentContext& context, const YamlNode& root) {
   Problems& problems = context.problems;
   const int errors_before = problems.errors();
   Dag dag;
@@ -75,8 +75,7 @@ std::optional<Dag> load_document(const DocumentContext& context, const YamlNode&
   read_tasks(root, dag, sources, context);
   connect_tasks(dag, sources, problems);
   check_operators(dag, sources, problems);
-  if (problems.errors() > errors_before) return std::nullopt;
-  return dag;
+  return {std::move(dag), problems.errors() == errors_before};
 }
 
 }  // namespace udon

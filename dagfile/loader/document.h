@@ -33,8 +33,12 @@ const std::vector<std::string>& schedule_keys();    // schedule.cpp
 const std::vector<std::string>& dst_keys();         // schedule.cpp
 const std::vector<std::string>& map_source_keys();  // expand.cpp
 
-// Nothing if it has errors; `context.problems` has them. `root` is a map.
-std::optional<Dag> load_document(const DocumentContext& context, const YamlNode& root);
+struct LoadedDocument {
+  Dag dag;               // as far as it could be read
+  bool is_good = false;  // else `context.problems` has the errors
+};
+// `root` is a map.
+LoadedDocument load_document(const DocumentContext& context, const YamlNode& root);
 
 // Its parts, in the order in which they are read.
 void read_schedule(const YamlNode& root, Dag& dag, Problems& problems);                    // schedule.cpp

@@ -70,19 +70,23 @@ LoadedFile load_dag_text(const Path& folder, const Path& relative, std::string_v
     if (!looks_like_dag(document.root)) continue;
     Problems problems(file, yaml, loaded.diagnostics);
     std::vector<IncludedFile> included;
-    std::optional<Dag> dag = load_document({folder, relative, operators, problems, included}, document.root);
+    LoadedDocument loaded_document = load_document({folder, relative, operators, problems, included}, document.root);
     for (const IncludedFile& one : included) included_paths.insert(one.relative);
     const YamlNode* id = document.root.find("dag");
     if (id != nullptr && id->is_text() && !ids.insert(id->text).second) {
       problems.error(*id, "the DAG id `" + id->text + "` stands twice in this file");
       continue;
     }
-    if (!dag) continue;
-    dag->file = file;
-    dag->source = yaml.source.substr(document.begin, document.end - document.begin);
-    dag->version = version_of(dag->source, included);
+    Dag& dag = loaded_document.dag;
+    dag.file = file;
+    if (!loaded_document.is_good) {
+      loaded.refused.push_back(std::make_shared<const Dag>(std::move(dag)));
+      continue;
+    }
+    dag.source = yaml.source.substr(document.begin, document.end - document.begin);
+    dag.version = version_of(dag.source, included);
     loaded.dag_lines.push_back(id != nullptr ? yaml.place(id->offset).line : 0);
-    loaded.dags.push_back(std::make_shared<const Dag>(std::move(*dag)));
+    loaded.dags.push_back(std::make_shared<const Dag>(std::move(dag)));
   }
   std::stable_sort(loaded.diagnostics.begin(), loaded.diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {
     return std::tie(a.line, a.column) < std::tie(b.line, b.column);

@@ -42,8 +42,8 @@ Result<void> check_names(const arrow::Schema& schema) {
     if (!is_new)
       return Error{ErrorKind::data,
                    fmt::format("columns `{}` and `{}` differ only in case, which Hive, Trino and Spark fold: rename "
-                               "one, e.g. {{name: {}, as: {}_2}}",
-                               it->second, field->name(), field->name(), field->name())};
+                               "one (in `columns` with `as`, of a CSV file in its header and in `schema`)",
+                               it->second, field->name())};
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include "base/timezone.h"
 #include "plugins/spec/condition.h"
 #include "plugins/spec/data_type.h"
+#include "plugins/spec/rules.h"
 #include "plugins/spec/spec.h"
 
 namespace udon {
@@ -84,7 +85,12 @@ std::optional<std::string> problem_of_uri(const ParamSpec& param, const std::str
     return std::nullopt;
   }
   const std::string scheme = uri.substr(0, colon);
-  if (is_allowed(scheme)) return std::nullopt;
+  if (is_allowed(scheme)) {
+    if (!scheme.starts_with("s3")) return std::nullopt;
+    auto problem = problem_of_bucket(std::string_view(uri).substr(colon + 3, uri.find('/', colon + 3) - colon - 3));
+    if (problem) *problem = "`" + uri + "`: " + *problem;
+    return problem;
+  }
   return "`" + uri + "`: there is no `" + scheme + "://` here" + did_you_mean(scheme, param.schemes) + allowed;
 }
 
@@ -113,7 +119,7 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
       if (!value.is_string()) return got(param, value);
       if (trim(value.as_string()).empty() && !param.required) return std::nullopt;  // a template that gives none
       if (const auto type = parse_data_type(value.as_string()); !type) return type.error().message;
-      return std::nullopt;
+      return problem_of_type_choice(param, value.as_string());
     case ParamType::duration:
       if (!value.is_string()) return got(param, value);
       if (!parse_duration(value.as_string())) return "`" + value.as_string() + "`: " + expected(param);
@@ -195,10 +201,12 @@ class Check {
     if (may_be_anything(value)) return;
     if (auto problem = problem_of(param, value)) return report(std::move(*problem));
     if (value.is_null()) return;
+    if (auto problem = problem_of_bounds(param, value)) return report(std::move(*problem));
     if (!param.needs.empty() && parameters_.get(param.needs).is_null())
       report("`" + param.name + "` needs the parameter `" + param.needs + "`, which is not given");
     if (param.type == ParamType::list && value.is_list()) check_items(param, value);
     if (param.type == ParamType::map && value.is_map() && !param.members.empty()) check_members(param, value);
+    if (param.type == ParamType::map && value.is_map() && param.members.empty()) check_values(param, value);
     if (param.type == ParamType::condition) check_condition(value);
   }
 
@@ -209,6 +217,46 @@ class Check {
       const Value& item = list.as_list()[i];
       path_.push_back(std::to_string(i));
       check_item(param.items, item);
+      path_.pop_back();
+    }
+    if (param.distinct.empty()) return;
+    std::vector<std::string> seen;
+    for (size_t i = 0; i < list.size(); ++i) {
+      const auto name = name_in(list.as_list()[i], param.distinct);
+      if (name) check_distinct(*name, std::to_string(i), seen, "; rename one with `" + param.distinct.front() + "`");
+    }
+  }
+
+  // Of an item of a list with `distinct`; nothing: a template, or wrong and said so.
+  std::optional<std::string> name_in(const Value& item, const std::vector<std::string>& members) const {
+    const Value* name = &item;
+    for (size_t i = 0; item.is_map() && i < members.size(); ++i) {
+      name = item.find(members[i]);
+      if (name != nullptr && !name->is_null()) break;
+    }
+    if (name == nullptr || !name->is_string() || may_be_anything(*name)) return std::nullopt;
+    return name->as_string();
+  }
+
+  void check_distinct(const std::string& name, const std::string& step, std::vector<std::string>& seen,
+                      const std::string& hint) {
+    for (const std::string& other : seen) {
+      if (lower_ascii(other) != lower_ascii(name)) continue;
+      return at(step, other == name ? "`" + name + "` stands twice" + hint
+                                    : "`" + name + "` and `" + other +
+                                          "` differ only in case, which Hive, Trino and Spark fold" + hint);
+    }
+    seen.push_back(name);
+  }
+
+  void check_values(const ParamSpec& param, const Value& map) {
+    if (param.required && map.size() == 0) return report("is empty; at least one key is needed");
+    std::vector<std::string> seen;
+    for (const auto& [key, value] : map.as_map()) {
+      if (!param.distinct.empty()) check_distinct(key, key, seen, "; rename one");
+      if (param.values.empty()) continue;
+      path_.push_back(key);
+      check(param.values.front(), value);
       path_.pop_back();
     }
   }
@@ -342,6 +390,7 @@ std::string parameters_as_markdown(const OperatorSpec& spec) {
       type += is_text(param.type) ? ": " : " or ";
       for (size_t i = 0; i < param.choices.size(); ++i) type += (i == 0 ? "`" : ", `") + param.choices[i] + "`";
     }
+    if (const std::string bounds = bounds_of(param); !bounds.empty()) type += ", " + bounds;
     for (size_t i = 0; i < param.connection_types.size(); ++i)
       type += (i == 0 ? " (" : ", ") + param.connection_types[i] + (i + 1 == param.connection_types.size() ? ")" : "");
     std::string otherwise = "–";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 namespace udon {
@@ -89,6 +90,28 @@ Result<bool> flag_at(const Value& map, std::string_view key, const std::string& 
   return value->as_bool();
 }
 
+bool is_bound(ParamType type, const Value& value) {
+  switch (type) {
+    case ParamType::integer:
+    case ParamType::string: return value.is_int();
+    case ParamType::number: return value.is_number();
+    case ParamType::duration: return value.is_string() && parse_duration(value.as_string());
+    case ParamType::bytes: return value.is_string() && parse_bytes(value.as_string());
+    case ParamType::boolean:
+    case ParamType::list:
+    case ParamType::map:
+    case ParamType::any:
+    case ParamType::sql:
+    case ParamType::connection:
+    case ParamType::uri:
+    case ParamType::command:
+    case ParamType::timezone:
+    case ParamType::condition:
+    case ParamType::data_type: return false;
+  }
+  return false;
+}
+
 enum class Level { parameter, member, item };
 
 Result<ParamSpec> parse_param(const Value& value, const std::string& where_list, Level level);
@@ -118,7 +141,7 @@ Result<ParamSpec> parse_param(const Value& value, const std::string& where_list,
     return malformed(where + " bears a name that a DAG file uses for the task itself");
   TRY(refuse_unknown_keys(value,
                           {"name", "type", "unit", "default", "required", "choices", "connection_types", "schemes",
-                           "absolute", "items", "members", "needs", "help"},
+                           "absolute", "items", "members", "values", "distinct", "min", "max", "needs", "help"},
                           where));
   TRY_ASSIGN(const std::string type, text_at(value, "type", where));
   const std::optional<ParamType> parsed = parse_param_type(type);
@@ -136,6 +159,17 @@ Result<ParamSpec> parse_param(const Value& value, const std::string& where_list,
   TRY_ASSIGN(param.needs, text_at(value, "needs", where));
   TRY_ASSIGN(param.items, parse_nested(value, "items", Level::item, where));
   TRY_ASSIGN(param.members, parse_nested(value, "members", Level::member, where));
+  if (const Value* values = value.find("values")) {
+    TRY_ASSIGN(ParamSpec of, parse_param(*values, where, Level::item));
+    param.values.push_back(std::move(of));
+  }
+  TRY_ASSIGN(param.distinct, texts_at(value, "distinct", where));
+  if (const Value* min = value.find("min")) param.min = *min;
+  if (const Value* max = value.find("max")) param.max = *max;
+  for (const auto* bound : {&param.min, &param.max}) {
+    if (*bound && !is_bound(param.type, **bound))
+      return malformed(where + ": `min` and `max` are numbers, or of its type; got " + to_json(**bound));
+  }
   TRY_ASSIGN(param.is_absolute, flag_at(value, "absolute", where));
   TRY_ASSIGN(param.required, flag_at(value, "required", where));
   if (level != Level::parameter) return param;
@@ -164,6 +198,10 @@ Value to_value(const ParamSpec& param) {
   if (!param.connection_types.empty()) value.set("connection_types", texts_value(param.connection_types));
   if (!param.schemes.empty()) value.set("schemes", texts_value(param.schemes));
   if (param.is_absolute) value.set("absolute", true);
+  if (!param.values.empty()) value.set("values", to_value(param.values.front()));
+  if (!param.distinct.empty()) value.set("distinct", texts_value(param.distinct));
+  if (param.min) value.set("min", *param.min);
+  if (param.max) value.set("max", *param.max);
   if (!param.needs.empty()) value.set("needs", param.needs);
   const auto set_nested = [&](const char* key, const std::vector<ParamSpec>& nested) {
     if (nested.empty()) return;

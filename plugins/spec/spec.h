@@ -37,14 +37,21 @@ struct ParamSpec {
   std::optional<Value> default_value;  // null or nothing: the parameter may be left out
   bool required = false;
   // Of a text: the only texts allowed. Of a list, map or any other type: words that may stand in its place
-  // ('*').
+  // ('*'). Of a data type: the names of the types allowed.
   std::vector<std::string> choices;
   std::vector<std::string> connection_types;  // type connection: those it works with
   std::vector<std::string> schemes;           // type uri: its schemes; `file` allows paths too; empty: any
   bool is_absolute = false;                   // type uri: a path must begin with /
   std::vector<ParamSpec> items;               // type list: what each item may be, told apart by type; empty: anything
   std::vector<ParamSpec> members;             // type map: the keys that it may have; empty: any
-  std::string needs;                          // a parameter of the operator that must be given where this one is
+  // Type map without members: what each value must be; no more than one. Nothing: anything.
+  std::vector<ParamSpec> values;
+  // Type list: its items have different names, upper and lower case folded: an item that is a text is one, of a map it
+  // is the first of these members that it has. Type map: its keys (what stands here is of no matter).
+  std::vector<std::string> distinct;
+  // Of numbers; of a duration or bytes as written ("5MiB"); of a string its characters.
+  std::optional<Value> min, max;
+  std::string needs;  // a parameter of the operator that must be given where this one is
   std::string help;
 };
 

@@ -269,7 +269,7 @@ tasks:
   catalog.dags.emplace("a", loaded.dags.at(0));
   const auto all = [&](const KnownNames& names) {
     std::string text;
-    for (const Diagnostic& diagnostic : check_names(catalog, names)) text += to_string(diagnostic) + "\n";
+    for (const Diagnostic& diagnostic : check_names(catalog, names, operators())) text += to_string(diagnostic) + "\n";
     return text;
   };
   CHECK(all({}) == "warning: pools are not checked: no server\nwarning: connections are not checked: no server\n");
@@ -277,6 +277,50 @@ tasks:
         "dags.yaml:4:1: error: task `t`: unknown connection `replcia`; did you mean `replica`?\n");
   CHECK(all({std::vector<std::string>{"replica_slot"}, std::vector<std::string>{"replcia"}}) ==
         "dags.yaml:4:1: error: task `t`: unknown pool `replica_slots`; did you mean `replica_slot`?\n");
+}
+
+TEST_CASE("a connection of a type that the operator cannot use, and more slots than the pool has, are told") {
+  const OperatorCatalog built_in = builtin_operators();
+  const LoadedFile loaded = load_dag_text(".", "dags.yaml", R"(
+dag: a
+tasks:
+  lake: {operator: replica_export, connection: lake, table: t, columns: [id], to: /out/, pool: small, pool_slots: 3}
+  fine: {operator: replica_export, connection: shop, table: t, columns: [id], to: /out/, pool: small, pool_slots: 2}
+  late: {operator: replica_export, connection: "{{ params.c }}", table: t, columns: [id], to: /out/, pool: endless, pool_slots: 9}
+  else: {operator: replica_export, connection: unlisted, table: t, columns: [id], to: /out/}
+params: {c: lake}
+)",
+                                          built_in);
+  CatalogSnapshot catalog;
+  catalog.dags.emplace("a", loaded.dags.at(0));
+  const KnownNames names{.pools = std::vector<std::string>{"small", "endless"},
+                         .connections = std::vector<std::string>{"lake", "shop", "unlisted"},
+                         .slots = {{"small", 2}, {"endless", -1}},
+                         .conn_types = {{"lake", "aws"}, {"shop", "mysql"}}};
+  std::string text;
+  for (const Diagnostic& diagnostic : check_names(catalog, names, built_in)) text += to_string(diagnostic) + "\n";
+  CHECK(text ==
+        "dags.yaml:4:1: error: task `lake`: `pool_slots: 3`: the pool `small` has 2, so the task could never start\n"
+        "dags.yaml:4:1: error: task `lake`: `connection`: the connection `lake` is of type aws; expected mysql or "
+        "postgresql\n");
+}
+
+TEST_CASE("names in a file that has other errors are checked with them") {
+  const LoadedFile loaded = load(R"(
+dag: a
+shedule: none
+tasks:
+  t: {operator: export, connection: replcia, table: t, columns: [id], to: out/, pool: fast, bogus: 1}
+)");
+  CHECK(loaded.dags.empty());
+  REQUIRE(loaded.refused.size() == 1);
+  CatalogSnapshot catalog;
+  catalog.refused = loaded.refused;
+  const auto found =
+      check_names(catalog, {std::vector<std::string>{}, std::vector<std::string>{"replica"}}, operators());
+  REQUIRE(found.size() == 2);
+  CHECK(to_string(found[0]) == "dags.yaml:5:1: error: task `t`: unknown pool `fast`");
+  CHECK(to_string(found[1]) == "dags.yaml:5:1: error: task `t`: unknown connection `replcia`; did you mean `replica`?");
 }
 
 TEST_CASE("params are schemas or plain defaults") {

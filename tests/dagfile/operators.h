@@ -29,7 +29,7 @@ inline OperatorCatalog operators() {
            {"name": "settings", "type": "map", "default": null, "help": "More."},
            {"name": "flag", "type": "boolean", "default": false, "help": "Whether."}]})",
       R"({"name": "nested", "summary": "Takes lists and maps.", "params": [
-           {"name": "columns", "type": "list", "required": true, "choices": ["*"], "help": "h", "items": [{"type": "string"},
+           {"name": "columns", "type": "list", "required": true, "choices": ["*"], "distinct": ["as", "name"], "help": "h", "items": [{"type": "string"},
              {"type": "map", "members": [{"name": "name", "type": "string", "required": true}, {"name": "as", "type": "string"},
                {"name": "mask", "type": "string", "choices": ["hmac_sha256"], "needs": "mask_key"},
                {"name": "type", "type": "data_type"}]}]},
@@ -38,6 +38,11 @@ inline OperatorCatalog operators() {
            {"name": "timezone", "type": "timezone", "default": null, "help": "h"},
            {"name": "from", "type": "uri", "schemes": ["s3", "file"], "default": null, "help": "h"},
            {"name": "to", "type": "uri", "schemes": ["s3", "file"], "absolute": true, "default": null, "help": "h"},
+           {"name": "schema", "type": "map", "values": {"type": "data_type", "required": true}, "distinct": ["key"], "default": null, "help": "h"},
+           {"name": "delimiter", "type": "string", "min": 1, "max": 1, "default": ",", "help": "h"},
+           {"name": "part_size", "type": "bytes", "min": "5MiB", "max": "5GiB", "default": "16MiB", "help": "h"},
+           {"name": "pause", "type": "duration", "min": "1s", "default": "1m", "help": "h"},
+           {"name": "readers", "type": "integer", "max": 16, "default": 1, "help": "h"},
            {"name": "bucket", "type": "uri", "schemes": ["s3"], "default": null, "help": "h"}]})"};
   OperatorCatalog catalog;
   for (const char* const description : descriptions) {

@@ -299,6 +299,17 @@ tasks:
             i.udon("dags", "check")
             i.dag("knows", "dag: knows\ntasks: {a: " + task % "markt" + "}\n")
             self.assertIn("unknown connection `markt`", i.udon("dags", "check", code=1))
+            # With the file's other mistakes, not after them.
+            i.dag("knows", "dag: knows\nshedule: none\ntasks: {a: " + task % "markt, pool: fast" + "}\n")
+            told = i.udon("dags", "check", code=1)
+            for part in ("unknown connection `markt`", "unknown pool `fast`", "unknown key `shedule`"):
+                self.assertIn(part, told)
+            i.udon("connections", "add", "lake", "aws://key:secret@/")
+            i.udon("pools", "set", "small", "2")
+            i.dag("knows", "dag: knows\ntasks: {a: " + task % "lake, pool: small, pool_slots: 3" + "}\n")
+            told = i.udon("dags", "check", code=1)
+            self.assertIn("`connection`: the connection `lake` is of type aws; expected mysql or postgresql", told)
+            self.assertIn("the pool `small` has 2", told)
 
     def test_a_broken_file_keeps_its_last_good_version_and_shows_its_mistake(self):
         with Installation() as i:

@@ -160,6 +160,30 @@ TEST_CASE("parameters of wrong types are named with what was expected") {
   CHECK(problems(spec, R"({"source": "r", "run": " "})") == "run: is empty; expected a command for bash, as a text\n");
 }
 
+TEST_CASE("a description's bounds are numbers or of its type, and are told") {
+  const auto param = [](const std::string& json) {
+    return refusal(R"({"name": "copy", "summary": "s", "params": [)" + json + "]}");
+  };
+  CHECK(param(R"({"name": "a", "type": "bytes", "default": null, "min": 5, "help": "h"})") ==
+        "operator `copy`: parameter `a`: `min` and `max` are numbers, or of its type; got 5");
+  CHECK(param(R"({"name": "a", "type": "list", "default": null, "max": 5, "help": "h"})") ==
+        "operator `copy`: parameter `a`: `min` and `max` are numbers, or of its type; got 5");
+  const OperatorCatalog catalog = builtin_operators();
+  const OperatorSpec& convert = *catalog.find("parquet_convert");
+  const auto with = [](const std::string& schema, const std::string& more = "") {
+    return R"({"from": "a.csv", "to": "/out", "schema": )" + schema + more + "}";
+  };
+  CHECK(problems(convert, with("{}")) == "schema: is empty; at least one key is needed\n");
+  CHECK(problems(convert, with(R"({"a": "int64"})", R"(, "delimiter": "\t")")).empty());
+  CHECK_FALSE(problems(convert, with(R"({"a": ""})")).empty());
+  CHECK(problems(convert, with(R"json({"a": "decimal(9,2)", "b": "uuid"})json"))
+            .find("`uuid` cannot be had here; expected one of string, binary") != std::string::npos);
+  CHECK(problems(*catalog.find("s3_upload"), R"({"from": "a.csv", "to": "s3://lake/a", "part_size": 1048576})") ==
+        "part_size: `1048576`: expected 5MiB to 5GiB\n");
+  CHECK(parameters_as_markdown(*catalog.find("s3_upload")).find("| bytes, 5MiB to 5GiB |") != std::string::npos);
+  CHECK_FALSE(complete_parameters(convert, *parse_json(with(R"({"a": "int64"})", R"(, "memory": "1MB")"))));
+}
+
 TEST_CASE("completed parameters have their defaults and plain units") {
   const OperatorSpec spec = spec_of(every_type);
   const Result<Value> completed =
