@@ -18,6 +18,7 @@
 namespace udon::data {
 namespace {
 
+constexpr int64_t readers_max = 32;
 const std::vector<std::string> column_keys = {"name", "as", "mask", "type"};
 
 Result<ColumnRequest> parse_column(const Value& column) {
@@ -131,6 +132,26 @@ Result<void> parse_where(const Value& where, TableRequest& request) {
   return {};
 }
 
+Result<void> parse_split(const Value& split, TableRequest& request) {
+  if (split.is_null()) return {};
+  const std::string expected =
+      fmt::format("split: expected {{into: a number of readers from 2 to {}, by: a column or a list of them}}", readers_max);
+  if (!split.is_map() || !split.get("into").is_int()) return Error{ErrorKind::invalid, expected};
+  const int64_t into = split.integer("into");
+  if (into < 2 || into > readers_max) return Error{ErrorKind::invalid, fmt::format("{}; found into: {}", expected, into)};
+  request.split.into = static_cast<int>(into);
+  const Value& by = split.get("by");
+  if (by.is_string()) request.split.by = {by.as_string()};
+  if (by.is_list()) {
+    for (const Value& column : by.as_list()) {
+      if (!column.is_string()) return Error{ErrorKind::invalid, expected};
+      request.split.by.push_back(column.as_string());
+    }
+  }
+  if (!by.is_null() && request.split.by.empty()) return Error{ErrorKind::invalid, expected};
+  return {};
+}
+
 Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request,
                              const std::string& source) {
   const Value& parameters = context.parameters();
@@ -174,6 +195,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   auto copy_done = copy_table(reader, std::move(copy), context.stop_token());
   if (!copy_done) return naming(source, copy_done.error());
   const CopyResult& copied = *copy_done;
+  context.log("read by " + copied.certificate.mechanism);
   context.log(fmt::format("{} rows of {} in {}, verified at level {} in {}", copied.certificate.rows, source,
                           described(copied.certificate.files), to_string(copied.certificate.level),
                           format_duration(context.clock().monotonic() - began)));

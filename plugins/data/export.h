@@ -15,6 +15,9 @@ Result<void> parse_columns(const Value& columns, TableRequest& request);
 // `where` as in the DAG file: null, or {sql: "… :name …", name: value, …}.
 Result<void> parse_where(const Value& where, TableRequest& request);
 
+// `split` as in the DAG file: null, or {into: readers, by: a column or a list of them}.
+Result<void> parse_split(const Value& split, TableRequest& request);
+
 // Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,
 // storage_class of context; copies the table into staging, verifies it, publishes it. The outcome's value: {rows,
 // bytes, files, manifest, certificate}.

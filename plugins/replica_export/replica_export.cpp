@@ -25,6 +25,7 @@ class ReplicaExport final : public Operator {
     request.timezone = parameters.text("timezone");
     TRY(data::parse_columns(parameters.get("columns"), request));
     TRY(data::parse_where(parameters.get("where"), request));
+    TRY(data::parse_split(parameters.get("split"), request));
     request.policies = {.zero_dates = parameters.text("zero_dates", "error"),
                         .infinity = parameters.text("infinity", "error"),
                         .nan = parameters.text("nan", "error"),

@@ -128,6 +128,28 @@ class Files(unittest.TestCase):
                     database.run(f"delete from {table};")
                     self.assertEqual(self.check("replica_export", to, more, []), ["part-00000.parquet"])
 
+    def test_a_table_read_by_several_readers(self):
+        for name, database, table, fill in (
+                ("maria", self.maria, "files_test.many", "create table files_test.many (primary key (id)) engine=InnoDB as select seq as id, "
+                 "concat('우동 ', md5(seq)) as note, cast(seq * 0.25 as decimal(12,2)) as amount from seq_1_to_30000;"),
+                ("pg", self.postgres, "files_test.many", "create table files_test.many as select i as id, '우동 ' || md5(i::text) as note, "
+                 "(i * 0.25)::numeric(12,2) as amount from generate_series(1, 30000) i;")):
+            database.run(fill)
+            more = [f"connection: {name}", f"table: {table}", "columns: [id, note, amount]"]
+            expected = self.expected(database, table)
+            for to in self.places(f"split-{name}"):
+                with self.subTest(database=name, to=to):
+                    one = self.run_task("replica_export", to, more)
+                    self.check("replica_export", to, more + ["where: {sql: 'id < :n', n: 2}"], expected[:1])
+                    value = self.run_task("replica_export", to, more + ["split: {into: 3}"])
+                    rows, names = self.rows(value, to)
+                    self.assertEqual(rows, expected)
+                    self.assertGreaterEqual(len(names), 3)
+                    self.assertRegex(value["certificate"]["mechanism"], r"^3 readers.* split: \d+ ranges of ")
+                    for sums in ("rows", "row_sum", "columns"):
+                        self.assertEqual(value["certificate"][sums], one["certificate"][sums])
+                    self.check("replica_export", to, more + ["split: {into: 2, by: id}" if name == "maria" else "split: {into: 2}"], expected)
+
     @staticmethod
     def expected(database, table):
         return sorted((int(i), note, decimal.Decimal(amount)) for i, note, amount in database.rows(["id", "note", "amount"], table))
