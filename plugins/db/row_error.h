@@ -7,6 +7,9 @@
 
 namespace udon {
 
+// `told`: for statements whose rows their author may see anyway.
+enum class RowErrors { hidden, told };
+
 // What the error is, from its SQLSTATE alone, and why the server's words are missing: "a text is no value of the type
 // it is read as (…)".
 std::string say_without_values(std::string_view sqlstate);

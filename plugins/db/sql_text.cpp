@@ -1,6 +1,7 @@
 #include "plugins/db/sql_text.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/text.h"
 
@@ -26,8 +27,14 @@ class Scanner {
   // Past a literal, a quoted name or a comment that starts here. False: none does. An open end is an error.
   Result<bool> skip_opaque() {
     const char c = peek();
-    if (c == '\'' || c == '"' || (c == '`' && dialect_ == SqlDialect::mysql)) {
+    if (c == '\'' || c == '"' || (c == '`' && dialect_ != SqlDialect::postgresql)) {
       TRY(skip_quoted(c));
+      return true;
+    }
+    if (c == '[' && dialect_ == SqlDialect::sqlite) {  // as in Access; it has no escape
+      const size_t end = sql_.find(']', at_);
+      if (end == std::string_view::npos) return open_end("a quoted name");
+      at_ = end + 1;
       return true;
     }
     if (c == '-' && peek(1) == '-') return skip_line();
@@ -260,8 +267,11 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
       if (c == '$' && dialect == SqlDialect::postgresql && scanner.peek(1) >= '0' && scanner.peek(1) <= '9')
         return Error{ErrorKind::invalid,
                      "`$1` and the like stand for nothing here; write a named parameter, as in `:from`"};
-      if (c == '?' && dialect == SqlDialect::mysql)
+      if (c == '?' && dialect != SqlDialect::postgresql)
         return Error{ErrorKind::invalid, "`?` stands for nothing here; write a named parameter, as in `:from`"};
+      if ((c == '$' || c == '@') && dialect == SqlDialect::sqlite && is_name_start(scanner.peek(1)))
+        return Error{ErrorKind::invalid,
+                     std::string("`") + c + "name` stands for nothing here; write a named parameter, as in `:from`"};
       pieces.add_character(c);
       scanner.advance(c == ':' && (scanner.peek(1) == ':' || scanner.peek(1) == '=') ? 2 : 1);
       bound.sql += scanner.since(start);
@@ -276,16 +286,16 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
     const bool is_new = place == used.end();
     if (is_new) place = used.insert(used.end(), name);
     const size_t offset = bound.sql.size();
-    size_t number = static_cast<size_t>(place - used.begin());
-    if (dialect == SqlDialect::mysql) {
-      number = bound.values.size();
-      bound.sql += '?';
-      bound.values.push_back(*value);
-    } else {
-      bound.sql += '$' + std::to_string(number + 1);
+    if (dialect == SqlDialect::sqlite) {
+      const auto number = static_cast<size_t>(place - used.begin());
       if (is_new) bound.values.push_back(*value);
+      bound.sql += '?' + std::to_string(number + 1);
+      bound.places.push_back({offset, bound.sql.size() - offset, number, {}});
+      continue;
     }
-    bound.places.push_back({offset, bound.sql.size() - offset, number, {}});
+    bound.values.push_back(*value);
+    bound.sql += dialect == SqlDialect::mysql ? "?" : '$' + std::to_string(bound.values.size());
+    bound.places.push_back({offset, bound.sql.size() - offset, bound.values.size() - 1, {}});
   }
   const std::vector<std::string> compared = pieces.compared_with();
   for (size_t i = 0; i < bound.places.size(); ++i) bound.places[i].compared_with = compared[i];
@@ -295,6 +305,78 @@ Result<BoundSql> bind_parameters(std::string_view sql, const Value& parameters, 
                    "parameter `" + name + "` has a value but no place `:" + name + "`" + did_you_mean(name, used)};
   }
   return bound;
+}
+
+namespace {
+
+// Calls `take` with each part of a text: an opaque one (literal, quoted name, comment), a plain word, or a character.
+enum class Part { opaque, word, parameter, character };
+Result<void> for_each_part(std::string_view sql, SqlDialect dialect,
+                           const std::function<void(Part part, std::string_view text)>& take) {
+  Scanner scanner(sql, dialect);
+  while (!scanner.at_end()) {
+    const size_t start = scanner.position();
+    TRY_ASSIGN(const bool skipped, scanner.skip_opaque());
+    const char c = scanner.peek();
+    if (skipped) {
+      take(Part::opaque, scanner.since(start));
+    } else if (is_name_start(c)) {
+      scanner.take_name();
+      take(Part::word, scanner.since(start));
+    } else if (c == ':' && is_name_start(scanner.peek(1))) {
+      scanner.advance();
+      scanner.take_name();
+      take(Part::parameter, scanner.since(start));
+    } else {
+      scanner.advance(c == ':' && (scanner.peek(1) == ':' || scanner.peek(1) == '=') ? 2 : 1);
+      take(Part::character, scanner.since(start));
+    }
+  }
+  return {};
+}
+
+bool is_comment(std::string_view opaque) {
+  // MySQL runs what stands in /*! … */.
+  return (opaque.starts_with("--") || opaque.starts_with('#') || opaque.starts_with("/*")) &&
+         !opaque.starts_with("/*!");
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> split_statements(std::string_view sql, SqlDialect dialect) {
+  std::vector<std::string> statements;
+  std::string statement;
+  bool says_something = false;
+  const auto end = [&] {
+    if (says_something) statements.emplace_back(trim(statement));
+    statement.clear();
+    says_something = false;
+  };
+  TRY(for_each_part(sql, dialect, [&](Part part, std::string_view text) {
+    if (part == Part::character && text == ";") return end();
+    statement += text;
+    says_something = says_something || (part == Part::opaque ? !is_comment(text) : !trim(text).empty());
+  }));
+  end();
+  return statements;
+}
+
+Result<std::vector<std::string>> parameter_names(std::string_view sql, SqlDialect dialect) {
+  std::vector<std::string> names;
+  TRY(for_each_part(sql, dialect, [&](Part part, std::string_view text) {
+    if (part != Part::parameter) return;
+    const std::string_view name = text.substr(1);
+    if (std::ranges::find(names, name) == names.end()) names.emplace_back(name);
+  }));
+  return names;
+}
+
+Result<std::vector<std::string>> words_of(std::string_view sql, SqlDialect dialect) {
+  std::vector<std::string> words;
+  TRY(for_each_part(sql, dialect, [&](Part part, std::string_view text) {
+    if (part == Part::word || text == "(" || text == ")") words.push_back(lower_ascii(text));
+  }));
+  return words;
 }
 
 std::string with_literals(const BoundSql& bound, const std::vector<std::string>& literals) {

@@ -46,8 +46,8 @@ TEST_CASE("named parameters become the server's placeholders, in order") {
   auto numbered = bind_parameters("a::text >= :from and b < :to and c > :from", values({{"from", 1}, {"to", 2}}),
                                   SqlDialect::postgresql);
   REQUIRE(numbered);
-  CHECK(numbered->sql == "a::text >= $1 and b < $2 and c > $1");
-  CHECK(numbered->values == std::vector<Value>{1, 2});
+  CHECK(numbered->sql == "a::text >= $1 and b < $2 and c > $3");
+  CHECK(numbered->values == std::vector<Value>{1, 2, 1});
 }
 
 TEST_CASE("a colon inside a literal, a quoted name or a comment is no parameter") {
@@ -100,4 +100,39 @@ TEST_CASE("words are unquoted names, so that a caller can tell which columns a c
   auto bound = bind_parameters("t.`order``s` > 1 and \"text\" = 'created_at'", Value::map(), SqlDialect::mysql);
   REQUIRE(bound);
   CHECK(bound->words == std::vector<std::string>{"t", "order`s", "and"});
+}
+
+TEST_CASE("SQLite's parameters are numbered, and its quotes are known") {
+  auto bound =
+      bind_parameters("[a:b] = :x and `c:d` = :y and e = :x", values({{"x", 1}, {"y", "우"}}), SqlDialect::sqlite);
+  REQUIRE(bound);
+  CHECK(bound->sql == "[a:b] = ?1 and `c:d` = ?2 and e = ?1");
+  CHECK(bound->values == std::vector<Value>{1, "우"});
+  for (const char* sql : {"a = ?", "a = $x", "a = @x"})
+    CHECK_THAT(problem(sql, values({}), SqlDialect::sqlite), Catch::Contains("as in `:from`"));
+}
+
+TEST_CASE("a text is split into its statements, and what only comments is none") {
+  const auto split = [](std::string_view sql, SqlDialect dialect = SqlDialect::mysql) {
+    return split_statements(sql, dialect).value();
+  };
+  using Texts = std::vector<std::string>;
+  CHECK(split("") == Texts{});
+  CHECK(split(" ;\n-- nothing; at all\n;/* ; */;") == Texts{});
+  CHECK(split("select 1;\nselect ';' -- ;\n;\n") == Texts{"select 1", "select ';' -- ;"});
+  CHECK(split("select `a;b`, \"c;d\" # ;\n from t") == Texts{"select `a;b`, \"c;d\" # ;\n from t"});
+  CHECK(split("/*!50000 set @a = 1 */; select 1") == Texts{"/*!50000 set @a = 1 */", "select 1"});
+  CHECK(split("do $$ begin; end $$; select $x$;$x$", SqlDialect::postgresql) ==
+        Texts{"do $$ begin; end $$", "select $x$;$x$"});
+  CHECK(split("select [a;b]; select 1", SqlDialect::sqlite) == Texts{"select [a;b]", "select 1"});
+  CHECK(split("a = :b::int; c := :d") == Texts{"a = :b::int", "c := :d"});
+  CHECK(split("  이름을 = 1 ;  ") == Texts{"이름을 = 1"});
+  CHECK_FALSE(split_statements("select 'a; select 1", SqlDialect::mysql));
+}
+
+TEST_CASE("a text's parameters and words are told") {
+  CHECK(parameter_names("a = :b and c::int = :이름 and d := ':e' and f = :b", SqlDialect::postgresql).value() ==
+        std::vector<std::string>{"b", "이름"});
+  CHECK(words_of("/* x */ (WITH a AS (select 'select') INSERT into \"returning\")", SqlDialect::postgresql).value() ==
+        std::vector<std::string>{"(", "with", "a", "as", "(", "select", ")", "insert", "into", ")"});
 }

@@ -141,6 +141,8 @@ Error MysqlSession::Impl::error(std::string_view doing, unsigned number, std::st
 Error MysqlSession::Impl::row_error(std::string_view doing, unsigned number, std::string_view text,
                                     std::string_view sqlstate) {
   if (stop.stop_requested() || !may_quote_rows(number, text)) return error(doing, number, text, sqlstate);
+  if (options.row_errors == RowErrors::told)
+    return Error{ErrorKind::data, error(doing, number, text, sqlstate).message};
   return Error{ErrorKind::data, address + ": " + std::string(doing) + ": " + say_without_values(sqlstate) + " (" +
                                     std::to_string(number) + ", " + std::string(sqlstate) + ")"};
 }

@@ -1,5 +1,6 @@
 #include "plugins/db/mysql/row_stream.h"
 
+#include <mysqld_error.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -17,6 +18,7 @@ struct MysqlRowStream::Impl {
   std::unique_ptr<MYSQL_STMT, Close> statement;
   std::vector<MysqlColumn> columns;
   uint64_t rows = 0;
+  int64_t rows_changed = -1;
   bool has_ended = false;
   Error error;
 
@@ -107,8 +109,14 @@ Result<std::unique_ptr<MysqlRowStream>> MysqlRowStream::open(MysqlSession& sessi
   impl->statement.reset(mysql_stmt_init(session.impl().mysql.get()));
   MYSQL_STMT* statement = impl->statement.get();
   if (!statement) return Error{ErrorKind::io, "no memory for a statement"};
-  if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0)
-    return impl->statement_error("prepare the query", Impl::Stage::text);
+  if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0) {
+    // Some statements cannot be prepared on some servers: those go as they are.
+    const bool can_go_as_text = mysql_stmt_errno(statement) == ER_UNSUPPORTED_PS && values.empty();
+    if (!can_go_as_text) return impl->statement_error("prepare the query", Impl::Stage::text);
+    impl->statement.reset();
+    TRY(session.execute(sql));
+    return std::unique_ptr<MysqlRowStream>(new MysqlRowStream(std::move(impl)));
+  }
   if (mysql_stmt_param_count(statement) != values.size())
     return Error{ErrorKind::invalid, "the query has " + std::to_string(mysql_stmt_param_count(statement)) +
                                          " places for values, but " + std::to_string(values.size()) +
@@ -120,7 +128,10 @@ Result<std::unique_ptr<MysqlRowStream>> MysqlRowStream::open(MysqlSession& sessi
   if (mysql_stmt_execute(statement) != 0) return impl->statement_error("run the query", Impl::Stage::rows);
 
   const unsigned width = mysql_stmt_field_count(statement);
-  if (width == 0) return Error{ErrorKind::invalid, session.address() + ": the query gives no rows"};
+  if (width == 0) {
+    impl->rows_changed = static_cast<int64_t>(mysql_stmt_affected_rows(statement));
+    return std::unique_ptr<MysqlRowStream>(new MysqlRowStream(std::move(impl)));
+  }
   for (unsigned i = 0; i < width; ++i) impl->columns.push_back(column_of(statement->fields[i]));
   // What mysql_stmt_fetch does first: rows come one by one and are not stored.
   if (statement->state == MYSQL_STMT_WAITING_USE_OR_STORE) statement->default_rset_handler(statement);
@@ -129,6 +140,7 @@ Result<std::unique_ptr<MysqlRowStream>> MysqlRowStream::open(MysqlSession& sessi
 }
 
 const std::vector<MysqlColumn>& MysqlRowStream::columns() const { return impl_->columns; }
+int64_t MysqlRowStream::rows_changed() const { return impl_->rows_changed; }
 uint64_t MysqlRowStream::rows() const { return impl_->rows; }
 Error MysqlRowStream::error() const { return impl_->error; }
 
@@ -152,6 +164,12 @@ MysqlRowStream::Step MysqlRowStream::next(std::span<const uint8_t>& packet) {
   statement->state = MYSQL_STMT_FETCH_DONE;
   mysql->status = MYSQL_STATUS_READY;
   if (code != MYSQL_NO_DATA) {
+    self.error = self.statement_error("after " + std::to_string(self.rows) + " rows", Impl::Stage::rows);
+    return Step::failed;
+  }
+  // A procedure may give several answers, of which the first is ours; the rest would be in the way of what comes next.
+  while (mysql_more_results(mysql)) {
+    if (mysql_stmt_next_result(statement) == 0) continue;
     self.error = self.statement_error("after " + std::to_string(self.rows) + " rows", Impl::Stage::rows);
     return Step::failed;
   }

@@ -55,7 +55,8 @@ struct MysqlColumn {
 class MysqlRowStream {
  public:
   // Prepares, binds the values to the statement's `?` in order (text, integers, doubles, booleans, NULL), executes. The
-  // session serves nothing else until the stream has ended or is destroyed; destroyed early, it ends the session.
+  // session serves nothing else until the stream has ended or is destroyed; destroyed early, it ends the session. A
+  // statement that gives no rows has been done then, and has no columns.
   static Result<std::unique_ptr<MysqlRowStream>> open(MysqlSession& session, const std::string& sql,
                                                       const std::vector<Value>& values = {});
   ~MysqlRowStream();
@@ -63,6 +64,7 @@ class MysqlRowStream {
   MysqlRowStream& operator=(const MysqlRowStream&) = delete;
 
   const std::vector<MysqlColumn>& columns() const;
+  int64_t rows_changed() const;  // of a statement without columns; -1: it changes none
 
   enum class Step { row, end, failed };
   // row: `packet` is valid until the next call: one zero byte, the NULL bitmap (offset 2), the values. end: the server

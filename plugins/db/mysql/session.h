@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "connections/connection.h"
+#include "plugins/db/row_error.h"
 
 namespace udon {
 
@@ -32,6 +33,7 @@ struct MysqlOptions {
   // noticed anyway, by TCP keepalive, after about a minute.
   std::chrono::seconds answer_timeout{0};
   std::string program = "udon";  // shown in the server's list of sessions (connect attribute program_name)
+  RowErrors row_errors = RowErrors::hidden;
 };
 
 // Options of a connection (its URI's query):

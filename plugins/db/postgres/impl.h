@@ -16,8 +16,13 @@ struct PostgresSession::Impl {
     void operator()(PGconn* connection) const { PQfinish(connection); }
   };
   std::unique_ptr<PGconn, Close> pq;
+  struct FreeCancel {
+    void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
+  };
+  std::unique_ptr<PGcancel, FreeCancel> cancel;  // where and by which key the server is told to end a query
   std::string address;
   std::string login;
+  RowErrors row_errors = RowErrors::hidden;
   std::stop_token stop;
   // Cuts the wait of the thread that uses the session. Built last, destroyed first: it touches the socket.
   std::optional<std::stop_callback<std::function<void()>>> on_stop;

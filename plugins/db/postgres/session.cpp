@@ -104,9 +104,15 @@ ErrorKind kind_of_sqlstate(std::string_view state) {
 }
 
 Error PostgresSession::Impl::error(std::string_view doing, const PGresult* result) {
-  if (stop.stop_requested()) return Error{ErrorKind::cancelled, std::string(doing) + ": asked to stop"};
+  if (stop.stop_requested()) {
+    // A server notices a socket that was closed only when it writes to it, or looks (client_connection_check_interval).
+    char ignored[256];
+    if (cancel) PQcancel(cancel.get(), ignored, sizeof ignored);
+    return Error{ErrorKind::cancelled, std::string(doing) + ": asked to stop"};
+  }
   const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
-  if (state && may_quote_rows(result, state))
+  const bool is_about_rows = state && may_quote_rows(result, state);
+  if (is_about_rows && row_errors == RowErrors::hidden)
     return Error{ErrorKind::data, std::string(doing) + " at " + address + ": " + say_without_values(state) + " [" +
                                       state + named_objects(result, state) + "]"};
   std::string message;
@@ -118,9 +124,10 @@ Error PostgresSession::Impl::error(std::string_view doing, const PGresult* resul
     message = one_line(PQerrorMessage(pq.get()));
   }
   const std::string_view sqlstate = state ? state : "";
-  return Error{kind_of_sqlstate(sqlstate), std::string(doing) + " at " + address + ": " + one_line(message) +
-                                               (state ? " [" + std::string(sqlstate) + "]" : "") +
-                                               advice(sqlstate, message)};
+  const ErrorKind kind = kind_of_sqlstate(sqlstate);
+  return Error{is_about_rows && kind == ErrorKind::invalid ? ErrorKind::data : kind,
+               std::string(doing) + " at " + address + ": " + one_line(message) +
+                   (state ? " [" + std::string(sqlstate) + "]" : "") + advice(sqlstate, message)};
 }
 
 const std::optional<std::string>& PostgresTable::at(size_t row, std::string_view column) const {
@@ -204,6 +211,8 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
   // Notices (a NOTICE of a view's function, say) are not ours to print.
   PQsetNoticeReceiver(
       pq, [](void*, const PGresult*) {}, nullptr);
+  impl->cancel.reset(PQgetCancel(pq));
+  impl->row_errors = options.row_errors;
   Impl* raw = impl.get();
   impl->on_stop.emplace(stop, [raw] { ::shutdown(PQsocket(raw->pq.get()), SHUT_RDWR); });
 
@@ -255,15 +264,24 @@ Result<void> PostgresSession::execute(const std::string& sql) {
 }
 
 Result<std::vector<uint32_t>> PostgresSession::parameter_types(const std::string& sql) {
+  TRY_ASSIGN(Description description, describe(sql));
+  return std::move(description.parameters);
+}
+
+Result<PostgresSession::Description> PostgresSession::describe(const std::string& sql) {
   PGconn* pq = impl_->pq.get();
   const PostgresResult prepared(PQprepare(pq, "", sql.c_str(), 0, nullptr));
   if (PQresultStatus(prepared.get()) != PGRES_COMMAND_OK)
     return impl_->error("prepare `" + sql.substr(0, 400) + "`", prepared.get());
   const PostgresResult described(PQdescribePrepared(pq, ""));
   if (PQresultStatus(described.get()) != PGRES_COMMAND_OK) return impl_->error("describe", described.get());
-  std::vector<uint32_t> types;
-  for (int i = 0; i < PQnparams(described.get()); ++i) types.push_back(PQparamtype(described.get(), i));
-  return types;
+  Description description;
+  for (int i = 0; i < PQnparams(described.get()); ++i)
+    description.parameters.push_back(PQparamtype(described.get(), i));
+  for (int i = 0; i < PQnfields(described.get()); ++i)
+    description.columns.push_back(
+        {PQfname(described.get(), i), PQftype(described.get(), i), PQfmod(described.get(), i)});
+  return description;
 }
 
 Result<std::string> PostgresSession::literal(std::string_view text) {

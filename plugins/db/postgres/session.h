@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "connections/connection.h"
+#include "plugins/db/row_error.h"
 
 namespace udon {
 
@@ -30,6 +31,7 @@ struct PostgresOptions {
   // The longest that a statement may take on the server; zero: as long as it wants.
   std::chrono::seconds statement_timeout{0};
   std::string program = "udon";  // application_name
+  RowErrors row_errors = RowErrors::hidden;
 };
 
 // Options of a connection (its URI's query): ssl_mode disabled, required, verify_identity (the default off loopback) or
@@ -39,7 +41,7 @@ struct PostgresOptions {
 class PostgresSession {
  public:
   // denied: user, password, rights, a certificate that does not fit. unavailable: nobody answers; both name host:port.
-  // Once `stop` is requested every wait ends with `cancelled`, and the server ends the query when it notices.
+  // Once `stop` is requested every wait ends with `cancelled`, and the server is told to end the query.
   static Result<std::unique_ptr<PostgresSession>> connect(const Connection& connection,
                                                           const PostgresOptions& options = {},
                                                           std::stop_token stop = {});
@@ -52,6 +54,17 @@ class PostgresSession {
   Result<void> execute(const std::string& sql);
   // The types that the server infers for $1, $2, … of a statement: their OIDs.
   Result<std::vector<uint32_t>> parameter_types(const std::string& sql);
+  // The same, and the columns that the statement will give; nothing of it is run.
+  struct Description {
+    struct Column {
+      std::string name;
+      uint32_t type = 0;  // OID; of a domain its base type's
+      int32_t modifier = -1;
+    };
+    std::vector<uint32_t> parameters;
+    std::vector<Column> columns;  // empty: it gives no rows
+  };
+  Result<Description> describe(const std::string& sql);
   // 'text' or E'text', for statements that take no parameters (COPY).
   Result<std::string> literal(std::string_view text);
 
