@@ -72,8 +72,12 @@ Value schema_of(const ParamSpec& param) {
   Value schema;
   switch (param.type) {
     case ParamType::any: return described(Value::map(), param.help);
-    case ParamType::string:
     case ParamType::sql:
+      schema = map({{"type", "string"}});
+      if (!param.items.empty())
+        schema = any_of({schema, map({{"type", "array"}, {"items", map({{"type", "string"}})}, {"minItems", 1}})});
+      break;
+    case ParamType::string:
     case ParamType::uri:
     case ParamType::timezone:
     case ParamType::command: schema = map({{"type", "string"}}); break;

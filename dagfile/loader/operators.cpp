@@ -100,7 +100,8 @@ class OperatorCheck {
     for (const YamlNode& item : node.items) check_templates(task, item, spec);
     for (const YamlMember& member : node.members) {
       check_templates(task, member.value, spec);
-      if (spec != nullptr && spec->type == ParamType::condition && member.key == "sql") check_sql(member.value);
+      if (spec != nullptr && spec->type == ParamType::condition && member.key == "sql")
+        check_sql(member.value, "beside `sql`");
     }
     if (!node.is_text() || node.text.find('{') == std::string::npos) return;
     if (const auto problem = check_template(node.text)) {
@@ -122,7 +123,7 @@ class OperatorCheck {
     check_members(node, facts);
     check_pulls(task, node, facts);
     if (spec == nullptr) return;
-    if (spec->type == ParamType::sql) check_sql(node);
+    if (spec->type == ParamType::sql) check_sql(node, "in `parameters`");
     if (spec->type == ParamType::uri) check_partition(node, facts, *spec);
     if (spec->type == ParamType::command) {
       for (const TemplateFacts::Splice& splice : facts.splices)
@@ -134,13 +135,13 @@ class OperatorCheck {
   }
 
   // Whoever may trigger a run would write the SQL.
-  void check_sql(const YamlNode& node) {
+  void check_sql(const YamlNode& node, const char* place_of_values) {
     for (const TemplateFacts::Splice& splice : facts_of_template(node.text, mapped_).splices)
       problems_.error(place(node, splice.line, splice.column),
                       where_ + ": `" + splice.source +
                           "` is somebody's text and would become part of SQL; write `:name` in its place and give "
                           "`name: \"{{ " +
-                          splice.source + " }}\"` beside `sql`, which binds it");
+                          splice.source + " }}\"` " + place_of_values + ", which binds it");
   }
 
   void check_names(const YamlNode& node, const TemplateFacts& facts) {

@@ -152,8 +152,20 @@ Result<void> parse_split(const Value& split, TableRequest& request) {
   return {};
 }
 
-Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request,
-                             const std::string& source) {
+Result<CsvWriteOptions> parse_csv_options(const Value& parameters) {
+  CsvWriteOptions options;
+  const std::string delimiter = parameters.text("delimiter", ",");
+  if (delimiter.size() != 1)
+    return Error{ErrorKind::invalid, fmt::format("delimiter: `{}` is not one ASCII character", delimiter)};
+  options.delimiter = delimiter[0];
+  options.header = parameters.flag("header", true) ? CsvHeader::written : CsvHeader::left_out;
+  options.null_text = parameters.text("null_text");
+  options.line_end = parameters.text("line_end") == "crlf" ? CsvLineEnd::crlf : CsvLineEnd::lf;
+  return options;
+}
+
+Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
+                             const std::optional<CsvWriteOptions>& csv) {
   const Value& parameters = context.parameters();
   const std::string to = parameters.text("to");
   const bool to_s3 = to.starts_with("s3://");
@@ -185,6 +197,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   const auto compat = parse_compat(parameters.text("compat"));
   if (!compat) return Error{ErrorKind::invalid, fmt::format("compat: `{}`; there is hive3", parameters.text("compat"))};
   copy.parquet.compat = *compat;
+  copy.csv = csv;
   copy.mask_key = mask_key ? &*mask_key : nullptr;
   copy.folder = staging;
   copy.memory_bytes = parameters.integer("memory", 256 << 20);

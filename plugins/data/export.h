@@ -1,10 +1,12 @@
 #pragma once
 // What all operators that publish a table share: their common parameters, and the way from a reader to a certified,
 // published result.
+#include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "plugins/api/operator.h"
+#include "plugins/data/csv_writer.h"
 #include "plugins/data/reader.h"
 
 namespace udon::data {
@@ -18,10 +20,13 @@ Result<void> parse_where(const Value& where, TableRequest& request);
 // `split` as in the DAG file: null, or {into: readers, by: a column or a list of them}.
 Result<void> parse_split(const Value& split, TableRequest& request);
 
+// Parameters delimiter, header, null_text and line_end of a CSV file to be written.
+Result<CsvWriteOptions> parse_csv_options(const Value& parameters);
+
 // Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,
 // storage_class of context; copies the table into staging, verifies it, publishes it. The outcome's value: {rows,
 // bytes, files, manifest, certificate}.
-Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request,
-                             const std::string& source);
+Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
+                             const std::optional<CsvWriteOptions>& csv = {});
 
 }  // namespace udon::data

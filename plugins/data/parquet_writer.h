@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "plugins/data/table_writer.h"
 
 namespace udon::data {
 
@@ -31,18 +32,12 @@ struct ParquetOptions {
   std::vector<std::pair<std::string, std::string>> metadata;  // key-value metadata of the file
 };
 
-class ParquetWriter {
+class ParquetWriter : public TableWriter {
  public:
   // Columns' names must differ also when case is folded (Hive, Trino, Spark fold it): data, naming the two.
   // unsupported: a type that `compat` rules out.
   static Result<std::unique_ptr<ParquetWriter>> create(const Path& file, std::shared_ptr<arrow::Schema> schema,
                                                        const ParquetOptions& options);
-  virtual ~ParquetWriter() = default;
-  virtual Result<void> write(const arrow::RecordBatch& batch) = 0;
-  // Of the file if it ended now, about: what is not encoded yet is taken to shrink as what is.
-  virtual int64_t expected_bytes() const = 0;
-  // Footer and fsync. A file without rows has its schema and no row group.
-  virtual Result<int64_t> finish() = 0;  // bytes of the file
 };
 
 }  // namespace udon::data

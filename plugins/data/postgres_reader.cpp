@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "plugins/data/policy_counter.h"
+#include "plugins/data/postgres_money.h"
+#include "plugins/data/postgres_parameters.h"
 #include "plugins/data/postgres_rows.h"
 #include "plugins/data/postgres_split.h"
 #include "plugins/data/postgres_types.h"
@@ -41,15 +43,7 @@ join pg_catalog.unnest(i.indkey::pg_catalog.int2[]) with ordinality as k(attnum,
 join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
 where i.indrelid = $1::pg_catalog.oid and i.indisprimary order by k.n)";
 
-constexpr uint32_t oid_date = 1082, oid_timestamp = 1114, oid_timestamptz = 1184;
-
 int64_t to_integer(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
-
-std::string printed(const Value& value) {
-  if (value.is_string()) return value.as_string();
-  if (value.is_bool()) return value.as_bool() ? "true" : "false";
-  return to_json(value);
-}
 
 class PostgresReader final : public TableReader {
  public:
@@ -57,13 +51,7 @@ class PostgresReader final : public TableReader {
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     scan_.request = request;
-    if (!request.timezone.empty()) {
-      auto zone = TimeZone::find(request.timezone);
-      if (!zone)
-        return Error{ErrorKind::invalid, fmt::format("timezone: `{}` is no time zone{}", request.timezone,
-                                                     did_you_mean(request.timezone, known_timezones()))};
-      scan_.zone = *zone;
-    }
+    TRY_ASSIGN(scan_.zone, zone_of_parameter(request.timezone));
     TRY_ASSIGN(session_, open_session(stop));
     TRY(take_bytes_as_they_are(*session_));
     TRY_ASSIGN(PostgresRelation relation, find_table());
@@ -71,7 +59,7 @@ class PostgresReader final : public TableReader {
     TRY(session_->query(fmt::format("select 1 from {} limit 0", relation.from)));
     TRY_ASSIGN(const std::vector<PostgresCatalogColumn> catalog, read_catalog(relation));
     TRY_ASSIGN(scan_.plans, plan_postgres_columns(catalog, request));
-    TRY(check_money(catalog));
+    TRY(check_money_scale(*session_, catalog));
     TRY(make_select(relation));
     TRY(note_position());
     scan_.key = relation.key;
@@ -208,24 +196,6 @@ class PostgresReader final : public TableReader {
     return catalog;
   }
 
-  // money has as many digits behind the point as the server's lc_monetary says; our type has two.
-  Result<void> check_money(const std::vector<PostgresCatalogColumn>& catalog) {
-    const bool has_money = std::any_of(catalog.begin(), catalog.end(), [](const auto& c) {
-      return c.type_name == "money" || (c.element != 0 && c.element_name == "money");
-    });
-    if (!has_money) return {};
-    TRY_ASSIGN(
-        const PostgresTable scale,
-        session_->query("select pg_catalog.scale('0.001'::pg_catalog.numeric::pg_catalog.money::pg_catalog.numeric)"));
-    if (to_integer(scale.rows.at(0).at(0)) > 2)
-      return Error{
-          ErrorKind::unsupported,
-          fmt::format("the server's lc_monetary gives money {} digits behind the point, decimal(19,2) has two; leave "
-                      "the column out or select it from a view as numeric",
-                      *scale.rows[0][0])};
-    return {};
-  }
-
   // COPY takes no bound values, so they are written as literals, quoted by libpq and cast to the type that the server
   // itself infers for the place where each stands.
   Result<void> make_select(const PostgresRelation& relation) {
@@ -237,56 +207,9 @@ class PostgresReader final : public TableReader {
     TRY_ASSIGN(const BoundSql bound, bind_parameters(request.where, request.where_parameters, SqlDialect::postgresql));
     TRY_ASSIGN(const std::vector<uint32_t> types,
                session_->parameter_types(fmt::format("select 1 from {} where ({}\n)", relation.from, bound.sql)));
-    std::vector<std::string> literals;
-    for (size_t i = 0; i < bound.values.size(); ++i) {
-      const Value& value = bound.values[i];
-      const uint32_t type = i < types.size() ? types[i] : 25;
-      if (value.is_null()) {
-        literals.push_back(fmt::format("null::{}", type_name(type)));
-        continue;
-      }
-      TRY_ASSIGN(const std::string text, as_parameter(printed(value), type));
-      TRY_ASSIGN(const std::string literal, session_->literal(text));
-      literals.push_back(fmt::format("{}::{}", literal, type_name(type)));
-    }
-    scan_.where = with_literals(bound, literals);
+    const PostgresParameterZone zone{.zone = scan_.zone, .name = request.timezone, .where = "where"};
+    TRY_ASSIGN(scan_.where, with_postgres_literals(*session_, bound, types, zone));
     return {};
-  }
-
-  std::string type_name(uint32_t type) {
-    const auto found =
-        session_->query("select pg_catalog.format_type($1::pg_catalog.oid, null)", {{std::to_string(type)}});
-    return found && !found->rows.empty() ? found->rows[0][0].value_or("text") : "text";
-  }
-
-  // An instant against a column without zone would silently lose its offset, and a time without offset against one with
-  // zone would silently be taken as UTC.
-  Result<std::string> as_parameter(const std::string& text, uint32_t type) const {
-    if (type != oid_date && type != oid_timestamp && type != oid_timestamptz) return text;
-    const auto instant = parse_time(text);  // a plain date is one too, with its midnight in UTC
-    const bool is_plain_date = text.size() == 10;
-    if (type == oid_timestamptz) {
-      if (instant && !is_plain_date) return text;
-      if (!scan_.zone)
-        return Error{ErrorKind::invalid,
-                     fmt::format("where: '{}' has no offset and is compared with an instant; write the "
-                                 "offset, or say `timezone:`",
-                                 text)};
-      return text + " " + scan_.request.timezone;  // the server reads a time with a zone's name
-    }
-    if (!instant || is_plain_date) return text;  // a wall clock, as the column is
-    if (!scan_.zone)
-      return Error{ErrorKind::invalid,
-                   fmt::format("where: the instant '{}' is compared with a column without zone; say "
-                               "`timezone:`, the zone that its times are meant in",
-                               text)};
-    const std::string wall = format_time(*instant, *scan_.zone).substr(0, 19);
-    if (type == oid_date && wall.substr(11) != "00:00:00")
-      return Error{ErrorKind::invalid,
-                   fmt::format("where: '{}' is {} in {}, which is no midnight, and is compared with a date", text, wall,
-                               scan_.request.timezone)};
-    const auto micros = instant->time_since_epoch().count() % 1'000'000;
-    return micros == 0 ? wall : fmt::format("{}.{:06}", wall, micros < 0 ? micros + 1'000'000 : micros);
   }
 
   Result<void> note_position() {

@@ -91,7 +91,7 @@ Result<Published> publish_folder(const PublishRequest& request) {
 
   Published published{.certificate = request.certificate, .manifest = (target / manifest_name).string()};
   for (size_t i = 0; i < request.staged.size(); ++i)
-    published.certificate.files.at(i).uri = (target / part_name_of(i)).string();
+    published.certificate.files.at(i).uri = (target / part_name_of(i, {}, extension_of(request))).string();
 
   step(request, "look at what is there");
   TRY(make_directories(target.parent_path()));
@@ -104,10 +104,10 @@ Result<Published> publish_folder(const PublishRequest& request) {
   const auto fill = [&]() -> Result<void> {
     for (size_t i = 0; i < request.staged.size(); ++i) {
       std::error_code error;
-      std::filesystem::rename(request.staged[i], hidden / part_name_of(i), error);
+      std::filesystem::rename(request.staged[i], hidden / part_name_of(i, {}, extension_of(request)), error);
       if (error) {  // another file system: a copy
         LocalFileSystem local({});
-        TRY(local.write_file(request.staged[i], hidden / part_name_of(i), {}));
+        TRY(local.write_file(request.staged[i], hidden / part_name_of(i, {}, extension_of(request)), {}));
       }
     }
     step(request, "write the manifest");

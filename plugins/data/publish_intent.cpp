@@ -23,7 +23,7 @@ Result<std::set<std::string>> as_uris(const Value& list) {
 
 // Only what the try itself has put there: the fixed name may be another's by now.
 Result<void> take_back(FileSystem& files, const Target& target, const Intent& intent, const std::string& uri) {
-  if (uri == target.single_part()) {
+  if (target.is_single_part(uri)) {
     TRY_ASSIGN(const auto there, files.stat(uri));
     if (!there || metadata_of(*there, try_key) != intent.try_id) return {};
   }

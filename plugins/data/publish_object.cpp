@@ -13,7 +13,7 @@ namespace {
 class ObjectPublication {
  public:
   ObjectPublication(FileSystem& files, const PublishRequest& request)
-      : files_(files), request_(request), target_(request.to), part_(target_.single_part()) {}
+      : files_(files), request_(request), target_(request.to, extension_of(request)), part_(target_.single_part()) {}
 
   Result<std::optional<Published>> run() {
     const auto id = parse_try_id(request_.try_id);

@@ -20,7 +20,7 @@ class ObjectsPublication {
   ObjectsPublication(FileSystem& files, const PublishRequest& request, int64_t fence)
       : files_(files),
         request_(request),
-        target_(request.to),
+        target_(request.to, extension_of(request)),
         pending_(request.pending_folder, fence, target_.folder()),
         published_{.certificate = request.certificate, .manifest = target_.manifest()} {}
 

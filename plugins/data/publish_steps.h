@@ -12,14 +12,16 @@
 
 namespace udon::data {
 
-constexpr std::string_view part_name = "part-00000.parquet";  // of the only file
 constexpr std::string_view manifest_name = "_manifest.json";
 constexpr std::string_view success_name = "_SUCCESS";
 constexpr int64_t manifest_bytes_max = 64 << 20;
 constexpr size_t files_max = limits::files_per_result_max;
 
+// What the names of a result's files end in: the staged files' own, where it is one of these.
+constexpr std::string_view extensions[] = {".parquet", ".csv"};
+std::string_view extension_of(const PublishRequest& request);
 // Of one of several files; `tail` makes the name one that nobody else has.
-std::string part_name_of(size_t number, std::string_view tail = {});
+std::string part_name_of(size_t number, std::string_view tail, std::string_view extension);
 
 inline void step(const PublishRequest& request, std::string_view name) {
   if (request.on_step) request.on_step(name);

@@ -18,16 +18,17 @@ bool is_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// A name as ours are: part-00000.parquet, part-00000-<try id>.parquet.
+// A name as ours are: part-00000.parquet, part-00000-<try id>.csv.
 struct PartName {
   std::string try_id;  // empty: the fixed one
 };
 std::optional<PartName> parse_part_name(std::string_view name) {
-  constexpr std::string_view begin = "part-", end = ".parquet";
+  constexpr std::string_view begin = "part-";
   constexpr size_t digits = 5;
-  if (!name.starts_with(begin) || !name.ends_with(end) || name.size() < begin.size() + digits + end.size())
+  const auto* const end = std::ranges::find_if(extensions, [&](std::string_view e) { return name.ends_with(e); });
+  if (end == std::end(extensions) || !name.starts_with(begin) || name.size() < begin.size() + digits + end->size())
     return std::nullopt;
-  name = name.substr(begin.size(), name.size() - begin.size() - end.size());
+  name = name.substr(begin.size(), name.size() - begin.size() - end->size());
   if (name == "00000") return PartName{};
   const size_t dash = name.find('-');
   if (dash == name.npos || dash < digits || !is_digits(name.substr(0, dash)) || !parse_try_id(name.substr(dash + 1)))
@@ -50,7 +51,7 @@ std::string metadata_of(const ObjectInfo& object, std::string_view key) {
 
 PutOptions part_options(const PublishRequest& request, const FileCertificate& file) {
   PutOptions options;
-  options.content_type = "application/vnd.apache.parquet";
+  options.content_type = extension_of(request) == ".csv" ? "text/csv" : "application/vnd.apache.parquet";
   options.storage_class = request.storage_class;
   options.metadata = {{std::string(certificate_key), request.certificate.id},
                       {std::string(sha256_key), file.sha256},
@@ -58,16 +59,20 @@ PutOptions part_options(const PublishRequest& request, const FileCertificate& fi
   return options;
 }
 
-Target::Target(const std::string& to)
-    : folder_(to.ends_with('/') ? to : to + "/"),
-      single_part_(folder_ + std::string(part_name)),
+Target::Target(const std::string& to, std::string_view extension)
+    : extension_(extension),
+      folder_(to.ends_with('/') ? to : to + "/"),
+      single_part_(folder_ + part_name_of(0, {}, extension)),
       manifest_(folder_ + std::string(manifest_name)),
       success_(folder_ + std::string(success_name)),
       symlinks_(folder_ + "_symlink_format_manifest/manifest"),
       intents_(folder_ + "_udon/intent-") {}
 
 std::string Target::part(size_t number, const std::string& try_id) const {
-  return folder_ + part_name_of(number, try_id);
+  return folder_ + part_name_of(number, try_id, extension_);
+}
+bool Target::is_single_part(const std::string& uri) const {
+  return std::ranges::any_of(extensions, [&](std::string_view e) { return uri == folder_ + part_name_of(0, {}, e); });
 }
 std::string Target::intent(const std::string& try_id) const { return intents_ + try_id + ".json"; }
 

@@ -38,9 +38,11 @@ struct TargetView {
 // Its folder and the names in it.
 class Target {
  public:
-  explicit Target(const std::string& to);
+  // `extension`: of the files that we would put there.
+  Target(const std::string& to, std::string_view extension);
   const std::string& folder() const { return folder_; }
   const std::string& single_part() const { return single_part_; }
+  bool is_single_part(const std::string& uri) const;  // of any format
   const std::string& manifest() const { return manifest_; }
   const std::string& success() const { return success_; }
   // Uris of all files of a result, a line each: for engines that read a table so (Athena, Presto, Trino).
@@ -64,6 +66,7 @@ class Target {
  private:
   Result<void> refuse_intents(const std::vector<ObjectInfo>& objects, const std::string& mine) const;
 
+  std::string_view extension_;
   std::string folder_, single_part_, manifest_, success_, symlinks_, intents_;
 };
 

@@ -81,8 +81,15 @@ std::string manifest_json(const Certificate& certificate, const std::string& try
   return to_json_pretty(manifest) + "\n";
 }
 
-std::string part_name_of(size_t number, std::string_view tail) {
-  return fmt::format("part-{:05}{}{}.parquet", number, tail.empty() ? "" : "-", tail);
+std::string_view extension_of(const PublishRequest& request) {
+  const std::string own = request.staged.at(0).extension().string();
+  for (const std::string_view extension : extensions)
+    if (own == extension) return extension;
+  return extensions[0];
+}
+
+std::string part_name_of(size_t number, std::string_view tail, std::string_view extension) {
+  return fmt::format("part-{:05}{}{}{}", number, tail.empty() ? "" : "-", tail, extension);
 }
 
 Result<Published> publish(FileSystem& file_system, const PublishRequest& request) {

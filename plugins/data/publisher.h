@@ -29,7 +29,7 @@
 namespace udon::data {
 
 struct PublishRequest {
-  std::vector<Path> staged;  // the files
+  std::vector<Path> staged;  // the files, all of one format: *.csv stay so, all others are *.parquet
   std::string to;            // "s3://bucket/prefix/" or a local folder
   Certificate certificate;   // its files in the order of `staged`, without uri and etag
   std::string try_id;        // "<installation>-<fence>"

@@ -115,19 +115,28 @@ class Encoder {
       return Error{ErrorKind::invalid,
                    fmt::format("`target_file_bytes` cuts the table into more than {} files; say a larger size",
                                limits::files_per_result_max)};
-    Path path = request_.folder / fmt::format("{}-{}.parquet", number_, files_.size());
+    const char* extension = request_.csv ? "csv" : "parquet";
+    Path path = request_.folder / fmt::format("{}-{}.{}", number_, files_.size(), extension);
     files_.push_back({.path = std::move(path), .certificate = {}});
-    TRY_ASSIGN(writer_, ParquetWriter::create(files_.back().path, schema_, parquet_));
+    csv_ = nullptr;
+    if (!request_.csv) {
+      TRY_ASSIGN(writer_, ParquetWriter::create(files_.back().path, schema_, parquet_));
+      return {};
+    }
+    TRY_ASSIGN(std::unique_ptr<CsvWriter> csv, CsvWriter::create(files_.back().path, schema_, *request_.csv));
+    csv_ = csv.get();
+    writer_ = std::move(csv);
     return {};
   }
 
   Result<void> end_file() {
     StagedFile& file = files_.back();
     TRY_ASSIGN(const int64_t bytes, writer_->finish());
+    if (csv_ != nullptr) TRY(csv_->verify());
     writer_.reset();
     std::vector<std::string> names;
     for (const ColumnInfo& column : columns_) names.push_back(column.request.name);
-    TRY(verify_parquet(file.path, in_file_, request_.table.certify, names));
+    if (!request_.csv) TRY(verify_parquet(file.path, in_file_, request_.table.certify, names));
     TRY_ASSIGN(std::string sha256, sha256_of_file(file.path));
     file.certificate = {.uri = {},
                         .rows = in_file_.rows(),
@@ -149,7 +158,8 @@ class Encoder {
   Certifier in_file_, in_all_;
   int64_t raw_bytes_ = 0;  // of the file's batches
   std::shared_ptr<arrow::Schema> schema_;
-  std::unique_ptr<ParquetWriter> writer_;
+  std::unique_ptr<TableWriter> writer_;
+  CsvWriter* csv_ = nullptr;  // the writer, where it is one of CSV
   std::vector<StagedFile> files_;
 };
 
@@ -247,6 +257,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   const int64_t share = request.memory_bytes / std::max(1, request.table.split.into);
   request.table.batch_bytes = std::clamp<int64_t>(share / 32, 1 << 20, 8 << 20);
   request.table.value_bytes_max = share / 8;
+  if (request.csv) request.table.certify = CertifyLevel::rows;
   request.parquet.row_group_bytes = std::max<int64_t>(share / 8 * 3, 4 << 20);
 
   std::stop_source stop_all;

@@ -1,7 +1,7 @@
 #pragma once
-// One table from a reader into staged, verified Parquet files. Each of the reader's sources has two threads: one reads;
-// the other renames, masks, counts and encodes, with a short queue between them, so that neither the server nor the
-// encoder waits for the other longer than it must. Each source has files of its own.
+// One table from a reader into staged, verified Parquet or CSV files. Each of the reader's sources has two threads: one
+// reads; the other renames, masks, counts and encodes, with a short queue between them, so that neither the server nor
+// the encoder waits for the other longer than it must. Each source has files of its own.
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "model/certificate.h"
+#include "plugins/data/csv_writer.h"
 #include "plugins/data/mask.h"
 #include "plugins/data/parquet_writer.h"
 #include "plugins/data/reader.h"
@@ -23,10 +24,11 @@ struct CopyRequest {
   TableRequest table;
   std::string source;  // for the certificate: "mysql://host:3306/db table orders"
   ParquetOptions parquet;
-  const MaskKey* mask_key = nullptr;               // needed if a column asks for a mask
-  Path folder;                                     // the try's staging folder, in which the files are made
-  int64_t target_file_bytes = 0;                   // a file ends at about this size; 0: one file a source
-  int64_t memory_bytes = 256 << 20;                // of the whole try: batches, queues and row groups are sized by it
+  std::optional<CsvWriteOptions> csv;  // then the files are of CSV, which has no types: the certificate's level is rows
+  const MaskKey* mask_key = nullptr;   // needed if a column asks for a mask
+  Path folder;                         // the try's staging folder, in which the files are made
+  int64_t target_file_bytes = 0;       // a file ends at about this size; 0: one file a source
+  int64_t memory_bytes = 256 << 20;    // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
 };

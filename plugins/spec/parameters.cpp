@@ -56,6 +56,7 @@ bool is_choice(const ParamSpec& param, const Value& value) {
 
 std::string expected(const ParamSpec& param) {
   std::string text = "expected " + std::string(describe(param.type));
+  if (param.type == ParamType::sql && !param.items.empty()) text += ", or a list of such";
   if (!param.unit.empty()) text += " (" + param.unit + ")";
   if (!param.choices.empty() && !is_text(param.type)) {
     for (const std::string& choice : param.choices) text += " or `" + choice + "`";
@@ -138,6 +139,7 @@ std::optional<std::string> problem_of(const ParamSpec& param, const Value& value
     case ParamType::sql:
     case ParamType::uri:
     case ParamType::command:
+      if (param.type == ParamType::sql && !param.items.empty() && value.is_list()) return std::nullopt;
       if (!value.is_string()) return got(param, value);
       if (param.type != ParamType::string && trim(value.as_string()).empty()) return "is empty; " + expected(param);
       if (param.type == ParamType::uri)
@@ -204,7 +206,8 @@ class Check {
     if (auto problem = problem_of_bounds(param, value)) return report(std::move(*problem));
     if (!param.needs.empty() && parameters_.get(param.needs).is_null())
       report("`" + param.name + "` needs the parameter `" + param.needs + "`, which is not given");
-    if (param.type == ParamType::list && value.is_list()) check_items(param, value);
+    const bool may_be_list = param.type == ParamType::list || param.type == ParamType::sql;
+    if (may_be_list && value.is_list()) check_items(param, value);
     if (param.type == ParamType::map && value.is_map() && !param.members.empty()) check_members(param, value);
     if (param.type == ParamType::map && value.is_map() && param.members.empty()) check_values(param, value);
     if (param.type == ParamType::condition) check_condition(value);
@@ -386,6 +389,7 @@ std::string parameters_as_markdown(const OperatorSpec& spec) {
   for (const ParamSpec& param : spec.params) {
     std::string type(to_string(param.type));
     if (!param.unit.empty()) type += ", " + param.unit;
+    if (param.type == ParamType::sql && !param.items.empty()) type += " or a list of such";
     if (!param.choices.empty()) {
       type += is_text(param.type) ? ": " : " or ";
       for (size_t i = 0; i < param.choices.size(); ++i) type += (i == 0 ? "`" : ", `") + param.choices[i] + "`";

@@ -43,6 +43,7 @@ struct ParamSpec {
   std::vector<std::string> schemes;           // type uri: its schemes; `file` allows paths too; empty: any
   bool is_absolute = false;                   // type uri: a path must begin with /
   std::vector<ParamSpec> items;               // type list: what each item may be, told apart by type; empty: anything
+                                              // type sql: not empty where a list of texts may stand for the text
   std::vector<ParamSpec> members;             // type map: the keys that it may have; empty: any
   // Type map without members: what each value must be; no more than one. Nothing: anything.
   std::vector<ParamSpec> values;

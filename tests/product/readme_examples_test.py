@@ -139,6 +139,13 @@ class ReadmeExamples(unittest.TestCase):
         _, value = self.run_example("s3_upload")
         self.assertEqual(self.store.read(value("partner_file")["uri"]), b"id,won\n1,1000\n")
 
+    def test_sql(self):
+        _, value = self.run_example("sql")
+        self.assertEqual([r["orders"] for r in value("daily_sales")], [24])
+        lines = self.store.read(value("report")["files"][0]).decode().splitlines()
+        self.assertEqual(lines[0], "day,orders,amount")
+        self.assertIn(",".join(str(v) for v in value("daily_sales")[0].values()), lines)
+
     def test_each_operator_has_a_test_here(self):
         self.assertEqual(OPERATORS, sorted(name.removeprefix("test_") for name in dir(self) if name.removeprefix("test_") in OPERATORS))
 
