@@ -174,7 +174,7 @@ Value redacted(TaskContext& context, const Value& value) {
   }
   if (!value.is_map()) return value;
   Value map = Value::map();
-  for (const auto& [key, member] : value.as_map()) map.set(key, redacted(context, member));
+  for (const auto& [key, member] : value.as_map()) map.set(context.redact(key), redacted(context, member));
   return map;
 }
 
@@ -192,7 +192,7 @@ Result<void> push_file(TaskContext& context, const Path& file, Value& return_val
     if (key == "return_value") {
       return_value = redacted(context, member);
     } else {
-      context.xcom_push(key, redacted(context, member));
+      context.xcom_push(context.redact(key), redacted(context, member));
     }
   }
   return {};

@@ -51,6 +51,7 @@ TEST_CASE("secrets of what a try opens are masked in log, result and message, an
   ServedHome home;
   TryRequest request = home.request("bash", Value::Map{{"command",
                                                         "echo pass=$PASS; printf 'hunter'; sleep 0.05; echo '2secret'; "
+                                                        R"(echo "{\"of $PASS\": {\"$PASS\": 1}}" > $UDON_XCOM_FILE; )"
                                                         "echo token {{ conn.shop.extra_dejson.token }} >&2; "
                                                         "echo {{ var.value.api_key }}; echo ends with $PASS"},
                                                        {"env", Value::Map{{"PASS", "{{ conn.shop.password }}"}}}});
@@ -59,6 +60,7 @@ TEST_CASE("secrets of what a try opens are masked in log, result and message, an
   const TryEnded ended = home.result(request);
   CHECK(ended.result == TryEnded::Result::success);
   CHECK(ended.xcom.text("return_value") == "ends with ***");
+  CHECK(ended.xcom.get("of ***") == Value(Value::Map{{"***", 1}}));
   CHECK(home.log_has(request, "Z pass=***\n"));
   CHECK(home.log_has(request, "Z token ***\n"));
   for (const char* secret : {"hunter2", "2secret", "sometoken", "keykeykey"}) {

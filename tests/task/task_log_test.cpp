@@ -92,6 +92,16 @@ TEST_CASE("what is printed without an end is kept together until the end comes")
   CHECK(fixture.lines() == Lines{"x", "ab", "c", "y"});
 }
 
+TEST_CASE("the runner's own words are not masked, whatever word is a password") {
+  Fixture fixture;
+  const auto log = fixture.open();
+  log->add_secret("udon");
+  log->runner_line("udon: try 1 of 1");
+  log->line("udon: says the operator");
+  log->output(1, "udon says the command\n");
+  CHECK(fixture.lines() == Lines{"udon: try 1 of 1", "***: says the operator", "*** says the command"});
+}
+
 TEST_CASE("a long line is cut between characters and marked, with its real length") {
   Fixture fixture;
   const auto log = fixture.open();

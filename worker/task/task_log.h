@@ -29,7 +29,8 @@ class TaskLog {
   void add_secrets_of(const Connection& connection);
   std::string redact(std::string_view text) const;
 
-  void line(std::string_view text);  // of the operator or the runner; may hold several
+  void line(std::string_view text);         // of the operator; may hold several
+  void runner_line(std::string_view text);  // of the runner: as it is
   // A child's output, cut anywhere; `stream` keeps the lines of several sources apart. 0 is for the descriptor that
   // operators write to.
   static constexpr int stream_count = 3;

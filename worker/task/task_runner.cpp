@@ -145,7 +145,7 @@ class TaskRunner {
       pollfd watched{signals_, POLLIN, 0};
       if (poll(&watched, 1, static_cast<int>(at_most.count())) > 0) take_signals();
     });
-    if (!left.empty()) log_.line("udon: ended what was left running: " + left);
+    if (!left.empty()) log_.runner_line("udon: ended what was left running: " + log_.redact(left));
     return is_all_gone;
   }
 
@@ -283,19 +283,19 @@ class TaskRunner {
     if (stop_cause_ != StopCause::none) return ended_by_stop();
     TryEnded ended{.result = TryEnded::Result::failed, .cause = EndCause::error};
     if (!exception_.empty()) {
-      ended.message = exception_;
+      ended.message = log_.redact(exception_);
     } else if (!outcome_) {
       ended.error_kind = outcome_.error().kind;
-      ended.message = outcome_.error().message;
+      ended.message = log_.redact(outcome_.error().message);
     } else if (outcome_->exit && !outcome_->exit->succeeded()) {
       CauseOfDeath death = context_->cause_of(*outcome_->exit);
       ended.cause = death.cause;
       ended.message = death.message;
-      if (!outcome_->message.empty()) ended.message += " (" + outcome_->message + ")";
+      if (!outcome_->message.empty()) ended.message += " (" + log_.redact(outcome_->message) + ")";
     } else {
       ended.result = outcome_->skipped ? TryEnded::Result::skipped : TryEnded::Result::success;
       ended.cause = EndCause::finished;
-      ended.message = outcome_->message;
+      ended.message = log_.redact(outcome_->message);
       take_xcoms(ended);
     }
     return ended;
@@ -423,10 +423,9 @@ int run_try(const RunnerOptions& options, const Clock& clock) {
     is_abandoned = runner.is_abandoned();
     const bool is_all_gone = runner.end_children() && !is_abandoned;
     ended.started_at = runner.started_at();
-    ended.message = (*log)->redact(ended.message);
     static_cast<void>(is_all_gone ? spool.put_by_staging(options.id) : remove_tree(spool.staging(options.id)));
     (*log)->finish();
-    (*log)->line(outcome_line(ended, clock.monotonic() - began));
+    (*log)->runner_line(outcome_line(ended, clock.monotonic() - began));
   } else {
     ended.error_kind = log.error().kind;
     ended.message = log.error().message;
