@@ -162,7 +162,8 @@ class Reading {
     const std::string what = ended.message.empty() ? std::string(to_string(ended.cause)) : ended.message;
     if (ended.cause == EndCause::timeout && task_.kind == OperatorKind::sensor) {
       if (task_.soft_fail) return {.to = TaskState::skipped, .note = with(what, "skipped by soft_fail")};
-      return {.to = TaskState::failed, .note = what};  // it has waited over all its tries
+      if (row_.try_number >= row_.max_tries) return {.to = TaskState::failed, .note = what};
+      return {.to = TaskState::failed, .note = with(what, "not tried again: its timeout counts over all its tries")};
     }
     if (row_.try_number >= row_.max_tries) return {.to = TaskState::failed, .note = what};
     if (ended.cause == EndCause::error && ended.error_kind && is_final(*ended.error_kind)) {

@@ -11,6 +11,8 @@ namespace udon {
 namespace {
 
 constexpr int named_max = 3;
+// What most people meet who map over a command's output, which is a text.
+constexpr const char* how_to_return = " (a command hands one on as {\"return_value\": […]} in $UDON_XCOM_FILE)";
 
 // The lists that a task is mapped over, or what becomes of it without them.
 struct Inputs {
@@ -53,14 +55,16 @@ Inputs resolve_inputs(const ActiveRun& run, const Task& task) {
     }
     const auto output = from.outputs.find(-1);
     if (output == from.outputs.end()) {
-      return {.bound = {}, .verdict = {}, .problem = "it is mapped over `" + id + "`, which returned nothing"};
+      return {.bound = {},
+              .verdict = {},
+              .problem = "it is mapped over `" + id + "`, which returned nothing" + how_to_return};
     }
     auto list = as_list(output->second);
     if (!list) {
       return {.bound = {},
               .verdict = {},
               .problem = "it is mapped over `" + id + "`, which returned " + std::string(output->second.type_name()) +
-                         " instead of an array"};
+                         " instead of an array" + how_to_return};
     }
     input.source = std::move(*list);
   }

@@ -85,7 +85,7 @@ std::optional<MapSpec> read_expand(const YamlNode& task, const DocumentContext& 
     const std::vector<std::string>& taken = template_names();
     if (!is_template_name(member.key)) {
       problems.error(member.offset,
-                     key + ": `" + member.key + "` is no name that a template can use (letters, digits, `_`)");
+                     key + ": `" + member.key + "` is no name that a template can use (ASCII letters, digits, `_`)");
       is_good = false;
     } else if (std::find(taken.begin(), taken.end(), member.key) != taken.end()) {
       problems.error(member.offset, key + ": templates have a `" + member.key + "` already; choose another name");
