@@ -34,6 +34,10 @@ inline constexpr int64_t dag_file_values_max = 500'000;
 // Output of one template, and the steps that rendering may take: a template is data, it must end.
 inline constexpr int64_t template_output_bytes_max = 4 << 20;
 inline constexpr int template_steps_max = 1'000'000;
+// Between two looks at the DAG files: a second while that is quick; thousands of them may cost half a percent of a
+// processor, no more.
+inline constexpr auto catalog_pause_min = 1s;
+inline constexpr auto catalog_pause_max = 30s;
 // Ids become file names, URL parts and column values.
 inline constexpr int id_bytes_max = 250;
 // Left on the home's disk, or no try is started: it could write neither its log nor its result, and would fail for it.

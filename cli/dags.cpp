@@ -23,6 +23,21 @@ const std::vector<Column>& list_columns() {
   return columns;
 }
 
+// Files with errors that nothing else has told of yet.
+Result<void> tell_broken_files(Session& session, Api& api, const std::set<std::string>& told) {
+  constexpr size_t named_max = 3;
+  TRY_ASSIGN(const Value errors, api.get_all("/api/v2/importErrors", "import_errors"));
+  std::vector<std::string> files;
+  for (const Value& error : errors.get("import_errors").as_list())
+    if (!told.contains(error.text("filename"))) files.push_back(error.text("filename"));
+  if (files.empty()) return {};
+  const size_t count = files.size();
+  files.resize(std::min(count, named_max));
+  session.output().note(std::to_string(count) + (count == 1 ? " file has errors: " : " files have errors: ") +
+                        join(files, ", ") + (count > named_max ? ", …" : "") + "; see `udon dags check`");
+  return {};
+}
+
 Result<int> list(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   std::string target = "/api/v2/dags" + query_of({{"dag_id_pattern", arguments.text_or("pattern", "")},
@@ -33,11 +48,16 @@ Result<int> list(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Value dags, api->get_all(target, "dags"));
   session.output().list(dags, "dags", list_columns());
   std::vector<std::string> old;
+  std::set<std::string> told;
   for (const Value& dag : dags.get("dags").as_list())
-    if (dag.flag("has_import_errors")) old.push_back("`" + dag.text("dag_id") + "`");
+    if (dag.flag("has_import_errors")) {
+      old.push_back("`" + dag.text("dag_id") + "`");
+      told.insert(dag.text("relative_fileloc"));
+    }
   if (!old.empty())
     session.output().note("the files of these have errors, what runs is their last good version: " + join(old, ", ") +
                           "; see `udon dags check`");
+  TRY(tell_broken_files(session, *api, told));
   if (dags.get("dags").size() == 0 && session.output().format() == Format::table)
     session.output().note("put DAG files into " + session.settings().text("core", "dags_folder") +
                           " (UDON__CORE__DAGS_FOLDER), and see `udon dags check`");

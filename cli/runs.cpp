@@ -115,6 +115,7 @@ Result<int> clear(const Arguments& arguments, Session& session) {
     session.output().list(answer, "task_instances", instance_columns());
   else
     session.output().done("cleared " + named.dag_id + " " + named.run_id + ": it runs again", answer);
+  tell_version(session, *named.api, named.dag_id, named.run_id);
   return succeeded;
 }
 

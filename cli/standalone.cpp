@@ -194,9 +194,8 @@ void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
       loop_.offer(now);
       last = std::move(now);
     }
-    // A second while it is quick; thousands of files may cost half a percent of a processor, no more.
     const Duration pause =
-        std::clamp<Duration>((clock_.monotonic() - before) * 200, std::chrono::seconds(1), std::chrono::seconds(30));
+        std::clamp<Duration>((clock_.monotonic() - before) * 200, limits::catalog_pause_min, limits::catalog_pause_max);
     std::unique_lock lock(mutex);
     stopped.wait_for(lock, stop, pause, [] { return false; });
   }

@@ -170,6 +170,7 @@ Result<int> why(const Arguments& arguments, Session& session) {
   if (reason.get("holders").is_list())
     for (const Value& holder : reason.get("holders").as_list()) session.output().raw("  " + plain_text(holder) + "\n");
   if (!reason.text("until").empty()) session.output().raw("  until " + reason.text("until") + "\n");
+  tell_version(session, *named.api, named.dag_id, named.run_id);
   return succeeded;
 }
 
@@ -200,6 +201,7 @@ Result<int> clear(const Arguments& arguments, Session& session) {
     session.output().list(answer, "task_instances", list_columns());
   else
     session.output().done("cleared " + count_of(answer), answer);
+  tell_version(session, *named.api, named.dag_id, named.run_id);
   return succeeded;
 }
 

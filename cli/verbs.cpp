@@ -26,6 +26,18 @@ Result<int64_t> parse_count(const std::string& name, const std::string& text) {
 
 void pause_for(std::chrono::milliseconds time) { ::poll(nullptr, 0, static_cast<int>(time.count())); }
 
+void tell_version(Session& session, Api& api, const std::string& dag_id, const std::string& run_id) {
+  const auto run = api.get(run_path(dag_id, run_id));
+  const auto dag = api.get("/api/v2/dags/" + path_of({dag_id}) + "/details");
+  if (!run || !dag || !run->get("dag_versions").is_list() || run->get("dag_versions").size() == 0) return;
+  const int64_t kept = run->get("dag_versions").as_list().back().integer("version_number");
+  const int64_t newest = dag->get("latest_dag_version").integer("version_number", kept);
+  if (kept == newest) return;
+  session.output().note(run_id + " keeps version " + std::to_string(kept) + " of " + dag_id +
+                        "; the file is at version " + std::to_string(newest) + ": `udon dags trigger " + dag_id +
+                        "` makes a run of that");
+}
+
 namespace {
 
 // After a failure: which tasks, why, and where to read on.

@@ -19,6 +19,9 @@ Result<int64_t> parse_count(const std::string& name, const std::string& text);
 Result<int> wait_for_run(Session& session, const std::string& dag_id, const std::string& run_id,
                          std::optional<Duration> at_most);
 
+// Says so if the run has another version of its DAG than the file: it keeps the one that it was made with.
+void tell_version(Session& session, Api& api, const std::string& dag_id, const std::string& run_id);
+
 // Waits without spinning: for what only asking again can tell.
 void pause_for(std::chrono::milliseconds time);
 

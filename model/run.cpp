@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/ensure.h"
+#include "base/limits.h"
 
 namespace udon {
 namespace {
@@ -14,6 +15,20 @@ bool is_installation_character(char c) {
 }
 
 }  // namespace
+
+std::optional<std::string> problem_of_run_id(std::string_view run_id) {
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_.~:+-").find(c) != std::string_view::npos;
+  };
+  const std::string name = "run id `" + std::string(run_id) + "`";
+  if (run_id == "~" || run_id == "." || run_id == "..") return name + " has a meaning of its own in paths";
+  const bool is_good = !run_id.empty() && run_id.size() <= static_cast<size_t>(limits::id_bytes_max) &&
+                       std::ranges::all_of(run_id, is_allowed);
+  if (is_good) return std::nullopt;
+  return name + ": expected 1 to " + std::to_string(limits::id_bytes_max) +
+         " ASCII letters, digits or any of _ . ~ : + -";
+}
 
 std::string_view to_string(RunType type) {
   switch (type) {

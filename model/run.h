@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/value.h"
@@ -43,6 +44,9 @@ struct DagRun {
 
 // "manual__<+00:00 time>", "scheduled__…", "backfill__…".
 std::string make_run_id(RunType type, TimePoint logical_date_or_run_after);
+
+// Airflow's allowed_run_id_pattern, as a run's id comes back in URLs: what is wrong with one, or nothing.
+std::optional<std::string> problem_of_run_id(std::string_view run_id);
 
 struct TryId {
   std::string installation;  // random, made with the store: two homes on one machine never mix up their processes

@@ -136,7 +136,7 @@ class Commanding {
       run.data_interval = interval_of_manual_run(definition.schedule, *run.logical_date);
     }
     run.run_id = command.run_id.value_or(make_run_id(RunType::manual, run.logical_date.value_or(run.run_after)));
-    TRY(check_run_id(run.run_id));
+    if (const auto problem = problem_of_run_id(run.run_id)) return invalid(*problem);
     run.queued_at = now_;
     run.conf = command.conf;
     run.triggered_by = command.triggered_by;
@@ -276,20 +276,6 @@ class Commanding {
   Result<const ActiveRun*> find(const std::string& dag_id, const std::string& run_id) const {
     if (const ActiveRun* run = state_.find_run(dag_id, run_id)) return run;
     return not_found("DAG `" + dag_id + "` has no run " + run_id);
-  }
-
-  // Airflow's allowed_run_id_pattern; ids come back in URLs.
-  static Result<void> check_run_id(const std::string& run_id) {
-    const auto is_allowed = [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("_.~:+-").find(c) != std::string_view::npos;
-    };
-    if (!run_id.empty() && run_id.size() <= static_cast<size_t>(limits::id_bytes_max) &&
-        std::ranges::all_of(run_id, is_allowed)) {
-      return {};
-    }
-    return invalid("run id `" + run_id + "`: 1 to " + std::to_string(limits::id_bytes_max) +
-                   " letters, digits or any of _ . ~ : + - are expected");
   }
 
   template <class F>

@@ -88,6 +88,23 @@ tasks:
             i.udon("tasks", "logs", "later", "r", "m", code=1)
             self.assertIn("m was never tried, so it has no log; it is failed: it is mapped over `list`", i.told)
 
+    def test_a_cleared_run_says_that_it_keeps_its_version(self):
+        with Installation() as i:
+            i.dag("fix", "dag: fix\ntasks:\n  a: {operator: bash, command: 'exit 3'}\n")
+            i.start()
+            i.udon("dags", "trigger", "fix", "--run-id", "r", "--wait", code=1)
+            i.udon("tasks", "clear", "fix", "r", "a")
+            self.assertNotIn("version", i.told)
+            i.udon("runs", "wait", "fix", "r", code=1)
+            i.dag("fix", "dag: fix\ntasks:\n  a: {operator: bash, command: 'exit 0'}\n")
+            until("the new version is there", lambda: i.json("dags", "show", "fix")["latest_dag_version"]["version_number"] == 2)
+            told = "r keeps version 1 of fix; the file is at version 2: `udon dags trigger fix` makes a run of that"
+            for words in (("tasks", "clear", "fix", "r", "a"), ("runs", "clear", "fix", "r"), ("tasks", "why", "fix", "r", "a")):
+                i.udon(*words)
+                self.assertIn(told, i.told)
+                i.udon("runs", "wait", "fix", "r", code=1)
+            i.udon("dags", "trigger", "fix", "--wait")
+
     def test_a_queue_without_a_worker_is_waited_for(self):
         with Installation() as i:
             i.dag("far", """
@@ -209,8 +226,19 @@ tasks:
 
     def test_a_dag_whose_file_is_broken_says_that_an_old_version_runs(self):
         with Installation() as i:
+            i.dag("fail", "dag: fail\ntasks:\n  a: {operator: bahs}\n")
             i.dag("good", "dag: good\ntasks:\n  a: {operator: bash, command: 'true'}\n")
             i.start()
+            i.udon("dags", "list")
+            self.assertIn("1 file has errors: fail.yaml; see `udon dags check`", i.told)
+            self.assertNotIn("last good version", i.told)
+            for words in (("dags", "trigger", "fail"), ("dags", "show", "fail"), ("runs", "list", "fail")):
+                i.udon(*words, code=1)
+                self.assertIn("fail.yaml has errors: see `udon dags check`", i.told)
+            i.udon("dags", "trigger", "gone", code=1)
+            self.assertIn("a file that was just saved is read within 1s", i.told)
+            i.dag("fail", "dag: fail\ntasks:\n  a: {operator: bash, command: 'false'}\n")
+            until("it is whole", lambda: i.run("dags", "show", "fail").returncode == 0)
             i.udon("dags", "list")
             self.assertNotIn("errors", i.told)
             i.dag("good", "dag: good\ntasks:\n  a: {operator: bahs}\n")

@@ -116,17 +116,81 @@ TEST_CASE("a trigger is handed to the loop as it was meant, and the run comes ba
   CHECK(command.run_after == parse_time("2025-10-25T00:02:00Z").value());
   CHECK(command.has_logical_date);
   // Null is a run without a logical date; leaving it out is a mistake.
-  scene.json(200, "POST", "/api/v2/dags/orders/dagRuns", R"({"logical_date": null, "dag_run_id": "내 실행"})");
+  scene.json(200, "POST", "/api/v2/dags/orders/dagRuns", R"({"logical_date": null, "dag_run_id": "my.run:1"})");
   CHECK(!scene.control.last<TriggerRun>().has_logical_date);
-  CHECK(scene.control.last<TriggerRun>().run_id == "내 실행");
+  CHECK(scene.control.last<TriggerRun>().run_id == "my.run:1");
   const size_t before = scene.control.commands.size();
   for (const char* body :
        {"", "[]", "{", "5", R"({"conf": {}})", R"({"logical_date": "soon"})", R"({"logical_date": null, "conf": []})",
         R"({"logical_date": null, "confg": {}})", R"({"logical_date": null, "dag_run_id": "../../etc"})",
-        R"({"logical_date": null, "dag_run_id": ""})",
+        R"({"logical_date": null, "dag_run_id": ""})", R"({"logical_date": null, "dag_run_id": "내 실행"})",
         R"({"logical_date": null, "data_interval_start": "2026-01-01T00:00:00Z"})",
         "{\"logical_date\": null, \"note\": \"\xff\"}"})
     scene.json(422, "POST", "/api/v2/dags/orders/dagRuns", body);
+  CHECK(scene.control.commands.size() == before);
+  CHECK_THAT(scene.json(422, "POST", "/api/v2/dags/orders/dagRuns", R"({"logical_date": null, "dag_run_id": "a b"})")
+                 .get("detail")
+                 .as_list()[0]
+                 .text("msg"),
+             Catch::Contains("run id `a b`: expected 1 to 250 ASCII letters, digits or any of _ . ~ : + -"));
+}
+
+TEST_CASE("a DAG that is not there is looked for in files with errors") {
+  ApiScene scene;
+  scene.world.dags_folder = scene.folder.path();
+  const auto diagnose = [&](const std::vector<std::string>& files) {
+    auto snapshot = std::make_shared<CatalogSnapshot>();
+    for (const std::string& file : files)
+      snapshot->diagnostics.push_back({Diagnostic::Severity::error, file, 3, 7, "unknown operator `bahs`", ""});
+    snapshot->diagnostics.push_back({Diagnostic::Severity::warning, "lost.yaml", 1, 1, "fine but for this", ""});
+    scene.catalog = std::move(snapshot);
+  };
+  const auto told = [&](const std::string& dag_id) {
+    return scene.json(404, "GET", "/api/v2/dags/" + dag_id).text("detail");
+  };
+  REQUIRE(write_file_atomically(scene.folder.path() / "many.yaml",
+                                "dag: first\ntasks: {a: {operator: bahs}}\n---\ndag: 'second'  # the other\n",
+                                Durability::survives_kill));
+  const std::string soon = "; a file that was just saved is read within 1s, thousands within 30s";
+  diagnose({});
+  CHECK(told("lost") == "The Dag with ID: `lost` was not found" + soon);
+  diagnose({"fail.yaml", "gone.yaml", "many.yaml"});
+  CHECK(told("fail") == "The Dag with ID: `fail` was not found; fail.yaml has errors: see `udon dags check`");
+  CHECK_THAT(told("first"), Catch::EndsWith("; many.yaml has errors: see `udon dags check`"));
+  CHECK_THAT(told("second"), Catch::EndsWith("; many.yaml has errors: see `udon dags check`"));
+  CHECK_THAT(told("bahs"), Catch::EndsWith("; 3 DAG files have errors: see `udon dags check`" + soon));
+  const auto triggered = [&](const std::string& dag_id, const std::string& refusal) {
+    scene.control.answer = [&](const Command&) -> Result<CommandOutcome> {
+      return Error{ErrorKind::not_found, refusal};
+    };
+    return scene.json(404, "POST", "/api/v2/dags/" + dag_id + "/dagRuns", R"({"logical_date": null})").text("detail");
+  };
+  CHECK(triggered("fail", "no DAG `fail`; did you mean `mail`?") ==
+        "no DAG `fail`; did you mean `mail`?; fail.yaml has errors: see `udon dags check`");
+  CHECK(triggered("mall", "no DAG `mall`; did you mean `mail`?") == "no DAG `mall`; did you mean `mail`?");
+  CHECK(triggered("mall", "DAG `mall` has no file any more") == "DAG `mall` has no file any more");
+}
+
+TEST_CASE("a run keeps its version of the DAG, and who wants the newest is told so") {
+  ApiScene scene;
+  scene.add_run();
+  const std::string body = R"("dry_run": false, "run_on_latest_version": true})";
+  const std::string of_tasks =
+      R"({"dag_run_id": "scheduled__2026-01-31T00:00:00+00:00", "only_failed": false, )" + body;
+  scene.json(200, "POST", run_url + "/clear", "{" + body);
+  scene.json(200, "POST", "/api/v2/dags/orders/clearTaskInstances", of_tasks);
+  const size_t before = scene.control.commands.size();
+  auto dag = scene.store.reader().dag("orders").value().value();
+  dag.version = "v2";
+  scene.commit({PutDag{dag}, PutDagVersion{{.dag_id = "orders",
+                                            .version = "v2",
+                                            .created_at = t0,
+                                            .serialized = serialize(*make_dag()),
+                                            .source = "dag: orders\n"}}});
+  for (const auto& [target, asked] : {std::pair(run_url + "/clear", "{" + body),
+                                      std::pair(std::string("/api/v2/dags/orders/clearTaskInstances"), of_tasks)})
+    CHECK_THAT(scene.json(400, "POST", target, asked).text("detail"),
+               Catch::Contains("keeps version 1 of DAG `orders`, also when it is cleared; the file is at version 2"));
   CHECK(scene.control.commands.size() == before);
 }
 

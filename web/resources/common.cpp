@@ -1,10 +1,34 @@
+#include <algorithm>
 #include <charconv>
+#include <set>
 
+#include "base/limits.h"
+#include "base/text.h"
 #include "web/fields.h"
 #include "web/resources/resources.h"
 #include "web/unmapped.h"
 
 namespace udon::web {
+namespace {
+
+constexpr size_t broken_files_read_max = 100;
+
+// Whether a line of a DAG file that may be broken anywhere names this DAG.
+bool names_dag(const std::string& text, const std::string& dag_id) {
+  for (const std::string& line : split(text, '\n')) {
+    std::string_view rest = trim(line);
+    if (rest.starts_with("- ")) rest = trim(rest.substr(2));
+    if (!rest.starts_with("dag:")) continue;
+    rest = trim(rest.substr(4));
+    rest = trim(rest.substr(0, rest.find(" #")));
+    if (rest.size() > 1 && (rest[0] == '"' || rest[0] == '\'') && rest.back() == rest[0])
+      rest = rest.substr(1, rest.size() - 2);
+    if (rest == dag_id) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 void add_api(Router& router, World& world) {
   add_login(router, world);
@@ -29,8 +53,45 @@ void add_api(Router& router, World& world) {
 
 Result<DagRecord> need_dag(World& world, const std::string& dag_id) {
   TRY_ASSIGN(std::optional<DagRecord> dag, world.reader.dag(dag_id));
-  if (!dag) return Error{ErrorKind::not_found, "The Dag with ID: `" + dag_id + "` was not found"};
+  if (!dag)
+    return Error{ErrorKind::not_found,
+                 hinting_at_files(world, dag_id, "The Dag with ID: `" + dag_id + "` was not found")};
   return *std::move(dag);
+}
+
+std::string hinting_at_files(World& world, const std::string& dag_id, std::string message) {
+  const CatalogPtr catalog = world.catalog ? world.catalog() : nullptr;
+  if (!catalog) return message;
+  std::set<std::string> broken;
+  for (const Diagnostic& diagnostic : catalog->diagnostics)
+    if (diagnostic.severity == Diagnostic::Severity::error && !diagnostic.file.empty()) broken.insert(diagnostic.file);
+  const auto is_it = [&](const std::string& file) {
+    if (Path(file).stem() == dag_id) return true;
+    if (broken.size() > broken_files_read_max) return false;
+    const auto text = read_file(world.dags_folder / file, limits::dag_file_bytes_max);
+    return text && names_dag(*text, dag_id);
+  };
+  const auto found = std::ranges::find_if(broken, is_it);
+  if (found != broken.end()) return message + "; " + *found + " has errors: see `udon dags check`";
+  if (message.find("did you mean") != message.npos) return message;
+  const std::string pause = format_duration(limits::catalog_pause_min);
+  const std::string files = std::to_string(broken.size()) + (broken.size() == 1 ? " DAG file has" : " DAG files have");
+  return message + (broken.empty() ? "" : "; " + files + " errors: see `udon dags check`") +
+         "; a file that was just saved is read within " + pause + ", thousands within " +
+         format_duration(limits::catalog_pause_max);
+}
+
+Result<void> need_newest_version(World& world, const DagRun& run) {
+  TRY_ASSIGN(const DagRecord dag, need_dag(world, run.dag_id));
+  if (dag.version == run.dag_version) return {};
+  const auto number_of = [&](const std::string& version) {
+    const DagInfoPtr info = world.dags.find(run.dag_id, version);
+    return info ? std::to_string(info->number) : version;
+  };
+  return Error{ErrorKind::invalid, "run " + run.run_id + " keeps version " + number_of(run.dag_version) + " of DAG `" +
+                                       run.dag_id + "`, also when it is cleared; the file is at version " +
+                                       number_of(dag.version) +
+                                       ": trigger a new run, or clear this one without run_on_latest_version"};
 }
 
 Result<DagRun> need_run(World& world, const Call& call) {

@@ -9,19 +9,6 @@
 namespace udon::web {
 namespace {
 
-// Run ids hold times ("manual__2026-01-31T00:00:00+00:00"), so they may hold more than other ids; never what would
-// change a path.
-std::optional<std::string> problem_of_run_id(const std::string& id) {
-  if (id.empty()) return "a run id is not empty";
-  if (id.size() > static_cast<size_t>(limits::id_bytes_max))
-    return "a run id has at most " + std::to_string(limits::id_bytes_max) + " bytes";
-  if (id == "~" || id == "." || id == "..") return "`" + id + "` has a meaning of its own";
-  for (const char c : id)
-    if (c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      return "a run id holds no `/` and no control characters";
-  return std::nullopt;
-}
-
 // Who asks: the command line says so itself.
 std::string triggered_by(const Request& request) {
   const std::string* client = request.header("x-udon-client");
@@ -53,13 +40,20 @@ Result<Response> trigger(World& world, const Call& call) {
   else if (begin)
     command.data_interval = DataInterval{*begin, *end};
   if (command.run_id)
-    if (const auto problem = problem_of_run_id(*command.run_id))
+    if (const auto problem = udon::problem_of_run_id(*command.run_id))
       problems.add("value_error", {"body", "dag_run_id"}, "Value error, " + *problem, *command.run_id);
   if (!problems.empty()) return problems.response();
   if (partition) return Error{ErrorKind::invalid, "partition_key is not supported by this server"};
   command.triggered_by = triggered_by(call.request);
   command.user = call.user.name;
-  TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
+  const std::string dag_id = command.dag_id;
+  Result<CommandOutcome> triggered = world.control.submit(std::move(command));
+  if (!triggered) {
+    Error error = triggered.error();
+    if (error.message.starts_with("no DAG ")) error.message = hinting_at_files(world, dag_id, error.message);
+    return error;
+  }
+  const CommandOutcome& outcome = *triggered;
   if (!outcome.run) return Error{ErrorKind::unavailable, "the scheduler made no run"};
   return json_response(200, show_run(world, *outcome.run));
 }
@@ -168,12 +162,13 @@ Result<Response> clear(World& world, const Call& call) {
   command.dry_run = body.flag("dry_run").value_or(true);
   command.selection.only_failed = body.flag("only_failed").value_or(false);
   const bool only_new = body.flag("only_new").value_or(false);
-  body.flag("run_on_latest_version");
+  const bool on_newest = body.flag("run_on_latest_version").value_or(false);
   const auto note = body.text("note");
   body.only({"dry_run", "only_failed", "only_new", "run_on_latest_version", "note"});
   if (!problems.empty()) return problems.response();
   if (only_new) return Error{ErrorKind::invalid, "only_new is not supported by this server"};
   TRY_ASSIGN(const DagRun run, need_run(world, call));
+  if (on_newest) TRY(need_newest_version(world, run));
   command.selection.dag_id = run.dag_id;
   command.selection.run_id = run.run_id;
   command.user = call.user.name;

@@ -54,7 +54,8 @@ Result<Response> clear(World& world, const Call& call) {
   selection.downstream = body.flag("include_downstream").value_or(false);
   const bool others = body.flag("include_future").value_or(false) || body.flag("include_past").value_or(false);
   const auto start = body.time("start_date"), end = body.time("end_date");
-  body.flag("reset_dag_runs"), body.flag("run_on_latest_version"), body.flag("prevent_running_task");
+  const bool on_newest = body.flag("run_on_latest_version").value_or(false);
+  body.flag("reset_dag_runs"), body.flag("prevent_running_task");
   body.text("note");
   const auto run_id = body.text("dag_run_id");
   read_task_ids(body.list("task_ids"), selection, problems);
@@ -68,6 +69,7 @@ Result<Response> clear(World& world, const Call& call) {
                  "this server clears one run at a time: give dag_run_id, without start_date, end_date, "
                  "include_past and include_future"};
   TRY_ASSIGN(const DagRun run, need_run_of(world, selection.dag_id, *run_id));
+  if (on_newest) TRY(need_newest_version(world, run));
   selection.run_id = run.run_id;
   command.user = call.user.name;
   TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
