@@ -130,7 +130,7 @@ class Files(unittest.TestCase):
 
     def test_a_table_read_by_several_readers(self):
         for name, database, table, fill in (
-                ("maria", self.maria, "files_test.many", "create table files_test.many (primary key (id)) engine=InnoDB as select seq as id, "
+                ("maria", self.maria, "files_test.many", "use files_test; create table files_test.many (primary key (id)) engine=InnoDB as select seq as id, "
                  "concat('우동 ', md5(seq)) as note, cast(seq * 0.25 as decimal(12,2)) as amount from seq_1_to_30000;"),
                 ("pg", self.postgres, "files_test.many", "create table files_test.many as select i as id, '우동 ' || md5(i::text) as note, "
                  "(i * 0.25)::numeric(12,2) as amount from generate_series(1, 30000) i;")):
