@@ -80,6 +80,9 @@ class ProcessContext final : public TryContext {
 int crash_pipe = -1;
 int crash_log = -1;
 void save_last_words(int) {
+  // The thread that reads the pipe may have half of them in its hands: it has this long to write them down.
+  constexpr int pause_ms = 200;
+  poll(nullptr, 0, pause_ms);  // no clock of ours may be asked in a signal's handler
   char buffer[4096];
   ssize_t got = 0;
   while ((got = read(crash_pipe, buffer, sizeof buffer)) > 0) {
