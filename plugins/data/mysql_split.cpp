@@ -23,12 +23,6 @@ struct Numbered {
   const char* finite;  // condition of the values that have a number; may be empty
 };
 
-std::string filled(std::string_view form, const std::string& with) {
-  std::string text(form);
-  for (size_t at = text.find("{}"); at != text.npos; at = text.find("{}", at + with.size())) text.replace(at, 2, with);
-  return text;
-}
-
 std::optional<Numbered> numbered(const MysqlCatalogColumn& column) {
   const std::string name = quoted(column.name);
   if (is_one_of(column.data_type, {"tinyint", "smallint", "mediumint", "int", "bigint"}))
@@ -129,11 +123,11 @@ class MysqlSplit {
     TRY_ASSIGN(const std::vector<Int128> cuts, cut_numbers(*least, *greatest, ranges_, [&](Int128 begin, Int128 end) {
                  return rows_between(column.name, value(begin), value(end));
                }));
-    return ranges(conditions_of(
-                      cuts.size(), [&](size_t i) { return column.name + " < " + value(cuts[i]); },
-                      [&](size_t i) { return column.name + " >= " + value(cuts[i]); },
-                      is_nullable ? column.name + " is null" : ""),
-                  column.name);
+    return ranges_of(conditions_of(
+                         cuts.size(), [&](size_t i) { return column.name + " < " + value(cuts[i]); },
+                         [&](size_t i) { return column.name + " >= " + value(cuts[i]); },
+                         is_nullable ? column.name + " is null" : ""),
+                     column.name);
   }
 
   // The optimizer's guess, from the index itself: two dives, no rows are read. 0 where there is none.
@@ -185,11 +179,11 @@ class MysqlSplit {
       for (size_t i = 0; i < keys.size(); ++i) cut.push_back(filled(keys[i].literal, next.rows[0][i].value_or("")));
       cuts.push_back(std::move(cut));
     }
-    return ranges(conditions_of(
-                      cuts.size(), [&](size_t i) { return beyond(keys, cuts[i], "<"); },
-                      [&](size_t i) { return beyond(keys, cuts[i], ">="); },
-                      keys.size() == 1 && columns[0].is_nullable ? keys[0].name + " is null" : ""),
-                  names);
+    return ranges_of(conditions_of(
+                         cuts.size(), [&](size_t i) { return beyond(keys, cuts[i], "<"); },
+                         [&](size_t i) { return beyond(keys, cuts[i], ">="); },
+                         keys.size() == 1 && columns[0].is_nullable ? keys[0].name + " is null" : ""),
+                     names);
   }
 
   // (a, b) > (x, y) as a > x or a = x and b > y: the server finds no range in the comparison of rows.
@@ -207,10 +201,6 @@ class MysqlSplit {
   }
 
   static Ranges whole(const std::string& why) { return {{""}, why}; }
-  static Ranges ranges(std::vector<std::string> conditions, const std::string& names) {
-    std::string how = std::to_string(conditions.size()) + " ranges of " + names;
-    return {std::move(conditions), std::move(how)};
-  }
 
   MysqlSession& session_;
   const MysqlTableFacts& facts_;

@@ -21,12 +21,6 @@ struct Numbered {
   bool has_infinity = false;
 };
 
-std::string filled(std::string_view form, const std::string& with) {
-  std::string text(form);
-  for (size_t at = text.find("{}"); at != text.npos; at = text.find("{}", at + with.size())) text.replace(at, 2, with);
-  return text;
-}
-
 std::optional<Numbered> numbered(const PostgresCatalogColumn& column) {
   switch (column.type) {
     case oid_int2:
@@ -60,10 +54,10 @@ class PostgresSplit {
     const auto cut = [&](size_t i) {
       return fmt::format("'({},0)'::pg_catalog.tid", to_string(*blocks * static_cast<Int128>(i + 1) / count));
     };
-    return ranges(conditions_of(
-                      static_cast<size_t>(count) - 1, [&](size_t i) { return "ctid < " + cut(i); },
-                      [&](size_t i) { return "ctid >= " + cut(i); }, ""),
-                  "blocks");
+    return ranges_of(conditions_of(
+                         static_cast<size_t>(count) - 1, [&](size_t i) { return "ctid < " + cut(i); },
+                         [&](size_t i) { return "ctid >= " + cut(i); }, ""),
+                     "blocks");
   }
 
   Result<Ranges> by(const std::vector<std::string>& names) {
@@ -130,10 +124,10 @@ class PostgresSplit {
     for (const Int128 cut : cuts) {
       TRY_ASSIGN(values.emplace_back(), value(column, cut));
     }
-    return ranges(conditions_of(
-                      values.size(), [&](size_t i) { return name + " < " + values[i]; },
-                      [&](size_t i) { return name + " >= " + values[i]; }, is_nullable ? name + " is null" : ""),
-                  name);
+    return ranges_of(conditions_of(
+                         values.size(), [&](size_t i) { return name + " < " + values[i]; },
+                         [&](size_t i) { return name + " >= " + values[i]; }, is_nullable ? name + " is null" : ""),
+                     name);
   }
 
   // As a literal, so that each range's condition says the same whatever its session is set to.
@@ -189,10 +183,10 @@ class PostgresSplit {
       for (const auto& text : next.rows[0]) cut.push_back(text.value_or("null"));
       cuts.push_back(names.size() == 1 ? cut[0] : "(" + join(cut, ", ") + ")");
     }
-    return ranges(conditions_of(
-                      cuts.size(), [&](size_t i) { return tuple + " < " + cuts[i]; },
-                      [&](size_t i) { return tuple + " >= " + cuts[i]; }, may_be_null ? names[0] + " is null" : ""),
-                  join(names, ", "));
+    return ranges_of(conditions_of(
+                         cuts.size(), [&](size_t i) { return tuple + " < " + cuts[i]; },
+                         [&](size_t i) { return tuple + " >= " + cuts[i]; }, may_be_null ? names[0] + " is null" : ""),
+                     join(names, ", "));
   }
 
   // The name of a type stands inside a literal there.
@@ -200,11 +194,6 @@ class PostgresSplit {
     std::string doubled;
     for (const char c : type) doubled += c == '\'' ? "''" : std::string(1, c);
     return doubled;
-  }
-
-  static Ranges ranges(std::vector<std::string> conditions, const std::string& names) {
-    std::string how = fmt::format("{} ranges of {}", conditions.size(), names);
-    return {std::move(conditions), std::move(how)};
   }
 
   PostgresSession& session_;

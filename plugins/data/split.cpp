@@ -74,6 +74,17 @@ std::vector<std::string> conditions_of(size_t cuts, const std::function<std::str
   return conditions;
 }
 
+Ranges ranges_of(std::vector<std::string> conditions, const std::string& names) {
+  std::string how = std::to_string(conditions.size()) + " ranges of " + names;
+  return {std::move(conditions), std::move(how)};
+}
+
+std::string filled(std::string_view form, const std::string& with) {
+  std::string text(form);
+  for (size_t at = text.find("{}"); at != text.npos; at = text.find("{}", at + with.size())) text.replace(at, 2, with);
+  return text;
+}
+
 std::string to_string(Int128 number) {
   if (number == 0) return "0";
   std::string digits;

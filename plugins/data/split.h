@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -49,6 +50,12 @@ Result<std::vector<Int128>> cut_numbers(Int128 least, Int128 greatest, size_t ra
 // what is true of the rows below the cut i, and of those at or above it.
 std::vector<std::string> conditions_of(size_t cuts, const std::function<std::string(size_t)>& below,
                                        const std::function<std::string(size_t)>& from, const std::string& is_null);
+
+// The ranges, and in words that there are so many of `names`.
+Ranges ranges_of(std::vector<std::string> conditions, const std::string& names);
+
+// `form` with each {} replaced.
+std::string filled(std::string_view form, const std::string& with);
 
 std::string to_string(Int128 number);
 // Of digits with a sign or without; nothing for anything else.
