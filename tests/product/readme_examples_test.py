@@ -146,6 +146,11 @@ class ReadmeExamples(unittest.TestCase):
         self.assertEqual(lines[0], "day,orders,amount")
         self.assertIn(",".join(str(v) for v in value("daily_sales")[0].values()), lines)
 
+    def test_sql_check(self):
+        _, value = self.run_example("sql_check")
+        self.assertEqual(value("enough"), {"orders": "96"})
+        self.assertEqual(value("replica_has_it_all"), {"rows": 96})
+
     def test_each_operator_has_a_test_here(self):
         self.assertEqual(OPERATORS, sorted(name.removeprefix("test_") for name in dir(self) if name.removeprefix("test_") in OPERATORS))
 
