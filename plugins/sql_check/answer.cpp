@@ -9,14 +9,14 @@ namespace {
 
 constexpr int64_t value_bytes_max = 1 << 20;  // of what is compared; more is no key figure
 
-CheckCell cell_of(const arrow::Array& column, int64_t row) {
+CheckCell cell_of(const data::ColumnInfo& info, const arrow::Array& column, int64_t row) {
   CheckCell cell;
   if (column.IsNull(row)) return cell;
   cell.is_null = false;
   data::append_cell_text(column, row, cell.text);
   if (column.type_id() == arrow::Type::BOOL)
     cell.number = Number::parse(cell.text == "true" ? "1" : "0");
-  else if (data::is_numeric(*column.type()))
+  else if (data::is_numeric(*column.type()) || info.text_form == data::TextForm::digits)
     cell.number = Number::parse(cell.text);  // none: NaN, infinity
   return cell;
 }
@@ -75,7 +75,8 @@ Result<std::vector<std::string>> read_answer(
       if (!batch) return columns;
       for (int64_t r = 0; r < batch->rows->num_rows(); ++r) {
         CheckRow row;
-        for (const auto& column : batch->rows->columns()) row.push_back(cell_of(*column, r));
+        for (size_t c = 0; c < infos.size(); ++c)
+          row.push_back(cell_of(infos[c], *batch->rows->column(static_cast<int>(c)), r));
         TRY(take(columns, std::move(row)));
       }
     }
