@@ -91,7 +91,7 @@ class Prober {
     }
     answer.message = (*log)->redact(answer.message);
     const std::string_view verdict = answer.error ? "error: " : answer.is_met ? "met: " : "not met: ";
-    (*log)->line("udon: " + std::string(verdict) + answer.message);
+    (*log)->runner_line("udon: " + std::string(verdict) + answer.message);
     (*log)->finish();
     return answer;
   }

@@ -15,6 +15,7 @@ std::string answer(const std::string& request) {
   }
   if (asks("/task/v1/variables/city")) return DoorServer::json(200, R"({"value": "서울"})");
   if (asks("/task/v1/variables/api_key")) return DoorServer::json(200, R"({"value": "keykeykey"})");
+  if (asks("/task/v1/variables/word_password")) return DoorServer::json(200, R"({"value": "udon"})");
   if (asks("/task/v1/xcoms?task_id=up&key=return_value"))
     return DoorServer::json(200, R"({"found": true, "value": {"rows": 41}})");
   if (request.starts_with("GET /task/v1/connections/")) {
@@ -45,6 +46,16 @@ TEST_CASE("a command's templates are rendered with context, variables, connectio
   const TryEnded ended = home.run(request);
   CHECK(ended.message.empty());
   CHECK(ended.xcom.text("return_value") == "2026-01-31 서울 db.example.com 42");
+}
+
+TEST_CASE("a password that is a common word masks what the task wrote, not what its runner says") {
+  ServedHome home;
+  const TryRequest request =
+      home.request("bash", Value::Map{{"command", "echo it is $WORD; kill $PPID; sleep 600"},
+                                      {"env", Value::Map{{"WORD", "{{ var.value.word_password }}"}}}});
+  CHECK(home.run(request).cause == EndCause::signal);
+  CHECK(home.log_has(request, "Z it is ***\n"));
+  CHECK(home.log_has(request, "Z udon: stopped by SIGTERM: asking it to stop\n"));
 }
 
 TEST_CASE("secrets of what a try opens are masked in log, result and message, and are nowhere in the home") {

@@ -112,7 +112,7 @@ class TaskRunner {
                .try_id = to_string(request.try_id),
                .token = request.token,
                .patience = server_patience,
-               .tell = [&log](const std::string& text) { log.line("udon: " + text); }},
+               .tell = [&log](const std::string& text) { log.runner_line("udon: " + text); }},
               stop_.get_token()) {}
 
   TryEnded run() {
@@ -132,7 +132,7 @@ class TaskRunner {
       worker.detach();
       is_abandoned_ = true;
       children_.kill_all();
-      log_.line("udon: the operator doesn't stop: giving it up");
+      log_.runner_line("udon: the operator doesn't stop: giving it up");
       return ended_by_stop();
     }
     worker.join();
@@ -204,7 +204,8 @@ class TaskRunner {
         stop(StopCause::timeout);
       }
       if (stop_cause_ != StopCause::none && now - stopped_at_ >= limits::kill_grace) {
-        if (!has_killed_) log_.line("udon: not ended within " + format_duration(limits::kill_grace) + ": killing it");
+        if (!has_killed_)
+          log_.runner_line("udon: not ended within " + format_duration(limits::kill_grace) + ": killing it");
         has_killed_ = true;
         children_.kill_all();
       }
@@ -257,7 +258,7 @@ class TaskRunner {
   void stop(StopCause cause) {
     stop_cause_ = cause;
     stopped_at_ = clock_.monotonic();
-    log_.line("udon: " + ended_by_stop().message + ": asking it to stop");
+    log_.runner_line("udon: " + ended_by_stop().message + ": asking it to stop");
     stop_.request_stop();
   }
 
@@ -419,7 +420,7 @@ int run_try(const RunnerOptions& options, const Clock& clock) {
                      : Result<std::unique_ptr<TaskLog>>(request.error());
   const Duration began = clock.monotonic();
   if (log) {
-    (*log)->line(first_line(*request));
+    (*log)->runner_line(first_line(*request));
     // Never destroyed: a thread that was given up may still use it.
     auto& runner = *new TaskRunner(options, spool, *request, **log, clock, signals.get());
     ended = runner.run();
