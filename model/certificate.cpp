@@ -34,6 +34,37 @@ std::optional<uint64_t> read_sum(FieldReader& fields, std::string_view key) {
   return sum;
 }
 
+Value text_or_null(const std::optional<std::string>& text) { return text ? Value(*text) : Value(); }
+
+Value to_value(const std::optional<DatabaseFigures>& figures) {
+  if (!figures) return {};
+  return Value(Value::Map{
+      {"count", count_value(figures->count)},
+      {"nulls", count_value(figures->nulls)},
+      {"nulled", count_value(figures->nulled)},
+      {"least", text_or_null(figures->least)},
+      {"greatest", text_or_null(figures->greatest)},
+      {"sum", text_or_null(figures->sum)},
+      {"bytes", figures->bytes ? count_value(*figures->bytes) : Value()},
+      {"left_out", figures->left_out},
+  });
+}
+
+Result<DatabaseFigures> parse_figures(const Value& value) {
+  FieldReader fields(value, "certificate's figures of the database");
+  DatabaseFigures figures;
+  figures.count = read_count(fields, "count");
+  figures.nulls = read_count(fields, "nulls");
+  figures.nulled = read_count(fields, "nulled");
+  figures.least = fields.optional_text("least");
+  figures.greatest = fields.optional_text("greatest");
+  figures.sum = fields.optional_text("sum");
+  if (fields.has("bytes")) figures.bytes = read_count(fields, "bytes");
+  figures.left_out = fields.text("left_out");
+  TRY(fields.status());
+  return figures;
+}
+
 Value to_value(const ColumnCertificate& column) {
   return Value(Value::Map{
       {"name", column.name},
@@ -45,6 +76,8 @@ Value to_value(const ColumnCertificate& column) {
       {"sum", sum_or_null(column.sum)},
       {"after_transform", column.after_transform},
       {"recast", column.recast},
+      {"mask", column.mask},
+      {"database", to_value(column.database)},
   });
 }
 
@@ -60,6 +93,13 @@ Result<ColumnCertificate> parse_column(const Value& value) {
   column.sum = read_sum(fields, "sum");
   column.after_transform = fields.flag("after_transform");
   column.recast = fields.optional_text("recast").value_or("");
+  column.mask = fields.optional_text("mask").value_or("");
+  if (fields.has("database")) {
+    if (Result<DatabaseFigures> figures = parse_figures(fields.any("database")))
+      column.database = std::move(*figures);
+    else
+      fields.fail(figures.error());
+  }
   TRY(fields.status());
   return column;
 }
@@ -145,6 +185,9 @@ Value to_value(const Certificate& certificate) {
       {"id", certificate.id},
       {"level", to_string(certificate.level)},
       {"source", certificate.source},
+      {"connection", certificate.connection},
+      {"table", certificate.table},
+      {"timezone", certificate.timezone},
       {"where", certificate.where},
       {"mechanism", certificate.mechanism},
       {"position", certificate.position},
@@ -169,6 +212,9 @@ Result<Certificate> parse_certificate(const Value& value) {
   certificate.id = fields.text("id");
   certificate.level = fields.word("level", parse_certify_level);
   certificate.source = fields.text("source");
+  certificate.connection = fields.optional_text("connection").value_or("");
+  certificate.table = fields.optional_text("table").value_or("");
+  certificate.timezone = fields.optional_text("timezone").value_or("");
   if (fields.has("where")) certificate.where = fields.map("where");
   certificate.mechanism = fields.text("mechanism");
   certificate.position = fields.text("position");

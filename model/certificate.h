@@ -16,6 +16,19 @@ enum class CertifyLevel { rows, wire, source };
 std::string_view to_string(CertifyLevel level);
 std::optional<CertifyLevel> parse_certify_level(std::string_view text);
 
+// What the database itself counted of a column, in the snapshot of the export and under its condition. Texts as
+// plugins/data/figures.h writes them. What is absent was not asked for, or there was no value.
+struct DatabaseFigures {
+  uint64_t count = 0;                          // not NULL there
+  uint64_t nulls = 0;                          // NULL there
+  uint64_t nulled = 0;                         // of `count`: values of which a policy made NULLs
+  std::optional<std::string> least, greatest;  // of the values that no policy made NULL
+  std::optional<std::string> sum;              // of exact numbers
+  std::optional<uint64_t> bytes;               // of all values together: of texts in UTF-8, of binary values
+  std::string left_out;                        // what is absent for a reason, and why
+  bool operator==(const DatabaseFigures&) const = default;
+};
+
 struct ColumnCertificate {
   std::string name;  // in the file
   std::string source_name;
@@ -26,6 +39,8 @@ struct ColumnCertificate {
   std::optional<uint64_t> sum;   // mod 2^64, of a 64-bit hash of each value's canonical bytes; level wire and up
   bool after_transform = false;  // masked or recast: summed after it
   std::string recast;            // the type that was asked for in place of the source's: "decimal(12,2)"; or empty
+  std::string mask;              // "hmac_sha256", or empty
+  std::optional<DatabaseFigures> database;  // level source; equal to what the file holds
   bool operator==(const ColumnCertificate&) const = default;
 };
 
@@ -48,7 +63,10 @@ struct PolicyUse {
 struct Certificate {
   std::string id;
   CertifyLevel level = CertifyLevel::wire;
-  std::string source;     // "mysql://host:port/db table orders": no credentials
+  std::string source;      // "mysql://host:port/db table orders": no credentials
+  std::string connection;  // its id, by which the source can be asked again; empty: none
+  std::string table;       // as asked for
+  std::string timezone;    // in which the table's wall clocks were taken to be meant; or empty
   Value where;            // which rows: {sql, values}; values is null where a masked column is compared; null: all rows
   std::string mechanism;  // how one snapshot was had
   std::string position;   // GTID, LSN or such at the snapshot, if known

@@ -17,6 +17,7 @@
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
+#include "plugins/data/figures.h"
 
 namespace udon::data {
 namespace {
@@ -163,7 +164,7 @@ Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64
 }
 
 Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
-                            const std::vector<std::string>& column_names) {
+                            const std::vector<std::string>& column_names, FileFigures* figures) {
   TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file.string()), "read back"));
   parquet::arrow::FileReaderBuilder builder;
   TRY(from_arrow(builder.Open(input), "read back"));
@@ -190,6 +191,7 @@ Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLeve
     TRY(from_arrow(batches->ReadNext(&batch), "read back"));
     if (!batch) break;
     TRY(read_back.add_hashing(*batch));
+    if (figures != nullptr) TRY(figures->add(*batch));
   }
   if (const std::string difference = Certifier::difference(sent, read_back, column_names); !difference.empty())
     return fault(difference);

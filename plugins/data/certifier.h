@@ -18,6 +18,8 @@ class FileReader;
 
 namespace udon::data {
 
+class FileFigures;
+
 class Certifier {
  public:
   Certifier(CertifyLevel level, size_t columns);
@@ -60,9 +62,9 @@ Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64
                            const std::string& column);
 
 // Reads the file (at level rows its footer, from wire up every value) and compares it with what was sent. data: the
-// file holds something else (says what); io: cannot be read.
+// file holds something else (says what); io: cannot be read. `figures`, from level wire up: adds those of the file.
 Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
-                            const std::vector<std::string>& column_names);
+                            const std::vector<std::string>& column_names, FileFigures* figures = nullptr);
 
 // SHA-256 of a file, lower-case hex.
 Result<std::string> sha256_of_file(const Path& file);

@@ -193,6 +193,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   CopyRequest copy;
   copy.table = std::move(request);
   copy.source = source;
+  copy.connection = parameters.text("connection");
   copy.parquet.compression = parameters.text("compression", "snappy");
   const auto compat = parse_compat(parameters.text("compat"));
   if (!compat) return Error{ErrorKind::invalid, fmt::format("compat: `{}`; there is hive3", parameters.text("compat"))};

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "plugins/data/mysql_catalog.h"
+#include "plugins/data/mysql_figures.h"
 #include "plugins/data/mysql_rows.h"
 #include "plugins/data/mysql_snapshot.h"
 #include "plugins/data/mysql_split.h"
@@ -66,6 +67,12 @@ class MysqlReader final : public TableReader {
   std::string mechanism() const override { return mechanism_; }
   std::string position() const override { return position_; }
   std::vector<size_t> key_columns() const override { return scan_.key; }
+  Result<std::vector<DatabaseFigures>> figures() override {
+    MysqlSession& session = rows_[0]->session();
+    TRY_ASSIGN(auto all, ask_mysql_figures(session, scan_));
+    TRY(session.execute("commit"));
+    return all;
+  }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
     for (const auto& rows : rows_) add_uses(uses, rows->policy_uses());
@@ -82,6 +89,11 @@ class MysqlReader final : public TableReader {
       if (scan_.request.consistency != "none")
         return Error{ErrorKind::unsupported, "not InnoDB, so there is no snapshot of it: " + others +
                                                  "; say `consistency: none` to take rows as they are"};
+      if (scan_.request.certify == CertifyLevel::source)
+        return Error{ErrorKind::unsupported,
+                     "not InnoDB, so the rows and the server's own figures would be of different "
+                     "moments: " +
+                         others + "; say `certify: wire`"};
       // Several readers would see rows of several moments: a row that moves from one's range to another's twice.
       snapshot.sessions.resize(1);
       mechanism_ = "one reader, no snapshot (consistency: none): " + others;
@@ -97,10 +109,14 @@ class MysqlReader final : public TableReader {
       TRY_ASSIGN(ranges, split_mysql_table(*snapshot.sessions[0], facts, scan_.request.split, scan_.where));
       mechanism_ += "; split: " + ranges.how;
     }
+    const bool asks_figures = scan_.request.certify == CertifyLevel::source;
+    if (asks_figures) mechanism_ += "; figures: computed by the server in the first reader's snapshot";
     const size_t readers = std::min(snapshot.sessions.size(), ranges.conditions.size());
     ranges_.emplace(std::move(ranges.conditions));
     for (size_t i = 0; i < readers; ++i)
-      rows_.push_back(std::make_unique<MysqlRows>(std::move(snapshot.sessions[i]), scan_, *ranges_));
+      rows_.push_back(std::make_unique<MysqlRows>(
+          std::move(snapshot.sessions[i]), scan_, *ranges_,
+          i == 0 && asks_figures ? AfterLast::keep_transaction : AfterLast::end_transaction));
     return rows_[0]->open();
   }
 
@@ -118,8 +134,9 @@ class MysqlReader final : public TableReader {
       scan_.marks.push_back(plan.question_marks.empty() ? 0 : extra++);
       if (!plan.question_marks.empty()) sql += ", " + plan.question_marks;
     }
-    sql += " from " + quote_identifier(name.schema, SqlDialect::mysql) + "." +
-           quote_identifier(name.table, SqlDialect::mysql);
+    scan_.from = " from " + quote_identifier(name.schema, SqlDialect::mysql) + "." +
+                 quote_identifier(name.table, SqlDialect::mysql);
+    sql += scan_.from;
   }
 
   // The primary key names a row in messages, if all of it was chosen and none of it is masked.

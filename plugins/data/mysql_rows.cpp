@@ -42,8 +42,13 @@ Advice advice_for(ValueProblem problem) {
 
 }  // namespace
 
-MysqlRows::MysqlRows(std::unique_ptr<MysqlSession> session, const MysqlScan& scan, RangeQueue& ranges)
-    : session_(std::move(session)), scan_(scan), ranges_(ranges), hasher_(scan.plans, scan.request, scan.clock) {
+MysqlRows::MysqlRows(std::unique_ptr<MysqlSession> session, const MysqlScan& scan, RangeQueue& ranges,
+                     AfterLast after_last)
+    : session_(std::move(session)),
+      scan_(scan),
+      ranges_(ranges),
+      after_last_(after_last),
+      hasher_(scan.plans, scan.request, scan.clock) {
   for (const MysqlColumnPlan& plan : scan.plans)
     decoders_.push_back(make_mysql_decoder(plan, scan.request, scan.clock));
 }
@@ -70,6 +75,7 @@ Result<bool> MysqlRows::open_range() {
 Result<void> MysqlRows::end() {
   has_ended_ = true;
   stream_.reset();
+  if (after_last_ == AfterLast::keep_transaction) return {};
   return session_->execute("commit");
 }
 

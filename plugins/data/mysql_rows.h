@@ -27,6 +27,7 @@ struct MysqlScan {
   std::vector<size_t> marks;  // for each plan: the column with its true question marks, or 0
   std::vector<size_t> key;    // columns that name a row; empty: none may
   std::string select;         // up to and with the table
+  std::string from;           // " from `shop`.`orders`": its end
   BoundSql where;
   std::shared_ptr<arrow::Schema> schema;
 };
@@ -34,13 +35,15 @@ struct MysqlScan {
 class MysqlRows final : public BatchSource {
  public:
   // `session` is in the export's snapshot. Scan and ranges outlive this.
-  MysqlRows(std::unique_ptr<MysqlSession> session, const MysqlScan& scan, RangeQueue& ranges);
+  MysqlRows(std::unique_ptr<MysqlSession> session, const MysqlScan& scan, RangeQueue& ranges, AfterLast after_last);
 
   // The first range's statement; the others follow when their turn comes. To be called before next() if its errors are
   // to be known early.
   Result<void> open();
   Result<std::optional<SourceBatch>> next() override;
   std::vector<PolicyUse> policy_uses() const;
+  // After the last row, in its transaction if that was to be kept.
+  MysqlSession& session() { return *session_; }
 
  private:
   Result<bool> open_range();
@@ -53,6 +56,7 @@ class MysqlRows final : public BatchSource {
   std::unique_ptr<MysqlRowStream> stream_;  // after the session: it ends first; null between two ranges
   const MysqlScan& scan_;
   RangeQueue& ranges_;
+  const AfterLast after_last_;
   std::optional<MysqlRowSplitter> splitter_;
   MysqlHasher hasher_;
   std::vector<std::unique_ptr<MysqlColumnDecoder>> decoders_;

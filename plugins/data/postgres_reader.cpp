@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "plugins/data/policy_counter.h"
+#include "plugins/data/postgres_figures.h"
 #include "plugins/data/postgres_money.h"
 #include "plugins/data/postgres_parameters.h"
 #include "plugins/data/postgres_rows.h"
@@ -82,6 +83,12 @@ class PostgresReader final : public TableReader {
   }
   std::string mechanism() const override { return mechanism_; }
   std::string position() const override { return position_; }
+  Result<std::vector<DatabaseFigures>> figures() override {
+    PostgresSession& session = rows_[0]->session();
+    TRY_ASSIGN(auto all, ask_postgres_figures(session, scan_));
+    TRY(session.execute("rollback"));
+    return all;
+  }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
     for (const auto& rows : rows_) add_uses(uses, rows->policy_uses());
@@ -138,7 +145,12 @@ class PostgresReader final : public TableReader {
     }
     sessions.insert(sessions.begin(), std::move(session_));
     ranges_.emplace(std::move(ranges.conditions));
-    for (auto& session : sessions) rows_.push_back(std::make_unique<PostgresRows>(std::move(session), scan_, *ranges_));
+    const bool asks_figures = scan_.request.certify == CertifyLevel::source;
+    if (asks_figures) mechanism_ += "; figures: computed by the server in the first reader's snapshot";
+    for (auto& session : sessions)
+      rows_.push_back(std::make_unique<PostgresRows>(
+          std::move(session), scan_, *ranges_,
+          rows_.empty() && asks_figures ? AfterLast::keep_transaction : AfterLast::end_transaction));
     return rows_[0]->open();
   }
 
@@ -202,6 +214,7 @@ class PostgresReader final : public TableReader {
     const TableRequest& request = scan_.request;
     std::vector<std::string> expressions;
     for (const PostgresColumnPlan& plan : scan_.plans) expressions.push_back(plan.select);
+    scan_.from = relation.from;
     scan_.select = "select " + join(expressions, ", ") + " from " + relation.from;
     if (request.where.empty()) return {};
     TRY_ASSIGN(const BoundSql bound, bind_parameters(request.where, request.where_parameters, SqlDialect::postgresql));

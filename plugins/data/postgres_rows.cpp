@@ -28,10 +28,12 @@ std::optional<std::string> key_text(const PostgresField& field, const PostgresVa
 
 }  // namespace
 
-PostgresRows::PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges)
+PostgresRows::PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges,
+                           AfterLast after_last)
     : session_(std::move(session)),
       scan_(scan),
       ranges_(ranges),
+      after_last_(after_last),
       hasher_(scan.plans, scan.request.policies, scan.zone) {
   for (const PostgresColumnPlan& plan : scan.plans)
     columns_.push_back(make_postgres_column(plan.value, plan.element.get(), scan.request.policies, scan.zone));
@@ -55,6 +57,7 @@ Result<bool> PostgresRows::open_range() {
 
 void PostgresRows::end() {
   has_ended_ = true;
+  if (after_last_ == AfterLast::keep_transaction) return;
   static_cast<void>(session_->execute("rollback"));  // nothing was changed; the session ends with us anyway
 }
 

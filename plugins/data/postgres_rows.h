@@ -24,6 +24,7 @@ struct PostgresScan {
   std::vector<PostgresColumnPlan> plans;
   std::vector<std::string> key;  // columns of the primary key
   std::string select;            // up to and with the table
+  std::string from;              // the table
   std::string where;             // with its values as literals; may be empty
   std::shared_ptr<arrow::Schema> schema;
 };
@@ -31,13 +32,16 @@ struct PostgresScan {
 class PostgresRows final : public BatchSource {
  public:
   // `session` is in the export's snapshot. Scan and ranges outlive this.
-  PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges);
+  PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges,
+               AfterLast after_last);
 
   // The first range's COPY; the others follow when their turn comes. To be called before next() if its errors are to be
   // known early.
   Result<void> open();
   Result<std::optional<SourceBatch>> next() override;
   std::vector<PolicyUse> policy_uses() const;
+  // After the last row, in its transaction if that was to be kept.
+  PostgresSession& session() { return *session_; }
 
  private:
   Result<bool> open_range();
@@ -50,6 +54,7 @@ class PostgresRows final : public BatchSource {
   std::unique_ptr<PostgresCopyStream> stream_;  // after the session that it reads from; null between two ranges
   const PostgresScan& scan_;
   RangeQueue& ranges_;
+  const AfterLast after_last_;
   std::vector<std::unique_ptr<PostgresColumn>> columns_;
   PostgresHasher hasher_;
   bool has_ended_ = false;

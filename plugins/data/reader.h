@@ -104,6 +104,12 @@ class TableReader {
   virtual std::string mechanism() const = 0;  // how the one snapshot was had
   virtual std::string position() const = 0;   // GTID, LSN; may be empty
   virtual std::vector<PolicyUse> policy_uses() const = 0;
+  // After the end of all sources, opened at level source: what the database computes of the columns itself, in the same
+  // snapshot, one for each column; policies are not yet accounted for (figures.h). unsupported: there is no database.
+  virtual Result<std::vector<DatabaseFigures>> figures() {
+    return Error{ErrorKind::unsupported,
+                 "`certify: source` needs a database that computes figures; this source has none"};
+  }
   // The columns of the primary key, to name rows by in messages; none if one was not chosen or is masked.
   virtual std::vector<size_t> key_columns() const { return {}; }
 };

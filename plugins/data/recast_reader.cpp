@@ -6,6 +6,7 @@
 
 #include "plugins/data/array_hash.h"
 #include "plugins/data/certifier.h"
+#include "plugins/data/figures.h"
 #include "plugins/data/policy_counter.h"
 #include "plugins/data/recast.h"
 #include "plugins/data/type_name.h"
@@ -108,6 +109,13 @@ class RecastReader final : public TableReader {
   std::vector<BatchSource*> sources() override { return sources_; }
   std::string mechanism() const override { return reader_->mechanism(); }
   std::string position() const override { return reader_->position(); }
+  Result<std::vector<DatabaseFigures>> figures() override {
+    TRY_ASSIGN(auto all, reader_->figures());
+    for (size_t c = 0; c < all.size() && !recast_sources_.empty(); ++c)
+      if (recast_sources_.front()->recasts()[c])
+        keep_counts_only(all[c], "all but counts: recast to " + table_.columns[c].request.type);
+    return all;
+  }
   std::vector<size_t> key_columns() const override { return reader_->key_columns(); }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses = reader_->policy_uses();

@@ -40,6 +40,12 @@ class RangeQueue {
   size_t taken_ = 0;
 };
 
+// What one of the readers does when there is nothing more to read.
+enum class AfterLast {
+  end_transaction,   // the server can forget the snapshot
+  keep_transaction,  // something else is to be asked in the same snapshot
+};
+
 // Where to cut numbers between `least` and `greatest` so that about equally many rows lie in each of about `ranges`
 // ranges: increasing, above `least`, not above `greatest`; fewer if there are fewer numbers. `rows_between(a, b)`
 // guesses how many rows have a ≤ number < b; it is asked a few times for each range.

@@ -8,12 +8,14 @@
 #include <mutex>
 #include <thread>
 
+#include "base/ensure.h"
 #include "base/id.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/batch_queue.h"
 #include "plugins/data/certifier.h"
+#include "plugins/data/figures.h"
 
 namespace udon::data {
 namespace {
@@ -70,6 +72,7 @@ class Encoder {
                                     column.nullable));
     }
     schema_ = arrow::schema(std::move(fields));
+    figures_ = FileFigures(*schema_);
     return begin_file();
   }
 
@@ -100,6 +103,7 @@ class Encoder {
   Result<void> finish() { return end_file(); }
 
   const Certifier& certifier() const { return in_all_; }
+  const FileFigures& figures() const { return figures_; }
   const std::vector<StagedFile>& files() const { return files_; }
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
 
@@ -136,7 +140,9 @@ class Encoder {
     writer_.reset();
     std::vector<std::string> names;
     for (const ColumnInfo& column : columns_) names.push_back(column.request.name);
-    if (!request_.csv) TRY(verify_parquet(file.path, in_file_, request_.table.certify, names));
+    const bool has_figures = request_.table.certify == CertifyLevel::source;
+    if (!request_.csv)
+      TRY(verify_parquet(file.path, in_file_, request_.table.certify, names, has_figures ? &figures_ : nullptr));
     TRY_ASSIGN(std::string sha256, sha256_of_file(file.path));
     file.certificate = {.uri = {},
                         .rows = in_file_.rows(),
@@ -156,6 +162,7 @@ class Encoder {
   Progress& progress_;
   ParquetOptions parquet_;
   Certifier in_file_, in_all_;
+  FileFigures figures_;    // of all files, read back; level source
   int64_t raw_bytes_ = 0;  // of the file's batches
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<TableWriter> writer_;
@@ -235,6 +242,24 @@ std::vector<StagedFile> files_of(const std::vector<std::unique_ptr<Encoder>>& en
   return kept;
 }
 
+// Level source: the database's own figures of each column, which are those of the files.
+Result<std::vector<DatabaseFigures>> compared_figures(TableReader& reader, const std::vector<ColumnInfo>& columns,
+                                                      const std::vector<std::unique_ptr<Encoder>>& encoders) {
+  FileFigures files = encoders.front()->figures();
+  for (size_t i = 1; i < encoders.size(); ++i) files.add(encoders[i]->figures());
+  TRY_ASSIGN(std::vector<DatabaseFigures> database, reader.figures());
+  ENSURE(database.size() == columns.size(), "the database has figures of each column");
+  const arrow::Schema& schema = *encoders.front()->schema();
+  for (size_t c = 0; c < columns.size(); ++c)
+    if (!columns[c].request.mask.empty()) keep_counts_only(database[c], "all but counts: masked");
+  account_for_policies(database, schema, reader.policy_uses());
+  if (const std::string difference = figures_difference(schema, database, files.figures()); !difference.empty())
+    return Error{ErrorKind::data,
+                 "what was written is not what the database itself counts in the same snapshot: " + difference +
+                     ". Nothing was published; this is a fault of ours, of the server or of this machine"};
+  return database;
+}
+
 // For whoever reads the certificate: which rows. A value that is compared with a masked column would tell what the mask
 // hides.
 Value described_condition(const TableRequest& request, const std::vector<ColumnInfo>& columns) {
@@ -268,6 +293,9 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   certificate.id = make_uuid7(request.clock->now(), 0, 0);
   certificate.id = certificate.id.substr(0, 19) + make_secret(2) + "-" + make_secret(6);
   certificate.source = request.source;
+  certificate.connection = request.connection;
+  certificate.table = request.table.table;
+  certificate.timezone = request.table.timezone;
   request.parquet.metadata.emplace_back("udon.certificate", certificate.id);
 
   const std::vector<BatchSource*> sources = reader.sources();
@@ -275,9 +303,14 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   std::vector<std::unique_ptr<Encoder>> encoders;
   for (size_t i = 0; i < sources.size(); ++i)
     encoders.push_back(std::make_unique<Encoder>(i, columns, request, progress));
+  std::vector<DatabaseFigures> figures;
   const auto copied = [&]() -> Result<void> {
     for (const auto& encoder : encoders) TRY(encoder->open());
-    return copy_all(sources, encoders, stop_all);
+    TRY(copy_all(sources, encoders, stop_all));
+    if (request.table.certify == CertifyLevel::source) {
+      TRY_ASSIGN(figures, compared_figures(reader, columns, encoders));
+    }
+    return {};
   }();
   if (!copied) {
     for (const auto& encoder : encoders) encoder->remove_files();
@@ -292,7 +325,9 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
                                    .source_type = columns[c].source_type,
                                    .type = field->type()->ToString(),
                                    .after_transform = columns[c].is_recast || !columns[c].request.mask.empty(),
-                                   .recast = columns[c].is_recast ? columns[c].request.type : ""});
+                                   .recast = columns[c].is_recast ? columns[c].request.type : "",
+                                   .mask = columns[c].request.mask});
+    if (!figures.empty()) certificate.columns.back().database = std::move(figures[c]);
   }
   Certifier all(request.table.certify, columns.size());
   for (const auto& encoder : encoders) all.add(encoder->certifier());

@@ -22,7 +22,8 @@ namespace udon::data {
 
 struct CopyRequest {
   TableRequest table;
-  std::string source;  // for the certificate: "mysql://host:3306/db table orders"
+  std::string source;      // for the certificate: "mysql://host:3306/db table orders"
+  std::string connection;  // for the certificate: its id; may be empty
   ParquetOptions parquet;
   std::optional<CsvWriteOptions> csv;  // then the files are of CSV, which has no types: the certificate's level is rows
   const MaskKey* mask_key = nullptr;   // needed if a column asks for a mask

@@ -40,6 +40,8 @@ class FakeReader final : public data::TableReader {
   std::deque<Result<data::SourceBatch>>& batches = parts.front().batches;
   bool waits_to_be_stopped = false;  // all but the first of its parts
   std::vector<size_t> key;
+  std::vector<DatabaseFigures> database;  // its figures; empty: it is no database
+  std::vector<PolicyUse> uses;
 
   void add(std::shared_ptr<arrow::RecordBatch> rows) { parts.front().add(std::move(rows)); }
 
@@ -55,7 +57,11 @@ class FakeReader final : public data::TableReader {
   std::string mechanism() const override { return "made by a test"; }
   std::string position() const override { return "here"; }
   std::vector<size_t> key_columns() const override { return key; }
-  std::vector<PolicyUse> policy_uses() const override { return {}; }
+  std::vector<PolicyUse> policy_uses() const override { return uses; }
+  Result<std::vector<DatabaseFigures>> figures() override {
+    if (database.empty()) return TableReader::figures();
+    return database;
+  }
 };
 
 }  // namespace udon::test

@@ -256,7 +256,7 @@ class Types(unittest.TestCase):
             made.append(f"({n}, {', '.join(values)})")
         run(f"insert into random_values values {', '.join(made)};")
         asked = ", ".join(f"{{name: {name}, type: '{column.type}'}}" for name, column in zip(names, columns))
-        log = self.run_dag(dag, connection, {"export": ("random_values", f"[id, {asked}]", [])})["export"]
+        log = self.run_dag(dag, connection, {"export": ("random_values", f"[id, {asked}]", ["certify: source"])})["export"]
         got, certificate = self.published(dag, "export")
         expected = rows(["id"] + [column.sql.format(name) for name, column in zip(names, columns)], "types_test.random_values order by id")
         self.assertEqual(len(got["id"]), ROWS)
