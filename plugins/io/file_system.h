@@ -27,6 +27,8 @@ struct ObjectInfo {
   // The store's own SHA-256 in base64, if it keeps one ("-N" behind it: of the digests of N parts); not in lists.
   // Local: empty.
   std::string sha256;
+  // S3, not in lists: "AES256", "aws:kms" and the key's ARN.
+  std::string encryption, kms_key_id;
 };
 
 // What an object is written with. A local file has no place for any of it but the conditions.

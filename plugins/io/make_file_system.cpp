@@ -17,17 +17,24 @@ bool is_s3(const std::string& scheme) { return scheme == "s3" || scheme == "s3a"
 
 bool needs_connection(const std::string& uri) { return is_s3(scheme_of(uri)); }
 
+Result<std::unique_ptr<S3FileSystem>> make_s3_file_system(const std::string& uri,
+                                                          const std::optional<Connection>& connection,
+                                                          IoContext context) {
+  TRY(parse_s3_uri(uri));
+  const Connection* given = connection ? &*connection : nullptr;
+  TRY_ASSIGN(S3Settings settings, s3_settings(given, context.environment));
+  auto http = std::make_unique<HttpClient>();
+  TRY_ASSIGN(auto credentials, make_aws_credentials(given, context.environment, *http, context.clock));
+  return std::make_unique<S3FileSystem>(
+      std::make_shared<S3Client>(std::move(settings), std::move(http), std::move(credentials), std::move(context)));
+}
+
 Result<std::unique_ptr<FileSystem>> make_file_system(const std::string& uri,
                                                      const std::optional<Connection>& connection, IoContext context) {
   const std::string scheme = scheme_of(uri);
   if (is_s3(scheme)) {
-    TRY(parse_s3_uri(uri));
-    const Connection* given = connection ? &*connection : nullptr;
-    TRY_ASSIGN(S3Settings settings, s3_settings(given, context.environment));
-    auto http = std::make_unique<HttpClient>();
-    TRY_ASSIGN(auto credentials, make_aws_credentials(given, context.environment, *http, context.clock));
-    return std::make_unique<S3FileSystem>(
-        std::make_shared<S3Client>(std::move(settings), std::move(http), std::move(credentials), std::move(context)));
+    TRY_ASSIGN(auto files, make_s3_file_system(uri, connection, std::move(context)));
+    return std::unique_ptr<FileSystem>(std::move(files));
   }
   if (scheme == "file" || scheme.empty()) {
     TRY(parse_local_uri(uri));

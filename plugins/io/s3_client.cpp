@@ -36,6 +36,23 @@ Duration rounded(Duration pause) {
   return unit * ((pause + unit / 2) / unit);
 }
 
+// What an identity's policy has to allow for it.
+std::string permission_of(const S3Request& request) {
+  const auto asks = [&](std::string_view name) {
+    return std::ranges::any_of(request.query, [&](const auto& entry) { return entry.first == name; });
+  };
+  if (asks("lifecycle"))
+    return request.method == "GET" ? "s3:GetLifecycleConfiguration" : "s3:PutLifecycleConfiguration";
+  if (asks("delete")) return "s3:DeleteObject";
+  if (asks("uploads") && request.method == "GET") return "s3:ListBucketMultipartUploads";
+  if (asks("list-type")) return "s3:ListBucket";
+  if (request.method == "DELETE") return asks("uploadId") ? "s3:AbortMultipartUpload" : "s3:DeleteObject";
+  const auto is_source = [](const auto& header) { return header.first == "x-amz-copy-source"; };
+  if (std::ranges::any_of(request.headers, is_source)) return "s3:GetObject of the source, s3:PutObject of the copy";
+  if (request.method == "PUT" || request.method == "POST") return "s3:PutObject";
+  return "s3:GetObject, and s3:ListBucket to be told that there is no such object";
+}
+
 }  // namespace
 
 const Sha256Digest S3Request::empty_sha256 = sha256("");
@@ -124,6 +141,7 @@ Result<HttpResponse> S3Client::send_once(const S3Request& request, const Detour&
 
 Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token& stop) {
   S3RequestFacts facts{.action = request.action,
+                       .permission = permission_of(request),
                        .object = request.about.empty() ? to_string(request.object) : request.about,
                        .bucket = request.object.bucket};
   const int attempts_max = request.attempts_max > 0 ? request.attempts_max : settings_.attempts_max;

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "plugins/io/file_digest.h"
+#include "plugins/io/s3_list.h"
 #include "plugins/io/s3_metadata.h"
 #include "plugins/io/s3_upload_in_parts.h"
 #include "plugins/io/s3_xml.h"
@@ -32,7 +33,9 @@ ObjectInfo info_of(const S3Uri& object, const HttpResponse& response) {
                   .bytes = length_of(response),
                   .etag = without_quotes(response.header("etag")),
                   .storage_class = std::string(response.header("x-amz-storage-class")),
-                  .sha256 = std::string(response.header("x-amz-checksum-sha256"))};
+                  .sha256 = std::string(response.header("x-amz-checksum-sha256")),
+                  .encryption = std::string(response.header("x-amz-server-side-encryption")),
+                  .kms_key_id = std::string(response.header("x-amz-server-side-encryption-aws-kms-key-id"))};
   constexpr std::string_view prefix = "x-amz-meta-";
   for (const auto& [name, value] : response.headers) {
     if (name.starts_with(prefix)) info.metadata.emplace_back(name.substr(prefix.size()), decode_s3_metadata(value));
@@ -147,6 +150,12 @@ Result<ObjectInfo> S3FileSystem::write_file(const Path& file, const std::string&
   return put(object, all, digest, bytes, options);
 }
 
+Result<ObjectInfo> S3FileSystem::write_range(const FileRange& range, const Sha256Digest& digest, const std::string& uri,
+                                             const PutOptions& options) {
+  TRY_ASSIGN(const S3Uri object, parse_s3_uri(uri));
+  return put(object, range, digest, range.length, options);
+}
+
 Result<ObjectInfo> S3FileSystem::put(const S3Uri& object, std::variant<std::string_view, FileRange> body,
                                      const Sha256Digest& digest, int64_t bytes, const PutOptions& options) {
   if (object.key.empty()) return Error{ErrorKind::invalid, to_string(object) + ": expected a key after the bucket"};
@@ -221,27 +230,16 @@ Result<std::vector<BegunUpload>> S3FileSystem::begun_uploads(const std::string& 
 Result<std::vector<ObjectInfo>> S3FileSystem::list(const std::string& uri_prefix, size_t count_max) {
   TRY_ASSIGN(const S3Uri prefix, parse_s3_uri(uri_prefix));
   std::vector<ObjectInfo> objects;
-  std::string token;
-  do {
-    S3Request request{.action = "list",
-                      .object = {prefix.bucket, ""},
-                      .about = uri_prefix,
-                      .query = {{"list-type", "2"}, {"encoding-type", "url"}, {"prefix", prefix.key}}};
-    if (!token.empty()) request.query.emplace_back("continuation-token", token);
-    TRY_ASSIGN(const HttpResponse response, client_->get_answer(request, stop()));
-    auto page = parse_s3_list(response.body);
-    if (!page) return page.error().within("list " + uri_prefix);
-    for (S3ListedObject& listed : page->objects) {
+  const auto take = [&](std::vector<S3ListedObject> page, const std::optional<TimePoint>&) -> Result<bool> {
+    for (S3ListedObject& listed : page) {
       objects.push_back({.uri = to_string({prefix.bucket, std::move(listed.key)}),
                          .bytes = listed.bytes,
                          .etag = std::move(listed.etag),
                          .storage_class = std::move(listed.storage_class)});
     }
-    if (!token.empty() && page->continuation_token == token) {
-      return Error{ErrorKind::unavailable, "list " + uri_prefix + ": the store gives the same page again and again"};
-    }
-    token = page->continuation_token;
-  } while (!token.empty() && objects.size() < count_max);
+    return objects.size() < count_max;
+  };
+  TRY(list_s3(*client_, {.prefix = prefix}, take, stop()));
   return objects;
 }
 

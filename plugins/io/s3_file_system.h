@@ -9,7 +9,7 @@ namespace udon {
 
 // Every content is signed with its SHA-256 and carries it as x-amz-checksum-sha256, so that the store itself refuses
 // what was damaged on its way. Thread-safe.
-class S3FileSystem final : public FileSystem {
+class S3FileSystem : public FileSystem {
  public:
   explicit S3FileSystem(std::shared_ptr<S3Client> client) : client_(std::move(client)) {}
 
@@ -26,6 +26,12 @@ class S3FileSystem final : public FileSystem {
   Result<std::vector<BegunUpload>> begun_uploads(const std::string& uri) override;
   Result<std::vector<ObjectInfo>> list(const std::string& uri_prefix, size_t count_max) override;
   Result<void> remove(const std::string& uri) override;
+
+  // write_file of what the caller has open, and has hashed: other bytes are refused by the store.
+  Result<ObjectInfo> write_range(const FileRange& range, const Sha256Digest& digest, const std::string& uri,
+                                 const PutOptions& options);
+  S3Client& client() { return *client_; }
+  std::shared_ptr<S3Client> shared_client() { return client_; }
 
  private:
   std::stop_token stop() const { return client_->context().stop; }

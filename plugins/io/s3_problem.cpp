@@ -8,14 +8,6 @@
 namespace udon {
 namespace {
 
-std::optional<TimePoint> parse_http_date(std::string_view text) {
-  std::tm parts{};
-  const std::string copy(text);
-  const char* end = strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  if (end == nullptr || *end != '\0') return std::nullopt;
-  return TimePoint(std::chrono::seconds(timegm(&parts)));
-}
-
 std::string clock_difference(const S3RequestFacts& facts, const HttpResponse& response) {
   const auto theirs = parse_http_date(response.header("date"));
   if (!theirs) return "differ too much";
@@ -45,7 +37,7 @@ Meaning meaning_of_code(const S3RequestFacts& facts, const HttpResponse& respons
     return {ErrorKind::denied,
             "not allowed for " + keys +
                 ": the identity's policy, the bucket's policy and, with SSE-KMS, the key's must let it " +
-                facts.action + " there"};
+                facts.action + " there" + (facts.permission.empty() ? "" : " (" + facts.permission + ")")};
   }
   if (code == "InvalidAccessKeyId") {
     return {ErrorKind::denied,
@@ -99,6 +91,14 @@ std::string in_short(std::string text) {
 }
 
 }  // namespace
+
+std::optional<TimePoint> parse_http_date(std::string_view text) {
+  std::tm parts{};
+  const std::string copy(text);
+  const char* end = strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return TimePoint(std::chrono::seconds(timegm(&parts)));
+}
 
 bool is_worth_repeating(int status, std::string_view code) {
   if (status == 501) return false;

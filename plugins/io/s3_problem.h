@@ -1,6 +1,8 @@
 #pragma once
 // What a store's refusal means and what to do about it, in words.
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/net/http_client.h"
@@ -16,8 +18,9 @@ struct S3Problem {
 };
 
 struct S3RequestFacts {
-  std::string action;  // "write", "read": what we were doing
-  std::string object;  // "s3://bucket/key"
+  std::string action;      // "write", "read": what we were doing
+  std::string permission;  // "s3:PutObject": the IAM actions that it takes
+  std::string object;      // "s3://bucket/key"
   std::string bucket;
   std::string host;         // where we asked
   std::string region;       // that we signed for
@@ -26,6 +29,9 @@ struct S3RequestFacts {
   int attempts = 1;
 };
 S3Problem explain_s3(const S3RequestFacts& facts, const HttpResponse& response);
+
+// "Sat, 31 Jan 2026 12:17:30 GMT"
+std::optional<TimePoint> parse_http_date(std::string_view text);
 
 // The store is overloaded or ill: the same request may succeed later.
 bool is_worth_repeating(int status, std::string_view code);

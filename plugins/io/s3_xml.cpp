@@ -50,7 +50,9 @@ Result<S3ListPage> parse_s3_list(std::string_view xml) {
   S3ListPage page;
   for (const pugi::xml_node contents : root.children("Contents")) {
     S3ListedObject object{contents.child_value("Key"), contents.child("Size").text().as_llong(),
-                          without_quotes(contents.child_value("ETag")), contents.child_value("StorageClass")};
+                          without_quotes(contents.child_value("ETag")), contents.child_value("StorageClass"),
+                          std::nullopt};
+    if (const auto at = parse_time(contents.child_value("LastModified"))) object.modified_at = *at;
     if (is_encoded) {
       TRY_ASSIGN(object.key, decode_key(object.key));
     }
@@ -104,6 +106,27 @@ std::string s3_complete_body(const std::vector<S3Part>& parts) {
   std::ostringstream text;
   document.save(text, "", pugi::format_raw | pugi::format_no_declaration);
   return text.str();
+}
+
+std::string s3_delete_body(const std::vector<std::string>& keys) {
+  pugi::xml_document document;
+  pugi::xml_node root = document.append_child("Delete");
+  root.append_attribute("xmlns") = "http://s3.amazonaws.com/doc/2006-03-01/";
+  for (const std::string& key : keys) root.append_child("Object").append_child("Key").text() = key.c_str();
+  // What succeeds is not told of.
+  root.append_child("Quiet").text() = "true";
+  std::ostringstream text;
+  document.save(text, "", pugi::format_raw | pugi::format_no_declaration);
+  return text.str();
+}
+
+Result<std::vector<S3DeleteError>> parse_s3_deleted(std::string_view xml) {
+  pugi::xml_document document;
+  TRY_ASSIGN(const pugi::xml_node root, parse(document, xml, "DeleteResult"));
+  std::vector<S3DeleteError> errors;
+  for (const pugi::xml_node error : root.children("Error"))
+    errors.push_back({error.child_value("Key"), error.child_value("Code"), error.child_value("Message")});
+  return errors;
 }
 
 }  // namespace udon

@@ -24,6 +24,7 @@ struct S3ListedObject {
   int64_t bytes = 0;
   std::string etag;  // without quotes
   std::string storage_class;
+  std::optional<TimePoint> modified_at;  // nothing: the store did not say
 };
 struct S3ListPage {
   std::vector<S3ListedObject> objects;
@@ -53,6 +54,15 @@ struct S3Part {
   bool operator==(const S3Part&) const = default;
 };
 std::string s3_complete_body(const std::vector<S3Part>& parts);
+
+// DeleteObjects: what is to be deleted, and of which of it the answer says that it is not.
+std::string s3_delete_body(const std::vector<std::string>& keys);
+struct S3DeleteError {
+  std::string key;
+  std::string code;
+  std::string message;
+};
+Result<std::vector<S3DeleteError>> parse_s3_deleted(std::string_view xml);
 
 std::string without_quotes(std::string_view etag);
 

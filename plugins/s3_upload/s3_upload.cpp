@@ -1,62 +1,137 @@
 #include "plugins/s3_upload/s3_upload.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
-#include "plugins/io/file_digest.h"
 #include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
-#include "plugins/io/pending_uploads.h"
-#include "plugins/io/s3_settings.h"
-#include "plugins/io/s3_upload_in_parts.h"
-#include "plugins/s3_upload/same_content.h"
+#include "plugins/io/object_sender.h"
+#include "plugins/io/s3_parameters.h"
+#include "plugins/s3_upload/upload_tree.h"
 
 namespace udon {
 namespace {
 
 // Of a source in S3: what is held in memory while it is fetched.
 constexpr int64_t fetch_bytes = 8 << 20;
+// A name and a checksum of each are held in memory.
+constexpr size_t files_max = 200'000;
 
 class S3Upload final : public Operator {
  public:
   Result<Outcome> run(TaskContext& context) override {
     const Value& parameters = context.parameters();
-    TRY_ASSIGN(const std::string to, target_of(parameters.text("from"), parameters.text("to")));
+    const std::string from = parameters.text("from");
+    SendOptions send{.part_bytes = parameters.integer("part_size")};
+    TRY_ASSIGN(send.put, put_options_of(parameters));
+    return from.ends_with('/') ? run_tree(context, from, send) : run_file(context, from, send);
+  }
+
+ private:
+  static Result<Outcome> run_file(TaskContext& context, const std::string& from, const SendOptions& send) {
+    for (const char* key : {"include", "exclude", "delete_extra"}) {
+      const Value& given = context.parameters().get(key);
+      if ((given.is_list() && !given.as_list().empty()) || (given.is_bool() && given.as_bool())) {
+        return Error{ErrorKind::invalid,
+                     std::string(key) + ": `from` names one file; a folder ends in `/`: `" + from + "/`"};
+      }
+    }
+    TRY_ASSIGN(const std::string to, target_of(from, context.parameters().text("to")));
     TRY_ASSIGN(const auto store, open(context, to, "to_connection"));
     TRY_ASSIGN(const Path staging, context.staging());
     PendingUploads pending(staging.parent_path().parent_path() / "uploads", context.fence());
     TRY(pending.abort_left_over(*store, to));
-    TRY_ASSIGN(const Path file, local_copy(context, parameters.text("from")));
-    TRY_ASSIGN(const int64_t bytes, bytes_of(file));
-
-    const int64_t part_bytes = parameters.integer("part_size");
-    PutOptions options{.storage_class = parameters.text("storage_class")};
-    TRY_ASSIGN(options.metadata, metadata_of(parameters.get("metadata")));
-    const bool is_in_parts = bytes > part_bytes;
-    if (is_in_parts) {
-      options.metadata.emplace_back(part_bytes_key, std::to_string(fitting_part_bytes(bytes, part_bytes)));
-      std::ranges::sort(options.metadata);
+    TRY_ASSIGN(const Path file, local_copy(context, from));
+    ObjectSender sender(*store, pending, {context.try_id(), context.fence()}, context.stop_token());
+    TRY_ASSIGN(const SentObject sent, sender.send_and_confirm(file, to, send));
+    const ObjectInfo& object = sent.object;
+    if (!sent.is_sent) {
+      context.log(to + " is there already with the same content (SHA-256 " + object.sha256 + "): nothing was sent");
+    } else if (sent.has_checksum) {
+      context.log("uploaded " + to + ": " + std::to_string(object.bytes) + " bytes, SHA-256 " + object.sha256 +
+                  " confirmed by the store");
+    } else {
+      context.log("uploaded " + to + ": the store keeps no checksums: only the length was compared");
     }
-
-    TRY_ASSIGN(const auto there, store->stat(to));
-    if (there && is_described_alike(*there, options)) {
-      TRY_ASSIGN(const bool is_same, has_same_content(*there, file, context.stop_token()));
-      if (is_same) {
-        context.log(to + " is there already with the same content (SHA-256 " + there->sha256 + "): nothing was sent");
-        return outcome(*there, "there already", false);
-      }
-    }
-    Result<ObjectInfo> written = is_in_parts ? send_in_parts(*store, pending, file, to, options, part_bytes)
-                                             : store->write_file(file, to, options);
-    if (!written) return written.error();
-    TRY(verify(*store, *written, file, context));
-    return outcome(*written, "uploaded", true);
+    Value value = Value::map();
+    value.set("uri", object.uri);
+    value.set("bytes", object.bytes);
+    value.set("etag", object.etag);
+    value.set("checksum", object.sha256);
+    value.set("uploaded", sent.is_sent);
+    return Outcome{.return_value = std::move(value),
+                   .message = object.uri + (sent.is_sent ? ": uploaded" : ": there already")};
   }
 
- private:
+  static Result<Outcome> run_tree(TaskContext& context, const std::string& from, const SendOptions& send) {
+    const Value& parameters = context.parameters();
+    const std::string to = parameters.text("to");
+    if (!to.ends_with('/')) {
+      return Error{ErrorKind::invalid, "to: `from` is a folder, so `" + to + "` has to end in `/`: `" + to + "/`"};
+    }
+    if (needs_connection(from)) {
+      return Error{ErrorKind::invalid, "from: `" + from + "` is a folder of a store: s3_copy copies those"};
+    }
+    const bool deletes = parameters.flag("delete_extra");
+    TRY_ASSIGN(const S3Uri prefix, parse_s3_uri(to));
+    if (deletes && prefix.key.empty()) {
+      return Error{ErrorKind::invalid, "delete_extra: `" + to + "` is a whole bucket; give a prefix in it"};
+    }
+    TRY_ASSIGN(const NameFilter filter, name_filter_of(parameters));
+    TRY_ASSIGN(const Path folder, local_path(context, from));
+    const std::string links = parameters.text("symlinks");
+    const Symlinks symlinks = links == "skip" ? Symlinks::skip : links == "error" ? Symlinks::refuse : Symlinks::follow;
+    TreeUpload upload{.folder = folder, .to = to, .send = send};
+    TRY_ASSIGN(upload.files, list_tree(folder, filter, symlinks, files_max, context.stop_token()));
+    upload.parallel = static_cast<size_t>(parameters.integer("parallel"));
+    if (upload.files.empty()) {
+      const std::string nothing =
+          folder.string() + " holds no files" + (filter.takes_all() ? "" : " that are asked for");
+      if (parameters.text("when_empty") == "skip") return Outcome{.skipped = true, .message = nothing};
+      return Error{ErrorKind::not_found, nothing + "; `when_empty: skip` skips the task then"};
+    }
+    TRY_ASSIGN(const auto store, open(context, to, "to_connection"));
+    TRY_ASSIGN(const Path staging, context.staging());
+    PendingUploads pending(staging.parent_path().parent_path() / "uploads", context.fence(), to);
+    TRY(pending.abort_left_over(*store, to));
+    TRY_ASSIGN(TreeUploaded done, upload_tree(*store, pending, {context.try_id(), context.fence()}, upload,
+                                              deletes ? Extra::collect : Extra::ignore, context.clock(),
+                                              context.stop_token(), [&](std::string_view line) { context.log(line); }));
+    if (done.unchecked > 0) {
+      context.log("the store keeps no checksums of " + std::to_string(done.unchecked) +
+                  " files: it took them by their checksum, and only their lengths are known since");
+    }
+    std::erase_if(done.extra, [&](const std::string& key) { return !filter.takes(key.substr(prefix.key.size())); });
+    TRY(remove(context, *store, prefix.bucket, done.extra));
+    Value value = Value::map();
+    value.set("uri", to);
+    value.set("files", done.files);
+    value.set("bytes", done.bytes);
+    value.set("uploaded", done.uploaded);
+    value.set("uploaded_bytes", done.uploaded_bytes);
+    value.set("skipped", done.skipped);
+    value.set("deleted", static_cast<int64_t>(done.extra.size()));
+    return Outcome{.return_value = std::move(value),
+                   .message = to + ": " + std::to_string(done.uploaded) + " of " + std::to_string(done.files) +
+                              " files uploaded, " + std::to_string(done.skipped) + " there already" +
+                              (deletes ? ", " + std::to_string(done.extra.size()) + " deleted" : "")};
+  }
+
+  static Result<void> remove(TaskContext& context, S3FileSystem& store, const std::string& bucket,
+                             const std::vector<std::string>& keys) {
+    for (size_t begin = 0; begin < keys.size(); begin += delete_batch_max) {
+      const auto first = keys.begin() + static_cast<std::ptrdiff_t>(begin);
+      const auto last = keys.begin() + static_cast<std::ptrdiff_t>(std::min(keys.size(), begin + delete_batch_max));
+      TRY_ASSIGN(const auto refused, delete_objects(store.client(), bucket, {first, last}, context.stop_token()));
+      if (!refused.empty()) return not_deleted(bucket, refused);
+    }
+    return {};
+  }
+
   static Result<std::string> target_of(const std::string& from, const std::string& to) {
     auto target = parse_s3_uri(to);
     if (!target) return target.error().within("to");
@@ -68,56 +143,33 @@ class S3Upload final : public Operator {
     return to_string(*target);
   }
 
-  static Result<std::unique_ptr<FileSystem>> open(TaskContext& context, const std::string& uri, std::string_view key) {
-    std::optional<Connection> connection;
-    if (needs_connection(uri)) {
-      TRY_ASSIGN(connection, aws_connection(context, key));
-    }
-    return make_file_system(uri, connection, io_context_of(context));
+  static Result<std::unique_ptr<S3FileSystem>> open(TaskContext& context, const std::string& uri,
+                                                    std::string_view key) {
+    TRY_ASSIGN(const auto connection, aws_connection(context, key));
+    return make_s3_file_system(uri, connection, io_context_of(context));
   }
 
-  static Result<int64_t> bytes_of(const Path& path) {
-    TRY_ASSIGN(const FileDescriptor file, open_file(path, O_RDONLY));
-    return size_of_file(file, path);
-  }
-
-  // Texts, numbers and flags as they are written in the DAG file.
-  static Result<std::vector<std::pair<std::string, std::string>>> metadata_of(const Value& map) {
-    std::vector<std::pair<std::string, std::string>> metadata;
-    if (!map.is_map()) return metadata;
-    for (const auto& [key, value] : map.as_map()) {
-      if (value.is_list() || value.is_map() || value.is_null()) {
-        return Error{ErrorKind::invalid, "metadata: `" + key + "` is no text"};
+  static Result<Path> local_path(TaskContext& context, const std::string& from) {
+    if (from.starts_with("file://")) {
+      const auto path = percent_decode(std::string_view(from).substr(7));
+      if (!path || !path->starts_with('/')) {
+        return Error{ErrorKind::invalid, "from: `" + from + "`: expected file:///path, percent-encoded"};
       }
-      if (key.starts_with("udon-")) return Error{ErrorKind::invalid, "metadata: `" + key + "`: udon- is ours"};
-      metadata.emplace_back(key, value.is_string() ? value.as_string() : to_json(value));
+      return Path(*path);
     }
-    std::ranges::sort(metadata);
-    return metadata;
-  }
-
-  // The size of the parts may be another one: it says nothing about the content.
-  static bool is_described_alike(const ObjectInfo& there, const PutOptions& options) {
-    const auto without_ours = [](std::vector<std::pair<std::string, std::string>> metadata) {
-      std::erase_if(metadata, [](const auto& entry) { return entry.first == part_bytes_key; });
-      return metadata;
-    };
-    const std::string there_class = there.storage_class.empty() ? "STANDARD" : there.storage_class;
-    return without_ours(there.metadata) == without_ours(options.metadata) &&
-           (options.storage_class.empty() || options.storage_class == there_class);
+    return from.starts_with('/') ? Path(from) : context.dags_folder() / from;
   }
 
   // A file here is used where it is; an object is fetched to the staging folder.
   static Result<Path> local_copy(TaskContext& context, const std::string& from) {
     if (!needs_connection(from)) {
-      if (from.starts_with("file://")) {
-        const auto path = percent_decode(std::string_view(from).substr(7));
-        if (!path || !path->starts_with('/')) {
-          return Error{ErrorKind::invalid, "from: `" + from + "`: expected file:///path, percent-encoded"};
-        }
-        return Path(*path);
+      TRY_ASSIGN(Path path, local_path(context, from));
+      struct stat status {};
+      if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+        return Error{ErrorKind::invalid,
+                     "from: `" + from + "` is a folder; `" + from + "/` uploads all files below it"};
       }
-      return from.starts_with('/') ? Path(from) : context.dags_folder() / from;
+      return path;
     }
     TRY_ASSIGN(const auto source, open(context, from, "from_connection"));
     TRY_ASSIGN(const auto info, source->stat(from));
@@ -139,53 +191,6 @@ class S3Upload final : public Operator {
   }
   static Error changed(const std::string& from) {
     return {ErrorKind::conflict, "from: " + from + " was written by somebody else while it was being read"};
-  }
-
-  static Result<ObjectInfo> send_in_parts(FileSystem& store, PendingUploads& pending, const Path& file,
-                                          const std::string& to, const PutOptions& options, int64_t part_bytes) {
-    TRY_ASSIGN(const auto upload, pending.upload(store, file, to, options, part_bytes));
-    auto written = upload->complete();
-    if (!written && written.error().kind == ErrorKind::not_found) written.error().kind = ErrorKind::conflict;
-    return written;
-  }
-
-  // The file system compared the checksum of its answer. A store that gives none there may keep one all the same.
-  static Result<void> verify(FileSystem& store, ObjectInfo& written, const Path& file, TaskContext& context) {
-    TRY_ASSIGN(const auto there, store.stat(written.uri));
-    if (!there || there->etag != written.etag) {
-      return Error{ErrorKind::conflict,
-                   written.uri + " was replaced or removed by somebody else right after it was written"};
-    }
-    if (there->sha256.empty()) {
-      if (there->bytes != written.bytes) {
-        return Error{ErrorKind::data, written.uri + ": the store keeps " + std::to_string(there->bytes) +
-                                          " bytes, sent " + std::to_string(written.bytes)};
-      }
-      context.log("the store keeps no checksums: only the length was compared");
-      return {};
-    }
-    bool is_same = there->sha256 == written.sha256;  // which was compared with what was sent
-    if (written.sha256.empty()) {
-      TRY_ASSIGN(is_same, has_same_content(*there, file, context.stop_token()));
-    }
-    if (!is_same) {
-      return Error{ErrorKind::data,
-                   written.uri + ": the store's SHA-256 " + there->sha256 + " is not that of " + file.string()};
-    }
-    written.sha256 = there->sha256;
-    context.log("uploaded " + written.uri + ": " + std::to_string(written.bytes) + " bytes, SHA-256 " + written.sha256 +
-                " confirmed by the store");
-    return {};
-  }
-
-  static Outcome outcome(const ObjectInfo& info, const std::string& message, bool is_uploaded) {
-    Value value = Value::map();
-    value.set("uri", info.uri);
-    value.set("bytes", info.bytes);
-    value.set("etag", info.etag);
-    value.set("checksum", info.sha256);
-    value.set("uploaded", is_uploaded);
-    return {.return_value = std::move(value), .message = info.uri + ": " + message};
   }
 };
 

@@ -340,8 +340,8 @@ TEST_CASE("the example of the help page runs") {
       test::open_store(store_connection(), bucket)->stat("s3://" + bucket + "/partner/dt=2026-01-31/settlement.csv");
   REQUIRE(info);
   REQUIRE(*info);
-  CHECK((*info)->metadata ==
-        std::vector<std::pair<std::string, std::string>>{{"owner", "정산팀"}, {"source", "partner"}});
+  CHECK((*info)->metadata == std::vector<std::pair<std::string, std::string>>{
+                                 {"owner", "정산팀"}, {"source", "partner"}, {"udon-try", "test-1"}});
 }
 
 }  // namespace

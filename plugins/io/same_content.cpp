@@ -1,4 +1,4 @@
-#include "plugins/s3_upload/same_content.h"
+#include "plugins/io/same_content.h"
 
 #include <fcntl.h>
 
