@@ -58,6 +58,7 @@ std::vector<Command> dags_commands();
 std::vector<Command> runs_commands();
 std::vector<Command> tasks_commands();
 std::vector<Command> operators_commands();
+std::vector<Command> plugins_commands();
 std::vector<Command> connections_commands();
 std::vector<Command> variables_commands();
 std::vector<Command> pools_commands();

@@ -116,7 +116,7 @@ Value show(const Diagnostic& diagnostic) {
 
 Result<int> check_dags(const Arguments& arguments, Session& session) {
   const Path dags_folder = session.settings().path("core", "dags_folder");
-  const OperatorCatalog operators = builtin_operators();
+  TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
   TRY_ASSIGN(CatalogSnapshot catalog, load(arguments.text_or("PATH", dags_folder.string()), dags_folder, operators));
   TRY_ASSIGN(KnownNames names, known_names(arguments, session));
   TRY(add_environment_connections(catalog, session, names));

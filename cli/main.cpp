@@ -57,8 +57,10 @@ Result<int> run_standalone(const Arguments&, Session& session) {
 }
 
 Result<int> run_prober(const Arguments& arguments, Session& session) {
-  const Path plugins = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins";
-  return prober_main({.home = arguments.text_or("home", session.home().string()), .plugins = plugins}, session.clock());
+  const ProberOptions options{.home = arguments.text_or("home", session.home().string()),
+                              .plugins = own_program().parent_path() / "plugins",
+                              .program = own_program()};
+  return arguments.has("once") ? poke_once_main(options, session.clock()) : prober_main(options, session.clock());
 }
 
 // For scripts and supervisors: 0 while a scheduler answers and has loaded its DAGs.
@@ -110,9 +112,9 @@ std::vector<Command> all_commands() {
                                  {},
                                  {{"wait", "how long to wait for it, such as 60s", "DURATION"}},
                                  check_health}};
-  for (const auto& part :
-       {dags_commands(), runs_commands(), tasks_commands(), operators_commands(), connections_commands(),
-        variables_commands(), pools_commands(), users_commands(), db_commands(), config_commands()})
+  for (const auto& part : {dags_commands(), runs_commands(), tasks_commands(), operators_commands(), plugins_commands(),
+                           connections_commands(), variables_commands(), pools_commands(), users_commands(),
+                           db_commands(), config_commands()})
     commands.insert(commands.end(), part.begin(), part.end());
   commands.push_back(
       {"version", "", "Prints the version", {}, {}, [](const Arguments&, Session& session) -> Result<int> {
@@ -123,7 +125,7 @@ std::vector<Command> all_commands() {
                       "",
                       "Carries out the pokes of sensors; a child of the server",
                       {},
-                      {{"home", "the server's", "DIR"}},
+                      {{"home", "the server's", "DIR"}, {"once", "one poke, then end", ""}},
                       run_prober,
                       true});
   return commands;

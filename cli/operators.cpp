@@ -5,9 +5,9 @@
 namespace udon::cli {
 namespace {
 
-// The build knows its own operators; nobody need be asked.
+// The build knows its own operators, the home those of plugins; nobody need be asked.
 Result<int> list(const Arguments&, Session& session) {
-  const OperatorCatalog operators = builtin_operators();
+  TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
   Value::List rows;
   for (const std::string& name : operators.names()) {
     Value row = to_value(*operators.find(name));
@@ -20,15 +20,22 @@ Result<int> list(const Arguments&, Session& session) {
   return succeeded;
 }
 
+// A plugin from outside may bring none.
+std::string help_of(const OperatorSpec& spec) {
+  if (!spec.help.empty()) return spec.help;
+  return "# " + spec.name + "\n" + spec.summary + "\n\n## Parameters\n" + parameters_as_markdown(spec) +
+         (spec.outputs.empty() ? "" : "\n## Result\n" + spec.outputs + "\n");
+}
+
 Result<int> show(const Arguments& arguments, Session& session) {
-  const OperatorCatalog operators = builtin_operators();
+  TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
   const std::string& name = arguments.text("NAME");
   const OperatorSpec* spec = operators.find(name);
   if (!spec)
     return Error{ErrorKind::not_found, "there is no operator `" + name + "`" + did_you_mean(name, operators.names()) +
                                            "; `udon operators list` lists them"};
   if (session.output().format() == Format::table)
-    session.output().raw(spec->help);
+    session.output().raw(help_of(*spec));
   else
     session.output().object(to_value(*spec), {});
   return succeeded;

@@ -14,6 +14,7 @@ namespace udon::cli {
 const std::vector<SettingSpec>& known_settings() {
   static const std::vector<SettingSpec> settings{
       {"core", "dags_folder", SettingType::path, "dags", "Folder of the DAG files"},
+      {"core", "plugins_folder", SettingType::path, "<home>/plugins", "Folder of plugins from outside the build"},
       {"core", "parallelism", SettingType::integer, "32", "Task instances that run at once, over all DAGs"},
       {"core", "queues", SettingType::names, "default",
        "Queues whose task instances this server runs itself, with commas between them"},
@@ -182,8 +183,10 @@ Result<Settings> Settings::load(const Path& home, const std::vector<std::string>
     value->source = variable;
   }
 
+  const std::string of_home = "<home>/";
   for (SettingValue& value : settings.values_) {
     if (value.spec->type != SettingType::path) continue;
+    if (value.value.starts_with(of_home)) value.value.replace(0, of_home.size() - 1, home.string());
     std::error_code problem;
     value.value = std::filesystem::absolute(value.value, problem).lexically_normal().string();
     if (problem) return Error{ErrorKind::io, "working directory: " + problem.message()};

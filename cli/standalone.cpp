@@ -11,15 +11,18 @@
 #include "cli/first_start.h"
 #include "cli/home.h"
 #include "cli/sources.h"
+#include "cli/verbs.h"
 #include "executor/local/environment.h"
 #include "plugins/spec/builtin.h"
+#include "plugins/spec/foreign.h"
 #include "web/task_api.h"
+#include "worker/plugin_scan.h"
 
 namespace udon::cli {
 namespace {
 
 // Programs and plugins of one install folder.
-Path install_folder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
+Path install_folder() { return own_program().parent_path(); }
 
 LocalExecutorOptions local_options(const Settings& settings) {
   return {.runner = install_folder() / "udon-task",
@@ -83,6 +86,7 @@ Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Set
   std::unique_ptr<Standalone> made(new Standalone(home, settings, clock, std::move(lease), std::move(key),
                                                   std::move(store), std::move(installation), std::move(token_key)));
   made->first_password_ = std::move(first_password);
+  made->scan_plugins_folder(settings.path("core", "plugins_folder"));
   const std::string host = settings.text("web", "host");
   TRY_ASSIGN(const int port, made->server_.listen_tcp(host, static_cast<int>(settings.integer("web", "port"))));
   made->address_ =
@@ -97,6 +101,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       lease_(std::move(lease)),
       key_(std::move(key)),
       store_(std::move(store)),
+      home_(home),
       spool_(home),
       operators_(builtin_operators()),
       catalog_(settings.path("core", "dags_folder"), operators_),
@@ -177,12 +182,37 @@ std::optional<Error> Standalone::failure() const {
   return failure_;
 }
 
+// Before the first DAG file is read. A plugin that cannot be used is no reason not to start.
+void Standalone::scan_plugins_folder(const Path& folder) {
+  const auto found = scan_plugins({.folder = folder, .home = home_, .program = own_program()});
+  if (!found) log_error("plugins", found.error().message);
+  if (found) {
+    for (const ForeignPlugin& plugin : found->index.plugins)
+      if (!plugin.refused.empty()) log_error("plugins", plugin.file.string() + " is refused: " + plugin.refused);
+  }
+  take_plugins();
+}
+
+// What a scan has written since the last look.
+void Standalone::take_plugins() {
+  const FileStamp now = stamp_of(plugin_index_file(home_));
+  if (now == index_seen_) return;
+  const auto index = read_plugin_index(home_);
+  if (!index) return log_error("plugins", index.error().message);
+  index_seen_ = now;
+  const uint64_t before = operators_.generation();
+  operators_.set_foreign(index->operators());
+  if (operators_.generation() != before)
+    log_info("plugins", std::to_string(index->operators().size()) + " operators of plugins from outside");
+}
+
 void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   CatalogPtr last;
   while (!stop.stop_requested()) {
     const Duration before = clock_.monotonic();
+    take_plugins();
     CatalogPtr now = catalog_.refresh();
     if (now != last) {
       for (const Diagnostic& diagnostic : now->diagnostics)

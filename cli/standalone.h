@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/file_stamp.h"
 #include "cli/keys.h"
 #include "cli/settings.h"
 #include "connections/secrets/sources.h"
@@ -57,6 +58,8 @@ class Standalone {
  private:
   Standalone(const Path& home, const Settings& settings, const Clock& clock, Lease lease, SecretKey key,
              std::unique_ptr<SqliteStore> store, std::string installation, std::string token_key);
+  void scan_plugins_folder(const Path& folder);
+  void take_plugins();
   void keep_catalog_fresh(const std::stop_token& stop);
 
   const Clock& clock_;
@@ -64,8 +67,10 @@ class Standalone {
   const SecretKey key_;
   std::unique_ptr<SqliteStore> store_;
   Metrics metrics_;
+  const Path home_;
   const Spool spool_;
-  const OperatorCatalog operators_;
+  OperatorCatalog operators_;
+  FileStamp index_seen_;  // of the scan's result that operators_ holds
   Catalog catalog_;
   const std::function<std::string(const TryId&)> make_token_;
   Waker waker_;

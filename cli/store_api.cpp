@@ -35,7 +35,7 @@ class StoreApi final : public Api {
       : lock_(std::move(lock)),
         store_(std::move(store)),
         control_(home),
-        operators_(builtin_operators()),
+        operators_(installed_operators(home).value_or(builtin_operators())),
         environment_(current_environment()),
         connections_(connection_source(environment_, store_->settings())),
         variables_(variable_source(environment_, store_->settings())),

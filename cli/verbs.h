@@ -22,6 +22,9 @@ Result<int> wait_for_run(Session& session, const std::string& dag_id, const std:
 // Says so if the run has another version of its DAG than the file: it keeps the one that it was made with.
 void tell_version(Session& session, Api& api, const std::string& dag_id, const std::string& run_id);
 
+// The file of this very program; the other programs and the plugins lie beside it.
+inline Path own_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
+
 // Waits without spinning: for what only asking again can tell.
 void pause_for(std::chrono::milliseconds time);
 

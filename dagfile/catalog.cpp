@@ -1,6 +1,5 @@
 #include "dagfile/catalog.h"
 
-#include <sys/stat.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -8,31 +7,13 @@
 #include <mutex>
 #include <set>
 
+#include "base/file_stamp.h"
 #include "base/limits.h"
 #include "dagfile/loader/files.h"
 #include "dagfile/loader/load.h"
 
 namespace udon {
 namespace {
-
-// What tells a file that nobody touched from others. Not only the times: a file can be put in place of another within
-// one tick of the file system's clock.
-struct FileStat {
-  int64_t mtime_ns = 0;
-  int64_t ctime_ns = 0;
-  int64_t size = -1;  // -1: there is none, or it cannot be looked at
-  uint64_t inode = 0;
-  uint64_t device = 0;
-  bool operator==(const FileStat&) const = default;
-};
-
-FileStat stat_of(const Path& path) {
-  struct stat found {};
-  if (::stat(path.c_str(), &found) != 0) return {};
-  const auto nanoseconds = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
-  return {nanoseconds(found.st_mtim), nanoseconds(found.st_ctim), int64_t{found.st_size}, uint64_t{found.st_ino},
-          uint64_t{found.st_dev}};
-}
 
 bool is_dag_file_name(const Path& name) { return name.extension() == ".yaml" || name.extension() == ".yml"; }
 
@@ -44,8 +25,8 @@ bool has_error_of(const std::vector<Diagnostic>& diagnostics, const std::string&
 
 // One file as it was last seen, and the DAGs of its last good content.
 struct KnownFile {
-  FileStat stat;
-  std::map<std::string, FileStat> included;
+  FileStamp stat;
+  std::map<std::string, FileStamp> included;
   uint64_t content = 0;  // hash, with that of included files
   // It was read just after it changed: a second change within the same tick of the clock would look like none. The
   // next refresh reads it once more.
@@ -133,10 +114,21 @@ struct Catalog::State {
   State(Path folder_given, const OperatorCatalog& operators_given)
       : folder(std::move(folder_given)), operators(operators_given) {}
 
+  // Other operators may make other DAGs of the same text.
+  void forget_if_operators_changed() {
+    const uint64_t now = operators.generation();
+    if (now == operators_seen) return;
+    operators_seen = now;
+    for (auto& [name, known] : files) {
+      known.is_fresh = true;
+      known.content = 0;
+    }
+  }
+
   bool is_unchanged(const std::string& name, const KnownFile& known) const {
-    if (known.is_fresh || stat_of(folder / name) != known.stat) return false;
+    if (known.is_fresh || stamp_of(folder / name) != known.stat) return false;
     return std::all_of(known.included.begin(), known.included.end(),
-                       [&](const auto& included) { return stat_of(folder / included.first) == included.second; });
+                       [&](const auto& included) { return stamp_of(folder / included.first) == included.second; });
   }
 
   static uint64_t hash_of(std::string_view text, uint64_t seed) {
@@ -156,7 +148,7 @@ struct Catalog::State {
   void look_at(const std::string& name, KnownFile& known) {
     if (is_unchanged(name, known)) return;
     // Looked at before it is read: a change in between shows at the next refresh.
-    const FileStat before = stat_of(folder / name);
+    const FileStamp before = stamp_of(folder / name);
     const bool is_seen_twice = before == known.stat;
     const Result<std::string> text = read_file(folder / name, limits::dag_file_bytes_max);
     if (!text) {
@@ -168,7 +160,7 @@ struct Catalog::State {
     }
     bool included_seen_twice = true;
     for (auto& [included, stat] : known.included) {
-      const FileStat now = stat_of(folder / included);
+      const FileStamp now = stamp_of(folder / included);
       included_seen_twice = included_seen_twice && now == stat;
       stat = now;
     }
@@ -182,7 +174,7 @@ struct Catalog::State {
     LoadedFile loaded = load_dag_text(folder, name, text, operators);
     known.included.clear();
     for (const Path& included : loaded.included)
-      known.included.emplace(included.generic_string(), stat_of(folder / included));
+      known.included.emplace(included.generic_string(), stamp_of(folder / included));
     known.content = content_of(text, known);
     known.diagnostics = std::move(loaded.diagnostics);
     known.refused = std::move(loaded.refused);
@@ -239,6 +231,7 @@ struct Catalog::State {
 
   const Path folder;
   const OperatorCatalog& operators;
+  uint64_t operators_seen = operators.generation();
   std::map<std::string, KnownFile> files;
   mutable std::mutex mutex;  // of `snapshot` alone
   CatalogPtr snapshot = std::make_shared<const CatalogSnapshot>();
@@ -254,6 +247,7 @@ CatalogPtr Catalog::current() const {
 }
 
 CatalogPtr Catalog::refresh() {
+  state_->forget_if_operators_changed();
   const Found found = Walk(state_->folder).run();
   std::erase_if(state_->files, [&](const auto& known) {
     if (found.files.contains(known.first)) return false;

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <deque>
@@ -14,8 +16,14 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/pidfd.h"
+#include "base/text.h"
 #include "executor/local/probe_messages.h"
+#include "plugins/api/child_process.h"
+#include "plugins/api/executable_plugin.h"
 #include "plugins/api/plugin_host.h"
+#include "plugins/spec/foreign.h"
+#include "spool/process_tree.h"
 #include "spool/spool.h"
 #include "worker/task/door.h"
 #include "worker/task/task_log.h"
@@ -29,21 +37,66 @@ using namespace std::chrono_literals;
 // A poke takes seconds; a server that doesn't answer by then is asked again at the next one.
 constexpr auto door_timeout = 10s;
 
+// A child of a poke, killed with all its group when the poke should stop: it has nothing to tidy up.
+class PokeChild {
+ public:
+  explicit PokeChild(std::stop_token stop) : stop_(std::move(stop)) {}
+
+  Result<pid_t> start(SpawnRequest request, const TryRequest& of) {
+    // By this mark it is found should we die.
+    request.environment.push_back(std::string(try_id_variable) + "=" + to_string(of.try_id));
+    request.group = SpawnGroup::own_session;
+    TRY_ASSIGN(const pid_t pid, spawn(request));
+    TRY_ASSIGN(process_, open_process(pid));
+    killer_.emplace(stop_, Kill{&process_, pid});
+    return pid;
+  }
+
+ private:
+  struct Kill {
+    FileDescriptor* process;
+    pid_t pid;
+    // Only of one that was not waited for: the number may be another's else.
+    void operator()() const {
+      if (send_signal(*process, 0)) ::kill(-pid, SIGKILL);
+    }
+  };
+  const std::stop_token stop_;
+  FileDescriptor process_;
+  std::optional<std::stop_callback<Kill>> killer_;
+};
+
 class ProbeContext final : public TryContext {
  public:
   ProbeContext(const TryRequest& request, const Spool& spool, const Door& door, TaskLog& log, const Clock& clock,
                std::stop_token stop)
-      : TryContext(request, spool, door, log, clock, std::move(stop)) {}
+      : TryContext(request, spool, door, log, clock, stop), request_(request), child_(std::move(stop)) {}
   // Of the server's own log: nothing may be started here whose output could go anywhere.
   int log_descriptor() override { return STDERR_FILENO; }
+  void allow_process() { may_start_ = true; }  // a sensor that is a program
+  Result<pid_t> start_process(SpawnRequest request) override {
+    return may_start_ ? child_.start(std::move(request), request_) : TryContext::start_process(std::move(request));
+  }
+
+ private:
+  const TryRequest& request_;
+  PokeChild child_;
+  bool may_start_ = false;
 };
 
 class Prober {
  public:
   Prober(const ProberOptions& options, const Clock& clock, FileDescriptor output)
-      : spool_(options.home), clock_(clock), output_(std::move(output)), plugins_(options.plugins) {
+      : options_(options), spool_(options.home), clock_(clock), output_(std::move(output)), plugins_(options.plugins) {
     // Never joined: a poke that hangs must not keep the process from ending.
     for (int i = 0; i < options.threads; ++i) std::thread([this] { work(); }).detach();
+  }
+
+  PokeAnswer answer_of(const PokeOrder& order, const std::stop_token& stop) {
+    const bool is_foreign = !options_.program.empty() && needs_a_child(order.request.operator_name);
+    PokeAnswer answer = is_foreign ? in_a_child(order, stop) : in_this_process(order.request, stop);
+    answer.number = order.number;
+    return answer;
   }
 
   void take(ProberOrder order) {
@@ -66,8 +119,7 @@ class Prober {
       waiting_.pop_front();
       const std::stop_token stop = stops_.at(order.number).get_token();
       lock.unlock();
-      PokeAnswer answer = poke(order.request, stop);
-      answer.number = order.number;
+      const PokeAnswer answer = answer_of(order, stop);
       const std::string line = to_line(answer);
       lock.lock();
       stops_.erase(order.number);
@@ -76,9 +128,9 @@ class Prober {
     }
   }
 
-  PokeAnswer failed(const Error& error) const { return {.message = error.message, .error = error.kind}; }
+  static PokeAnswer failed(const Error& error) { return {.message = error.message, .error = error.kind}; }
 
-  PokeAnswer poke(const TryRequest& request, const std::stop_token& stop) {
+  PokeAnswer in_this_process(const TryRequest& request, const std::stop_token& stop) {
     auto log = TaskLog::open(spool_.log_file(request), clock_, TaskLog::Limits{});
     if (!log) return failed(log.error());
     PokeAnswer answer;
@@ -96,23 +148,84 @@ class Prober {
     return answer;
   }
 
-  PokeAnswer poke(const TryRequest& request, TaskLog& log, const std::stop_token& stop) {
-    const auto found = plugins_.find(request.operator_name + ".so", request.operator_name);
-    if (!found) return failed(found.error());
-    if (!(*found)->functions->make_sensor) {
-      return failed({ErrorKind::unsupported, "operator `" + request.operator_name + "` is a " + (*found)->spec.kind +
-                                                 "; the prober pokes sensors only"});
+  struct FoundSensor {
+    OperatorSpec spec;
+    std::unique_ptr<Sensor> code;
+    bool is_program = false;
+  };
+
+  Result<FoundSensor> of_object(const Path& object, const std::string& name) {
+    TRY_ASSIGN(const LoadedOperator* found, plugins_.find(object, name));
+    if (!found->functions->make_sensor) return not_a_sensor(found->spec);
+    return FoundSensor{.spec = found->spec, .code = found->functions->make_sensor()};
+  }
+
+  static Error not_a_sensor(const OperatorSpec& spec) {
+    return {ErrorKind::unsupported,
+            "operator `" + spec.name + "` is a " + spec.kind + "; the prober pokes sensors only"};
+  }
+
+  Result<FoundSensor> find(const std::string& name) {
+    auto own = of_object(name + ".so", name);
+    if (own || own.error().kind != ErrorKind::not_found) return own;
+    TRY_ASSIGN(const PluginIndex index, read_plugin_index(options_.home));
+    const ForeignPlugin* plugin = index.find(name);
+    if (!plugin) return own;
+    TRY(check_unchanged(*plugin));
+    if (plugin->form == PluginForm::object) return of_object(plugin->file, name);
+    const auto spec = std::ranges::find(plugin->operators, name, &OperatorSpec::name);
+    if (spec->kind != "sensor") return not_a_sensor(*spec);
+    return FoundSensor{.spec = *spec, .code = make_executable_sensor(plugin->file, *spec), .is_program = true};
+  }
+
+  // An object from outside may crash or spoil the memory: not ours, in which everybody's pokes are.
+  bool needs_a_child(const std::string& name) const {
+    std::error_code ignored;
+    if (std::filesystem::exists(options_.plugins / (name + ".so"), ignored)) return false;
+    const auto index = read_plugin_index(options_.home);
+    const ForeignPlugin* plugin = index ? index->find(name) : nullptr;
+    return plugin && plugin->form == PluginForm::object;
+  }
+
+  PokeAnswer in_a_child(const PokeOrder& order, const std::stop_token& stop) {
+    std::string said, complaint;
+    PokeChild child(stop);
+    ChildProcess process(
+        [&](SpawnRequest request) { return child.start(std::move(request), order.request); }, stop,
+        [&](int stream, std::string_view bytes) { (stream == STDOUT_FILENO ? said : complaint) += bytes; });
+    const auto ran = [&]() -> Result<ExitStatus> {
+      TRY(process.start({.argv = {options_.program.string(), "prober", "--once", "--home", options_.home.string()},
+                         .environment = current_environment()},
+                        to_line(ProberOrder(order))));
+      return process.wait();
+    }();
+    if (!ran) return failed(ran.error());
+    if (auto answer = parse_poke_answer(trim(said)); ran->succeeded() && answer) return *answer;
+    if (stop.stop_requested()) return failed({ErrorKind::timeout, "the poke took too long and was ended"});
+    const std::string crash = "operator `" + order.request.operator_name + "`: its poke ended with " + describe(*ran);
+    // The log is this process's again: that of the child is gone.
+    if (auto log = TaskLog::open(spool_.log_file(order.request), clock_, TaskLog::Limits{})) {
+      if (!complaint.empty()) (*log)->output(STDERR_FILENO, complaint);
+      (*log)->runner_line("udon: error: " + crash);
+      (*log)->finish();
     }
+    return failed({ErrorKind::invalid, crash + "; its plugin has crashed"});
+  }
+
+  PokeAnswer poke(const TryRequest& request, TaskLog& log, const std::stop_token& stop) {
+    const auto found = find(request.operator_name);
+    if (!found) return failed(found.error());
     const Door door({.socket = spool_.socket(),
                      .try_id = to_string(request.try_id),
                      .token = request.token,
                      .timeout = door_timeout},
                     stop);
     ProbeContext context(request, spool_, door, log, clock_, stop);
-    if (const auto completed = context.complete_parameters((*found)->spec); !completed) {
+    if (const auto completed = context.complete_parameters(found->spec); !completed) {
       return failed(completed.error());
     }
-    auto result = (*found)->functions->make_sensor()->poke(context);
+    if (found->is_program) context.allow_process();
+    auto result = found->code->poke(context);
     if (!result) return failed(result.error());
     PokeAnswer answer{.is_met = result->is_met, .message = std::move(result->message)};
     if (!answer.is_met) return answer;
@@ -125,6 +238,7 @@ class Prober {
     return answer;
   }
 
+  const ProberOptions options_;
   const Spool spool_;
   const Clock& clock_;
   const FileDescriptor output_;
@@ -135,31 +249,35 @@ class Prober {
   std::map<int64_t, std::stop_source> stops_;
 };
 
-}  // namespace
-
-int prober_main(const ProberOptions& options, const Clock& clock) {
+// What a library prints must not get into the answers: they have descriptors of their own.
+struct Channels {
+  FileDescriptor orders;
+  FileDescriptor answers;
+};
+std::optional<Channels> take_channels() {
   signal(SIGPIPE, SIG_IGN);
   // Ctrl-C in the server's terminal is the server's: it tells us by closing the input.
   signal(SIGINT, SIG_IGN);
-  // What a library prints must not get into the answers.
-  const FileDescriptor input(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
-  FileDescriptor output(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  Channels channels{.orders = FileDescriptor(fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)),
+                    .answers = FileDescriptor(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3))};
   const auto null = open_file("/dev/null", O_RDONLY);
-  if (!input || !output || !null) {
+  if (!channels.orders || !channels.answers || !null) {
     log_error("prober", "its standard input and output are not open; it is started by the server, not by hand");
-    return 1;
+    return std::nullopt;
   }
   dup2(null->get(), STDIN_FILENO);
   dup2(STDERR_FILENO, STDOUT_FILENO);
-  // Never destroyed: its threads use it until the process ends.
-  auto& prober = *new Prober(options, clock, std::move(output));
+  return channels;
+}
+
+// Calls `take` with each line until the input is closed.
+void read_orders(const FileDescriptor& input, const std::function<void(ProberOrder)>& take) {
   std::string received;
   while (true) {
     char buffer[64 << 10];
     const ssize_t got = read(input.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    // Not by return: a poke may be in the middle of a library's code, which must not be torn down under it.
-    if (got <= 0) _exit(0);
+    if (got <= 0) return;
     received.append(buffer, static_cast<size_t>(got));
     for (size_t end = 0; (end = received.find('\n')) != received.npos; received.erase(0, end + 1)) {
       auto order = parse_prober_order(std::string_view(received).substr(0, end));
@@ -167,9 +285,36 @@ int prober_main(const ProberOptions& options, const Clock& clock) {
         log_error("prober", order.error().message);
         _exit(1);
       }
-      prober.take(std::move(*order));
+      take(std::move(*order));
     }
   }
+}
+
+}  // namespace
+
+int prober_main(const ProberOptions& options, const Clock& clock) {
+  auto channels = take_channels();
+  if (!channels) return 1;
+  // Never destroyed: its threads use it until the process ends.
+  auto& prober = *new Prober(options, clock, std::move(channels->answers));
+  read_orders(channels->orders, [&](ProberOrder order) { prober.take(std::move(order)); });
+  // Not by return: a poke may be in the middle of a library's code, which must not be torn down under it.
+  _exit(0);
+}
+
+int poke_once_main(const ProberOptions& options, const Clock& clock) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  auto channels = take_channels();
+  if (!channels) return 1;
+  ProberOptions alone = options;
+  alone.program.clear();  // the poke is carried out here
+  alone.threads = 0;
+  auto& prober = *new Prober(alone, clock, {});
+  read_orders(channels->orders, [&](const ProberOrder& order) {
+    if (const auto* poke = std::get_if<PokeOrder>(&order))
+      static_cast<void>(write_all(channels->answers.get(), to_line(prober.answer_of(*poke, {})), "the prober"));
+  });
+  _exit(0);
 }
 
 }  // namespace udon

@@ -48,22 +48,41 @@ std::optional<std::string> difference_of_build(const Plugin& plugin) {
 
 PluginHost::PluginHost(Path folder) : folder_(std::move(folder)) {}
 
-Result<const LoadedOperator*> PluginHost::find(const std::string& object, const std::string& operator_name) {
+const PluginHost::Opened& PluginHost::opened(const Path& object) {
   const std::lock_guard lock(mutex_);
   auto at = objects_.find(object);
   // One that was refused is not tried again: a replaced file is for the next process.
-  if (at == objects_.end()) at = objects_.emplace(object, open(folder_ / object)).first;
-  if (!at->second) return at->second.error();
-  for (const LoadedOperator& loaded : *at->second) {
+  if (at == objects_.end()) at = objects_.emplace(object, open(object)).first;
+  return at->second;
+}
+
+Result<const LoadedOperator*> PluginHost::find(const Path& object, const std::string& operator_name) {
+  const Opened& operators = opened(object);
+  if (!operators) return operators.error();
+  for (const LoadedOperator& loaded : *operators) {
     if (loaded.spec.name == operator_name) return &loaded;
   }
   return Error{ErrorKind::not_found,
                "plugin " + (folder_ / object).string() + " has no operator `" + operator_name + "`"};
 }
 
-Result<std::vector<LoadedOperator>> PluginHost::open(const Path& path) const {
+Result<std::vector<OperatorSpec>> PluginHost::describe(const Path& object) {
+  const Opened& operators = opened(object);
+  if (!operators) return operators.error();
+  std::vector<OperatorSpec> specs;
+  for (const LoadedOperator& loaded : *operators) {
+    specs.push_back(loaded.spec);
+    if (loaded.functions->help) specs.back().help = loaded.functions->help;
+  }
+  return specs;
+}
+
+PluginHost::Opened PluginHost::open(const Path& object) const {
+  const Path path = folder_ / object;
   std::error_code ignored;
-  if (path.filename() != path.lexically_relative(folder_) || !std::filesystem::exists(path, ignored)) {
+  // An absolute path was found by a scan; a name must not lead out of the folder.
+  const bool may_be_opened = object.is_absolute() || object == object.filename();
+  if (!may_be_opened || !std::filesystem::exists(path, ignored)) {
     return Error{ErrorKind::not_found, "there is no plugin " + path.string()};
   }
   // RTLD_LOCAL: two plugins may bring different versions of one library.

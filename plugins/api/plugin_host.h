@@ -25,16 +25,21 @@ class PluginHost {
   // `folder`: where the objects lie, as a rule executable_folder()/plugins.
   explicit PluginHost(Path folder);
 
-  // The operator of that name in plugins/<object>, opened now if it wasn't. not_found: there is no such object, or no
-  // such operator in it; unsupported: it was built differently; invalid: it is no plugin, or contradicts itself.
-  Result<const LoadedOperator*> find(const std::string& object, const std::string& operator_name);
+  // The operator of that name in an object, opened now if it wasn't: `object` is a name in the folder, or the absolute
+  // path of one from outside. not_found: there is no such object, or no such operator in it; unsupported: it was built
+  // differently; invalid: it is no plugin, or contradicts itself.
+  Result<const LoadedOperator*> find(const Path& object, const std::string& operator_name);
+  // All of an object's, with their help.
+  Result<std::vector<OperatorSpec>> describe(const Path& object);
 
  private:
-  Result<std::vector<LoadedOperator>> open(const Path& path) const;
+  using Opened = Result<std::vector<LoadedOperator>>;
+  const Opened& opened(const Path& object);
+  Opened open(const Path& object) const;
 
   const Path folder_;
   std::mutex mutex_;
-  std::map<std::string, Result<std::vector<LoadedOperator>>> objects_;
+  std::map<Path, Opened> objects_;  // none is ever removed
 };
 
 // What differs between `plugin` and this build, as a sentence; nothing: it fits.

@@ -1,17 +1,13 @@
 #include "plugins/bash/bash.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "base/limits.h"
-#include "base/pidfd.h"
+#include "plugins/api/child_process.h"
+#include "plugins/api/redacted.h"
 
 namespace udon {
 namespace {
@@ -49,91 +45,6 @@ class LastLine {
   bool has_any_ = false;
 };
 
-struct Pipe {
-  FileDescriptor read_end;
-  FileDescriptor write_end;
-};
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return io_error("make", "a pipe", errno);
-  Pipe made{.read_end = FileDescriptor(ends[0]), .write_end = FileDescriptor(ends[1])};
-  if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return io_error("make", "a pipe", errno);
-  return made;
-}
-
-class Command {
- public:
-  explicit Command(TaskContext& context) : context_(context) {}
-
-  Result<void> start(SpawnRequest request) {
-    TRY_ASSIGN(Pipe output, make_pipe());
-    TRY_ASSIGN(Pipe errors, make_pipe());
-    stop_event_ = FileDescriptor(eventfd(0, EFD_CLOEXEC));
-    if (!stop_event_) return io_error("make", "an event", errno);
-    request.stdout_fd = output.write_end.get();
-    request.stderr_fd = errors.write_end.get();
-    TRY_ASSIGN(pid_, context_.start_process(std::move(request)));
-    output_ = std::move(output.read_end);
-    errors_ = std::move(errors.read_end);
-    TRY_ASSIGN(process_, open_process(pid_));
-    return {};
-  }
-
-  // Until the command itself has ended, not until its output has: what it leaves in the background may hold the pipes
-  // open, and is ended by the runner.
-  Result<ExitStatus> wait() {
-    const std::stop_callback on_stop(context_.stop_token(), [this] {
-      const uint64_t one = 1;
-      static_cast<void>(!write(stop_event_.get(), &one, sizeof one));
-    });
-    for (bool has_ended = false; !has_ended;) {
-      pollfd watched[] = {{process_.get(), POLLIN, 0},
-                          {output_.get(), POLLIN, 0},
-                          {errors_.get(), POLLIN, 0},
-                          {stop_event_.get(), POLLIN, 0}};
-      if (poll(watched, std::size(watched), -1) < 0 && errno != EINTR) return io_error("wait for", "a command", errno);
-      has_ended = watched[0].revents != 0;
-      if (watched[1].revents != 0 || has_ended) drain(output_, STDOUT_FILENO);
-      if (watched[2].revents != 0 || has_ended) drain(errors_, STDERR_FILENO);
-      if (watched[3].revents != 0 && !has_ended) {
-        stop_event_.reset();
-        // The whole group: bash alone would wait for the program in its foreground. It is not yet waited for, so the
-        // number is still its own.
-        kill(-pid_, SIGTERM);
-      }
-    }
-    return wait_child(pid_);
-  }
-
-  LastLine& last_line() { return last_line_; }
-
- private:
-  // Takes what is there now; at most some megabytes, so that a flood on one pipe doesn't hide the other or the stop.
-  void drain(FileDescriptor& pipe, int stream) {
-    for (int i = 0; pipe && i < 64; ++i) {
-      const ssize_t got = read(pipe.get(), buffer_, sizeof buffer_);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return;
-      if (got == 0) {
-        pipe.reset();
-        return;
-      }
-      const std::string_view bytes(buffer_, static_cast<size_t>(got));
-      if (stream == STDOUT_FILENO) last_line_.feed(bytes);
-      context_.log_output(stream, bytes);
-    }
-  }
-
-  TaskContext& context_;
-  FileDescriptor stop_event_;
-  FileDescriptor output_;
-  FileDescriptor errors_;
-  pid_t pid_ = 0;
-  FileDescriptor process_;
-  LastLine last_line_;
-  char buffer_[64 << 10];
-};
-
 std::string text_of(const Value& value) {
   if (value.is_null()) return {};
   return value.is_string() ? value.as_string() : to_json(value);
@@ -162,20 +73,6 @@ Result<std::vector<std::string>> environment_of(TaskContext& context, const Path
     set_variable(environment, key, text);
   }
   return environment;
-}
-
-// The secrets that the try has opened, masked in every text inside.
-Value redacted(TaskContext& context, const Value& value) {
-  if (value.is_string()) return context.redact(value.as_string());
-  if (value.is_list()) {
-    Value list = Value::list();
-    for (const Value& item : value.as_list()) list.push_back(redacted(context, item));
-    return list;
-  }
-  if (!value.is_map()) return value;
-  Value map = Value::map();
-  for (const auto& [key, member] : value.as_map()) map.set(context.redact(key), redacted(context, member));
-  return map;
 }
 
 // What the command wrote there: a JSON object, each key an XCom; return_value instead of the last line.
@@ -221,7 +118,11 @@ class BashOperator final : public Operator {
       request.working_directory = (context.dags_folder() / folder->as_string()).lexically_normal();
     }
     TRY_ASSIGN(request.environment, environment_of(context, xcom_file));
-    Command command(context);
+    LastLine last_line;
+    ChildProcess command(context, [&](int stream, std::string_view bytes) {
+      if (stream == STDOUT_FILENO) last_line.feed(bytes);
+      context.log_output(stream, bytes);
+    });
     TRY(command.start(std::move(request)));
     TRY_ASSIGN(const ExitStatus status, command.wait());
     if (context.stop_requested()) return Error{ErrorKind::cancelled, "stopped"};
@@ -231,7 +132,7 @@ class BashOperator final : public Operator {
     }
     outcome.message = meaning_of(status);
     if (!status.succeeded()) return outcome;
-    take_last_line(context, command.last_line(), outcome.return_value);
+    take_last_line(context, last_line, outcome.return_value);
     TRY(push_file(context, xcom_file, outcome.return_value));
     return outcome;
   }

@@ -2,6 +2,7 @@
 
 #include "base/ensure.h"
 #include "plugins/spec/builtin_table.h"
+#include "plugins/spec/foreign.h"
 
 namespace udon {
 
@@ -16,6 +17,13 @@ OperatorCatalog builtin_operators() {
     spec->help = embedded.help;
     catalog.add(std::move(*spec));
   }
+  return catalog;
+}
+
+Result<OperatorCatalog> installed_operators(const Path& home) {
+  TRY_ASSIGN(const PluginIndex index, read_plugin_index(home));
+  OperatorCatalog catalog = builtin_operators();
+  catalog.set_foreign(index.operators());
   return catalog;
 }
 

@@ -233,29 +233,6 @@ const ParamSpec* OperatorSpec::find(std::string_view param) const {
   return nullptr;
 }
 
-void OperatorCatalog::add(OperatorSpec spec) {
-  for (OperatorSpec& known : specs_) {
-    if (known.name == spec.name) {
-      known = std::move(spec);
-      return;
-    }
-  }
-  specs_.push_back(std::move(spec));
-}
-
-const OperatorSpec* OperatorCatalog::find(std::string_view name) const {
-  for (const OperatorSpec& spec : specs_)
-    if (spec.name == name) return &spec;
-  return nullptr;
-}
-
-std::vector<std::string> OperatorCatalog::names() const {
-  std::vector<std::string> names;
-  for (const OperatorSpec& spec : specs_) names.push_back(spec.name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 const std::vector<std::string>& reserved_task_keys() {
   // In the order in which help and schema show them. The last line's are kept for what DAG files will say
   // later, so that no operator takes the word away.

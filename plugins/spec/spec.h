@@ -1,6 +1,7 @@
 #pragma once
 // What an operator is called and takes, as data: from it come validation, messages, the editor's schema, help
 // pages and forms. Each operator's stands in plugins/<operator>/operator.json, which is its one home.
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,14 +71,21 @@ struct OperatorSpec {
   const ParamSpec* find(std::string_view param) const;
 };
 
-// The catalog of operators: built-ins and what `udon plugins scan` found.
+// The operators there are: built-ins, and what `udon plugins scan` found. Thread-safe; copies are one and the same.
 class OperatorCatalog {
  public:
-  void add(OperatorSpec spec);
+  OperatorCatalog();
+  void add(OperatorSpec spec);  // in place of one of that name
+  // Those of plugins from outside, in place of the ones of the call before; a built-in of the same name stays.
+  void set_foreign(std::vector<OperatorSpec> specs);
+  // Valid as long as the catalog is, also once another has taken its place.
   const OperatorSpec* find(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
+  uint64_t generation() const;             // another one after each set_foreign that changed anything
+
  private:
-  std::vector<OperatorSpec> specs_;
+  struct State;
+  std::shared_ptr<State> state_;
 };
 
 Result<OperatorSpec> parse_operator_spec(const Value& value);  // refuses unknown keys and reserved parameter names

@@ -140,7 +140,7 @@ TEST_CASE("a try that cannot begin says why") {
   TryEnded ended = home.run(home.request("replica_exprot", Value::map()));
   CHECK(ended.result == failed);
   CHECK(ended.cause == EndCause::start_failed);
-  CHECK(ended.message.find("replica_exprot.so") != std::string::npos);
+  CHECK(ended.message.find("`replica_exprot`") != std::string::npos);
   ended = home.run(home.request("bash", Value::Map{{"comand", "x"}}));
   CHECK(ended.cause == EndCause::error);
   CHECK(ended.error_kind == ErrorKind::invalid);

@@ -1,9 +1,13 @@
 #include "worker/task/operators.h"
 
+#include <algorithm>
+
 #include "base/ensure.h"
+#include "plugins/api/executable_plugin.h"
 #include "plugins/api/plugin_host.h"
 #include "plugins/bash/bash.h"
 #include "plugins/empty/empty.h"
+#include "plugins/spec/foreign.h"
 
 namespace udon {
 namespace {
@@ -16,18 +20,37 @@ FoundOperator built_in(const char* description, std::unique_ptr<Operator> code) 
   return {.spec = std::move(*spec), .code = std::move(code), .is_built_in = true};
 }
 
+Error not_a_process(const OperatorSpec& spec) {
+  return {ErrorKind::invalid, "operator `" + spec.name + "` is a " + spec.kind + ": the prober runs it"};
+}
+
+Result<FoundOperator> of_object(PluginHost& host, const Path& object, const std::string& name) {
+  TRY_ASSIGN(const LoadedOperator* found, host.find(object, name));
+  if (!found->functions->make_operator) return not_a_process(found->spec);
+  return FoundOperator{.spec = found->spec, .code = found->functions->make_operator()};
+}
+
 }  // namespace
 
-Result<FoundOperator> find_operator(const std::string& name, const Path& plugins) {
+Result<FoundOperator> find_operator(const std::string& name, const Path& plugins, const Path& home) {
   if (name == "bash") return built_in(bash_description, make_bash_operator());
   if (name == "empty") return built_in(empty_description, make_empty_operator());
   // Never destroyed: its objects stay open as long as the process lives.
   static PluginHost& host = *new PluginHost(plugins);
-  TRY_ASSIGN(const LoadedOperator* found, host.find(name + ".so", name));
-  if (!found->functions->make_operator) {
-    return Error{ErrorKind::invalid, "operator `" + name + "` is a " + found->spec.kind + ": the prober runs it"};
-  }
-  return FoundOperator{.spec = found->spec, .code = found->functions->make_operator()};
+  auto own = of_object(host, name + ".so", name);
+  if (own || own.error().kind != ErrorKind::not_found) return own;
+  TRY_ASSIGN(const PluginIndex index, read_plugin_index(home));
+  const ForeignPlugin* plugin = index.find(name);
+  if (!plugin)
+    return Error{ErrorKind::not_found, "there is no operator `" + name +
+                                           "` any more: neither this build nor the last `udon plugins scan` has it"};
+  TRY(check_unchanged(*plugin));
+  if (plugin->form == PluginForm::object) return of_object(host, plugin->file, name);
+  const auto spec = std::find_if(plugin->operators.begin(), plugin->operators.end(),
+                                 [&](const OperatorSpec& found) { return found.name == name; });
+  if (spec->kind != "process") return not_a_process(*spec);
+  // It prints into pipes of its own.
+  return FoundOperator{.spec = *spec, .code = make_executable_operator(plugin->file, *spec), .is_built_in = true};
 }
 
 }  // namespace udon

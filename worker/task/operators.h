@@ -1,5 +1,6 @@
 #pragma once
-// Where a process try's operator comes from: bash and empty are part of udon-task, the others are in plugins/NAME.so.
+// Where a process try's operator comes from: bash and empty are part of udon-task, the build's others are in
+// plugins/NAME.so, and those from outside are where `udon plugins scan` found them.
 #include <memory>
 #include <string>
 
@@ -14,6 +15,6 @@ struct FoundOperator {
   std::unique_ptr<Operator> code;
   bool is_built_in = false;
 };
-Result<FoundOperator> find_operator(const std::string& name, const Path& plugins);
+Result<FoundOperator> find_operator(const std::string& name, const Path& plugins, const Path& home);
 
 }  // namespace udon

@@ -117,7 +117,7 @@ class TaskRunner {
 
   TryEnded run() {
     if (auto ready = open_descriptors(); !ready) return start_failed(ready.error());
-    auto found = find_operator(request_.operator_name, options_.plugins);
+    auto found = find_operator(request_.operator_name, options_.plugins, options_.home);
     if (!found) return start_failed(found.error());
     operator_ = std::move(*found);
     if (!operator_.is_built_in) take_over_output();
