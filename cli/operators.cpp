@@ -1,6 +1,8 @@
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/verbs.h"
 #include "plugins/spec/builtin.h"
+#include "worker/one_shot.h"
 
 namespace udon::cli {
 namespace {
@@ -50,7 +52,17 @@ std::vector<Command> operators_commands() {
            "Shows an operator's help page: parameters, errors, an example",
            {{"NAME", "such as replica_export"}},
            {},
-           show}};
+           show},
+          {"operators",
+           "once",
+           "Runs an operator for another verb; its child",
+           {},
+           {{"home", "the installation's", "DIR"}},
+           [](const Arguments& arguments, Session& session) -> Result<int> {
+             return run_once_main(arguments.text_or("home", session.home().string()),
+                                  own_program().parent_path() / "plugins", session.clock());
+           },
+           true}};
 }
 
 }  // namespace udon::cli
