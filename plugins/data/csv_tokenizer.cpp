@@ -1,9 +1,8 @@
 #include "plugins/data/csv_tokenizer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -12,19 +11,27 @@ namespace {
 constexpr size_t block_bytes = 1 << 20;
 }
 
-CsvTokenizer::CsvTokenizer(FileDescriptor fd, Path file, char delimiter, int64_t record_bytes_max)
-    : fd_(std::move(fd)), file_(std::move(file)), delimiter_(delimiter), record_bytes_max_(record_bytes_max) {}
+CsvTokenizer::CsvTokenizer(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
+                           int64_t record_bytes_max)
+    : bytes_(std::move(bytes)),
+      display_(std::move(display)),
+      delimiter_(delimiter),
+      record_bytes_max_(record_bytes_max) {}
 
-Result<CsvTokenizer> CsvTokenizer::open(const Path& file, char delimiter, int64_t record_bytes_max) {
+Result<CsvTokenizer> CsvTokenizer::make(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
+                                        int64_t record_bytes_max) {
   if (delimiter == '"' || delimiter == '\n' || delimiter == '\r')
     return Error{ErrorKind::invalid, "delimiter: a quote or a line end cannot stand between fields"};
-  TRY_ASSIGN(FileDescriptor fd, open_file(file, O_RDONLY));
-  ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-  return CsvTokenizer(std::move(fd), file, delimiter, record_bytes_max);
+  return CsvTokenizer(std::move(bytes), std::move(display), delimiter, record_bytes_max);
+}
+
+Result<CsvTokenizer> CsvTokenizer::open(const Path& file, char delimiter, int64_t record_bytes_max) {
+  TRY_ASSIGN(auto bytes, open_bytes(file, Compression::none, file.string()));
+  return make(std::move(bytes), file.string(), delimiter, record_bytes_max);
 }
 
 Error CsvTokenizer::at_line(std::string_view text) const {
-  return Error{ErrorKind::data, fmt::format("{}:{}: {}", file_.string(), record_line_, text)};
+  return Error{ErrorKind::data, fmt::format("{}:{}: {}", display_, record_line_, text)};
 }
 
 Result<bool> CsvTokenizer::fill() {
@@ -37,19 +44,11 @@ Result<bool> CsvTokenizer::fill() {
     return at_line(fmt::format("a record longer than {} bytes begins here; is a quote not closed?", record_bytes_max_));
   const size_t old = buffer_.size();
   buffer_.resize(old + block_bytes);
-  size_t got = 0;
-  while (got == 0) {
-    const ssize_t n = ::read(fd_.get(), buffer_.data() + old, block_bytes);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return io_error("read", file_, errno);
-    if (n == 0) {
-      at_end_ = true;
-      break;
-    }
-    got = static_cast<size_t>(n);
-  }
-  buffer_.resize(old + got);
-  return got > 0;
+  auto got = bytes_->read(buffer_.data() + old, block_bytes);
+  buffer_.resize(old + (got ? *got : 0));
+  if (!got) return got.error();
+  at_end_ = *got == 0;
+  return *got > 0;
 }
 
 // Reads from begin_; on success next_ is behind the record's line end, and line_ is the next record's.
@@ -91,6 +90,7 @@ Result<bool> CsvTokenizer::parse_record() {
     if (at == end) {
       if (!at_end_) return false;
       pieces_.push_back(piece);
+      raw_bytes_ = at - begin_;
       break;
     }
     const char c = data[at];
@@ -102,15 +102,39 @@ Result<bool> CsvTokenizer::parse_record() {
     if (c == '\r' && at + 1 == end && !at_end_) return false;  // is it CRLF?
     if (c == '\n' || c == '\r') {
       pieces_.push_back(piece);
+      raw_bytes_ = at - begin_;
       at += c == '\r' && at + 1 < end && data[at + 1] == '\n' ? 2 : 1;
       ++lines;
       break;
     }
-    return at_line("text behind a closing quote; a quote inside a quoted field is written twice (\"\")");
+    trouble_ = "text behind a closing quote; a quote inside a quoted field is written twice (\"\")";
+    trouble_at_ = at - begin_;
+    line_ += lines;
+    return at_line(trouble_);
   }
   next_ = at;
   line_ += lines;
   return true;
+}
+
+Result<bool> CsvTokenizer::recover() {
+  if (trouble_at_ == 0) return false;
+  size_t at = trouble_at_;
+  trouble_at_ = 0;
+  while (true) {
+    const size_t end = buffer_.find_first_of("\r\n", begin_ + at);
+    const bool is_cut = end != buffer_.npos && buffer_[end] == '\r' && end + 1 == buffer_.size();  // of a CRLF?
+    if (end == buffer_.npos || is_cut) {
+      at = std::min(end, buffer_.size()) - begin_;
+      TRY_ASSIGN(const bool more, fill());
+      if (more) continue;
+    }
+    raw_bytes_ = std::min(end, buffer_.size()) - begin_;
+    next_ = begin_ + raw_bytes_;
+    if (next_ < buffer_.size()) next_ += buffer_.compare(next_, 2, "\r\n") == 0 ? 2 : 1;
+    ++line_;
+    return true;
+  }
 }
 
 Result<std::span<const CsvField>> CsvTokenizer::next() {

@@ -4,6 +4,7 @@
 // because
 // "" and nothing are not the same.
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "plugins/data/byte_source.h"
 
 namespace udon::data {
 
@@ -23,25 +25,36 @@ class CsvTokenizer {
  public:
   // record_bytes_max: a longer record is an error (a quote that is never closed reads to the end of the file).
   static Result<CsvTokenizer> open(const Path& file, char delimiter, int64_t record_bytes_max);
+  // `display`: the file's name in messages.
+  static Result<CsvTokenizer> make(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
+                                   int64_t record_bytes_max);
 
   // The next record's fields; empty: the end. An empty line is a record of one empty, unquoted field.
   // data: text behind a closing quote, an unclosed quote; names the line.
   Result<std::span<const CsvField>> next();
   int64_t line() const { return record_line_; }  // on which the record returned last begins, from 1
+  std::string_view raw() const { return {buffer_.data() + begin_, raw_bytes_}; }  // that record, without its line end
+
+  // After text behind a closing quote: passes over the rest of its line. False: that is not what was wrong.
+  Result<bool> recover();
+  const std::string& trouble() const { return trouble_; }
 
  private:
-  CsvTokenizer(FileDescriptor fd, Path file, char delimiter, int64_t record_bytes_max);
+  CsvTokenizer(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter, int64_t record_bytes_max);
   Result<bool> fill();          // more bytes behind the record being read; false: end of file
   Result<bool> parse_record();  // false: the buffer ends in mid-record
   Error at_line(std::string_view text) const;
 
-  FileDescriptor fd_;
-  Path file_;
+  std::unique_ptr<ByteSource> bytes_;
+  std::string display_;
   char delimiter_;
   int64_t record_bytes_max_;
   std::string buffer_;
   size_t begin_ = 0;  // of the record being read
   size_t next_ = 0;   // behind the record returned last
+  size_t raw_bytes_ = 0;
+  size_t trouble_at_ = 0;  // behind begin_; 0: none that can be passed over
+  std::string trouble_;
   bool at_end_ = false;
   bool started_ = false;
   int64_t line_ = 1;

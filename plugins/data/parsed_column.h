@@ -1,5 +1,5 @@
 #pragma once
-// One column of a CSV file: text to a value of its stated type, exactly, or not at all.
+// One column of a text file (CSV, JSON): text to a value of its stated type, exactly, or not at all.
 #include <arrow/api.h>
 
 #include <cstdint>
@@ -12,18 +12,19 @@
 
 namespace udon::data {
 
-class CsvColumn {
+class ParsedColumn {
  public:
-  virtual ~CsvColumn() = default;
+  virtual ~ParsedColumn() = default;
   // Empty: taken. Otherwise what was expected, e.g. "a whole number from -128 to 127". `hash` is set to that of the
-  // canonical bytes, made from the parsed value and not from the builder.
+  // canonical bytes, made from the parsed value and not from the builder. Of a `string` column the text is UTF-8: the
+  // reader has seen to that.
   virtual std::string append(std::string_view text, uint64_t& hash) = 0;
   virtual void append_null() = 0;
   virtual int64_t value_bytes() const { return 0; }  // of variable-length values since the last finish
   virtual Result<std::shared_ptr<arrow::Array>> finish() = 0;
 };
 
-// unsupported: a type that CSV text has no form for.
-Result<std::unique_ptr<CsvColumn>> make_csv_column(const std::shared_ptr<arrow::DataType>& type);
+// unsupported: a type that text has no form for.
+Result<std::unique_ptr<ParsedColumn>> make_parsed_column(const std::shared_ptr<arrow::DataType>& type);
 
 }  // namespace udon::data

@@ -1,4 +1,4 @@
-#include "plugins/data/csv_column.h"
+#include "plugins/data/parsed_column.h"
 
 #include <arrow/builder.h>
 #include <arrow/util/decimal.h>
@@ -20,7 +20,7 @@ namespace udon::data {
 namespace {
 
 template <class Builder>
-class BuiltColumn : public CsvColumn {
+class BuiltColumn : public ParsedColumn {
  public:
   explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, arrow::default_memory_pool()) {}
   void append_null() override { keep(builder_.AppendNull()); }
@@ -153,9 +153,6 @@ class TextColumn final : public BuiltColumn<Builder> {
  public:
   using BuiltColumn<Builder>::BuiltColumn;
   std::string append(std::string_view text, uint64_t& hash) override {
-    if constexpr (std::is_same_v<Builder, arrow::StringBuilder>) {
-      if (!is_valid_utf8(text)) return "UTF-8";
-    }
     this->keep(this->builder_.Append(text));
     hash = hash_text(text);
     return {};
@@ -283,9 +280,9 @@ class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
 
 }  // namespace
 
-Result<std::unique_ptr<CsvColumn>> make_csv_column(const std::shared_ptr<arrow::DataType>& type) {
+Result<std::unique_ptr<ParsedColumn>> make_parsed_column(const std::shared_ptr<arrow::DataType>& type) {
   using arrow::Type;
-  const auto made = [&](auto column) -> std::unique_ptr<CsvColumn> { return column; };
+  const auto made = [&](auto column) -> std::unique_ptr<ParsedColumn> { return column; };
   switch (type->id()) {
     case Type::STRING: return made(std::make_unique<TextColumn<arrow::StringBuilder>>(type));
     case Type::BINARY: return made(std::make_unique<TextColumn<arrow::BinaryBuilder>>(type));
@@ -299,7 +296,7 @@ Result<std::unique_ptr<CsvColumn>> make_csv_column(const std::shared_ptr<arrow::
     case Type::DECIMAL128: return made(std::make_unique<DecimalColumn>(type));
     case Type::DATE32: return made(std::make_unique<DateColumn>(type));
     case Type::TIMESTAMP: return made(std::make_unique<TimestampColumn>(type));
-    default: return Error{ErrorKind::unsupported, "CSV has no form for " + type->ToString()};
+    default: return Error{ErrorKind::unsupported, "text has no form for " + type->ToString()};
   }
 }
 

@@ -1,0 +1,52 @@
+#pragma once
+// A file of JSON cut into its records, one held at a time: the lines of NDJSON, or the elements of one array.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "plugins/data/byte_source.h"
+
+namespace udon::data {
+
+enum class JsonForm { lines, array };
+
+struct JsonRecord {
+  std::string_view text;  // without blanks around it; valid until the next call of next()
+  int64_t line = 0;       // on which it begins, from 1
+};
+
+class JsonRecords {
+ public:
+  static constexpr size_t padding = 64;  // bytes behind a record that may be read; the first is NUL
+
+  JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display, int64_t record_bytes_max);
+
+  // Nothing: the end. data: an array that is none, or is not whole; a record longer than record_bytes_max.
+  Result<std::optional<JsonRecord>> next();
+
+ private:
+  Result<std::optional<JsonRecord>> next_line();
+  Result<std::optional<JsonRecord>> next_element();
+  Result<bool> fill();                                   // keeps what begins at begin_; false: the end
+  Result<char> next_byte();                              // past blanks, not taken; 0: the end
+  Result<size_t> element_end();                          // of the one at begin_, behind begin_
+  JsonRecord cut(size_t from, size_t to, int64_t line);  // and a NUL behind it, until the next call of next()
+  Error at_line(std::string_view text) const;
+
+  std::unique_ptr<ByteSource> bytes_;
+  JsonForm form_;
+  std::string display_;
+  int64_t record_bytes_max_;
+  std::string buffer_ = std::string(padding, '\0');
+  size_t begin_ = 0;  // of what is not taken yet
+  size_t end_ = 0;    // of the bytes; behind it the padding
+  size_t cut_at_ = 0;
+  char cut_byte_ = '\0';  // what stood where the NUL stands now
+  bool at_end_ = false, started_ = false, is_open_ = false, is_done_ = false;
+  int64_t line_ = 1;
+};
+
+}  // namespace udon::data

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Random files of every text format, as Python writes them, through parquet_convert: the Parquet file, read back by pyarrow
+and by DuckDB, must hold what was written; and DuckDB's own readers of CSV and JSON must see the same."""
+import base64
+import csv
+import datetime
+import decimal
+import gzip
+import io
+import json
+import os
+import pathlib
+import random
+import subprocess
+import tempfile
+import unittest
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+BUILD = pathlib.Path(os.environ["UDON_BUILD"])
+D = decimal.Decimal
+decimal.getcontext().prec = 60
+UTC = datetime.timezone.utc
+KOREAN = "우동 마켓 김치 국밥 가격 주문 서울 부산 원 년 월 일".split()
+UGLY = ['"', '""', ",", "\n", "\r\n", "\t", "'", "\\", " ", "=1+1", "NULL", "null", "\\N", "0", "x" * 400, "{}", "[1]"]
+BEYOND = ["🍜", "é", "ﬁ", "\u2028", "똠방각하", "\u0001"]
+BASIC = ["a", "b c", "Zz"]
+
+
+class Runner:
+    """operator_runner, one process for all."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen([BUILD / "tests/operator_runner", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, operator, **parameters):
+        self.process.stdin.write(json.dumps({"operator": operator, "parameters": parameters}) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        assert self.process.wait() == 0
+
+
+def zstd(content):
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+def by_rows(table):
+    return list(zip(*[column.to_pylist() for column in table.columns]))
+
+
+class Column:
+    """A column of random values of one type, and how it stands in a text file."""
+
+    def __init__(self, r, name, kind, encoding):
+        self.name, self.kind, self.encoding = name, kind, encoding
+        self.precision, self.scale = (lambda p: (p, r.randrange(p + 1)))(r.randrange(1, 39))
+        self.bits = r.choice([8, 16, 32, 64])
+
+    @property
+    def type(self):
+        return {"decimal": f"decimal({self.precision},{self.scale})", "int": f"int{self.bits}"}.get(self.kind, self.kind)
+
+    def value(self, r):
+        if r.random() < 0.15:
+            return None
+        if self.kind == "string":
+            pool = BASIC + KOREAN + UGLY + (BEYOND if self.encoding == "utf-8" else ["똠방"] if self.encoding == "cp949" else [])
+            return "".join(r.choices(pool, k=r.randrange(5)))
+        if self.kind == "int":
+            return r.choice([-1, 0, 1, -2 ** (self.bits - 1), 2 ** (self.bits - 1) - 1, r.randrange(-100, 100)])
+        if self.kind == "decimal":
+            return D(r.choice([0, 1, -1, 10 ** self.precision - 1, r.randrange(10 ** self.precision)])).scaleb(-self.scale)
+        if self.kind == "double":
+            return r.choice([0.0, 0.1, -1e308, 5e-324, r.random() * 10 ** r.randrange(-300, 300)])
+        if self.kind == "boolean":
+            return r.random() < 0.5
+        if self.kind == "date":
+            return datetime.date(1582, 10, 15) + datetime.timedelta(days=r.randrange(3_000_000))
+        naive = datetime.datetime(1600, 1, 1) + datetime.timedelta(microseconds=r.randrange(10**16)) + datetime.timedelta(days=r.randrange(2_900_000))
+        if self.kind == "timestamp":
+            return naive
+        return naive.replace(tzinfo=UTC).astimezone(datetime.timezone(datetime.timedelta(minutes=30 * r.randrange(-24, 25))))
+
+    def text(self, r, value):
+        if value is None:
+            return None
+        if self.kind == "decimal":
+            return f"{value:f}"
+        if self.kind == "boolean":
+            return r.choice([str(value), str(value).lower(), str(int(value))])
+        if self.kind in ("timestamp", "timestamptz"):
+            return value.isoformat(sep=r.choice(" T"))
+        return repr(value) if self.kind == "double" else str(value)
+
+    def json(self, r, value):
+        """The value's JSON text."""
+        if value is None:
+            return "null"
+        text = self.text(r, value)
+        if self.kind == "boolean":
+            return str(value).lower()
+        if self.kind == "int" or (self.kind == "decimal" and r.random() < 0.8):
+            return text
+        if self.kind == "double":
+            return text
+        return json.dumps(text, ensure_ascii=self.encoding != "utf-8" and r.random() < 0.3)
+
+
+def names(r, n):
+    made = ["id"]
+    while len(made) < n:
+        name = r.choice(KOREAN + ["a", "B c", "x_1", 'q"q', "콤마,"]) + str(len(made))
+        made.append(name)
+    return made
+
+
+class Differential(unittest.TestCase):
+    maxDiff = 4000
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="udon-convert-")
+        cls.root = pathlib.Path(cls.folder.name)
+        cls.runner = Runner(cls.root)
+        cls.count = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.runner.close()
+        cls.folder.cleanup()
+
+    def convert(self, content, name, schema, **parameters):
+        type(self).count += 1
+        source = self.root / f"{self.count}-{name}"
+        source.write_bytes(content)
+        self.source, self.out = source, self.root / f"out-{self.count}"
+        return self.runner.run("parquet_convert", **{"from": str(source), "to": str(self.out), "schema": schema, **parameters})
+
+    def rows(self, answer):
+        self.assertIn("value", answer, answer)
+        self.assertTrue((self.out / "_SUCCESS").exists())
+        files = sorted(self.out.glob("part-*.parquet"))
+        table = pq.read_table(files)
+        self.assertEqual(answer["value"]["rows"], table.num_rows)
+        listed = ", ".join(f"'{f}'" for f in files)
+        by_duckdb = by_rows(duckdb.sql(f"select * from read_parquet([{listed}])").to_arrow_table())
+        return by_rows(table), by_duckdb, table.schema
+
+    def test_random_files_of_every_format(self):
+        duckdb.sql("set timezone = 'UTC'")
+        for seed in range(int(os.environ.get("FILES", "160"))):
+            r = random.Random(seed)
+            form = r.choice(["csv", "tsv", "ndjson", "json"])
+            encoding = r.choice(["utf-8", "utf-8", "euc-kr", "cp949"])
+            width = r.choice([1, 2, 5, 12])
+            kinds = [r.choice(["string", "string", "int", "decimal", "double", "boolean", "date", "timestamp", "timestamptz"]) for _ in range(width)]
+            columns = [Column(r, name, kind, encoding) for name, kind in zip(names(r, width), kinds)]
+            values = [[c.value(r) for c in columns] for _ in range(r.choice([0, 1, 7, 300]))]
+            parameters = {"format": form, "encoding": encoding}
+            if form in ("csv", "tsv"):
+                text = self.as_csv(r, form, columns, values, parameters)
+            else:
+                text = self.as_json(r, form, columns, values)
+            content = text.encode(encoding)
+            if encoding == "utf-8" and r.random() < 0.3:
+                content = b"\xef\xbb\xbf" + content
+            name, content = self.packed(r, f"f.{form}", content, parameters)
+            with self.subTest(seed=seed, form=form, encoding=encoding, name=name):
+                answer = self.convert(content, name, {c.name: c.type for c in columns}, **parameters)
+                got, by_duckdb, schema = self.rows(answer)
+                expected = [tuple(row) for row in values]
+                self.assertEqual(got, expected)
+                self.assertEqual(by_duckdb, expected)
+                self.assertEqual(schema.names, [c.name for c in columns])
+
+    @staticmethod
+    def as_csv(r, form, columns, values, parameters):
+        out = io.StringIO(newline="")
+        delimiter = "\t" if form == "tsv" else r.choice(",;|")
+        if form == "csv":
+            parameters["delimiter"] = delimiter
+        null = r.choice(["", "\\N", "NULL"]) if len(columns) > 1 else "\\N"
+        parameters["null_text"] = null
+        end = r.choice(["\n", "\r\n"])
+        if r.random() < 0.2:
+            parameters["header"] = False
+        else:
+            csv.writer(out, delimiter=delimiter, lineterminator=end).writerow([c.name for c in columns])
+        for row in values:
+            fields = []
+            for column, value in zip(columns, row):
+                text = column.text(r, value)
+                if text is None:
+                    fields.append(null)
+                elif text in ("", null) or any(c in text for c in '"\r\n' + delimiter) or r.random() < 0.3:
+                    fields.append('"' + text.replace('"', '""') + '"')
+                else:
+                    fields.append(text)
+            out.write(delimiter.join(fields) + end)
+        return out.getvalue()
+
+    @staticmethod
+    def as_json(r, form, columns, values):
+        objects = []
+        for row in values:
+            members = [f"{json.dumps(c.name, ensure_ascii=r.random() < 0.3)}:{r.choice(['', ' '])}{c.json(r, v)}" for c, v in zip(columns, row)
+                       if v is not None or r.random() < 0.5]
+            if r.random() < 0.3:
+                r.shuffle(members)
+            objects.append("{" + r.choice([",", " , "]).join(members) + "}")
+        if form == "ndjson":
+            return "".join(o + r.choice(["\n", "\r\n", "\n\n"]) for o in objects)
+        return "[" + r.choice([",", ",\n", "\n , "]).join(objects) + "]" + r.choice(["", "\n"])
+
+    @staticmethod
+    def packed(r, name, content, parameters):
+        how = r.choice(["", "", "gz", "gz members", "zst", "stated"])
+        if how == "gz":
+            return name + ".gz", gzip.compress(content)
+        if how == "gz members":
+            cut = r.randrange(len(content) + 1)
+            return name + ".GZ", gzip.compress(content[:cut]) + gzip.compress(b"") + gzip.compress(content[cut:])
+        if how == "zst":
+            return name + ".zst", zstd(content)
+        if how == "stated":
+            parameters["from_compression"] = "zstd"
+            cut = r.randrange(len(content) + 1)
+            return name, zstd(content[:cut]) + zstd(content[cut:])
+        return name, content
+
+    def test_duckdb_reads_the_same_of_the_same_file(self):
+        r = random.Random(7)
+        columns = [Column(r, f"c{i}", kind, "utf-8") for i, kind in enumerate(["int", "string", "decimal", "timestamp", "boolean"])]
+        duck = {"int": lambda c: {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT"}[c.bits], "string": lambda c: "VARCHAR",
+                "decimal": lambda c: f"DECIMAL({c.precision},{c.scale})", "timestamp": lambda c: "TIMESTAMP", "boolean": lambda c: "BOOLEAN"}
+        types = "{" + ", ".join(f"'{c.name}': '{duck[c.kind](c)}'" for c in columns) + "}"
+        values = [[c.value(r) for c in columns] for _ in range(500)]
+        for row in values:  # what DuckDB itself rounds, or takes for its own
+            row[2] = None if row[2] is None or len(row[2].as_tuple().digits) > 15 else row[2]
+            row[1] = row[1] if row[1] is None else row[1].replace("\u0001", "").replace("\r", "")
+        schema = {c.name: c.type for c in columns}
+        parameters = {"format": "csv"}
+        text = self.as_csv(random.Random(1), "tsv", columns, values, parameters)
+        answer = self.convert(text.encode(), "f.csv", schema, delimiter="\t", null_text=parameters["null_text"], header=parameters.get("header", True))
+        ours, _, _ = self.rows(answer)
+        theirs = duckdb.sql(f"select * from read_csv('{self.source}', delim='\t', quote='\"', escape='\"', header={parameters.get('header', True)}, "
+                            f"nullstr='{parameters['null_text']}', allow_quoted_nulls=false, columns={types})").fetchall()
+        self.assertEqual(ours, theirs)
+        answer = self.convert(self.as_json(r, "ndjson", columns, values).encode(), "f.ndjson", schema, format="ndjson")
+        ours, _, _ = self.rows(answer)
+        theirs = duckdb.sql(f"select * from read_json('{self.source}', format='newline_delimited', columns={types})").fetchall()
+        self.assertEqual(ours, theirs)
+
+    def test_wide_huge_and_empty_files(self):
+        wide = [f"c{i}" for i in range(1000)]
+        rows = [[str(i * j) for j in range(1000)] for i in range(20)]
+        text = ",".join(wide) + "\n" + "".join(",".join(row) + "\n" for row in rows)
+        got, _, _ = self.rows(self.convert(text.encode(), "wide.csv", {c: "int64" for c in wide}))
+        self.assertEqual(got, [tuple(int(v) for v in row) for row in rows])
+        ndjson = "".join("{" + ",".join(f'"{c}":{v}' for c, v in zip(wide, row)) + "}\n" for row in rows)
+        got, _, _ = self.rows(self.convert(ndjson.encode(), "wide.ndjson", {c: "int64" for c in wide}, format="ndjson"))
+        self.assertEqual(got, [tuple(int(v) for v in row) for row in rows])
+        huge = "가" * 3_000_000
+        got, _, _ = self.rows(self.convert(f'a,b\n1,"{huge}"\n2,x\n'.encode(), "huge.csv", {"a": "int8", "b": "string"}))
+        self.assertEqual(got, [(1, huge), (2, "x")])
+        for form, content, rows in (("ndjson", b"", 0), ("json", b"[]", 0), ("csv", b"a\n", 0), ("tsv", b"a", 0)):
+            got, _, schema = self.rows(self.convert(content, "empty", {"a": "int32"}, format=form))
+            self.assertEqual((len(got), str(schema.field("a").type)), (rows, "int32"))
+
+    def test_what_is_cut_short_or_packed_otherwise_is_an_error_that_names_the_file(self):
+        content = ("a,b\n" + "".join(f"{i},{i * 7919 % 1000003}\n" for i in range(50_000))).encode()
+        schema = {"a": "int64", "b": "int64"}
+        for suffix, packed in ((".gz", gzip.compress(content)), (".zst", zstd(content))):
+            for cut in (0, 1, 5, len(packed) // 2, len(packed) - 1):
+                with self.subTest(suffix=suffix, cut=cut):
+                    answer = self.convert(packed[:cut], "f.csv" + suffix, schema)
+                    self.assertEqual(answer.get("error"), "data", answer)
+                    self.assertIn("f.csv" + suffix, answer["message"])
+                    self.assertIn("is cut short" if cut != 1 or suffix == ".zst" else "", answer["message"])
+                    self.assertFalse(self.out.exists())
+            for bad in (packed + b"trailing", b"a,b\n1,2\n"):
+                answer = self.convert(bad, "f.csv" + suffix, schema)
+                self.assertEqual(answer.get("error"), "data", answer)
+                self.assertIn("f.csv" + suffix, answer["message"])
+
+    def test_an_encoding_that_is_not_the_files(self):
+        text = "id,name\n1,우동\n2,똠방각하\n"
+        answer = self.convert(text.encode("cp949"), "f.csv", {"id": "int8", "name": "string"})
+        self.assertRegex(answer["message"], r"f\.csv:2: column `name`: .* holds bytes that are no text")
+        answer = self.convert(text.encode("cp949"), "f.csv", {"id": "int8", "name": "string"}, encoding="euc-kr")
+        self.assertRegex(answer["message"], r"f\.csv:3: column `name`")
+        answer = self.convert(text.encode("cp949"), "f.csv", {"id": "int8", "name": "string"}, encoding="euc-kr", invalid_text="null")
+        self.assertEqual(self.rows(answer)[0], [(1, "우동"), (2, None)])
+        self.assertEqual(answer["value"]["certificate"]["policies"], [{"column": "name", "policy": "invalid_text=null", "values": 1}])
+        answer = self.convert(text.encode("cp949"), "f.csv", {"id": "int8", "name": "string"}, encoding="cp949")
+        self.assertEqual(self.rows(answer)[0], [(1, "우동"), (2, "똠방각하")])
+
+    def test_binary_as_base64_and_hex(self):
+        content = b"\x00\xff\x10 udon"
+        for form, text in (("base64", base64.b64encode(content).decode()), ("hex", content.hex())):
+            got, _, _ = self.rows(self.convert(f"a,b\n1,{text}\n2,\n".encode(), "f.csv", {"a": "int8", "b": "binary"}, binary=form))
+            self.assertEqual(got, [(1, content), (2, None)])
+            got, _, _ = self.rows(self.convert(json.dumps({"b": text}).encode(), "f.ndjson", {"b": "binary"}, binary=form, format="ndjson"))
+            self.assertEqual(got, [(content,)])
+        answer = self.convert(b"b\n%%%\n", "f.csv", {"b": "binary"}, binary="base64")
+        self.assertIn("f.csv:2: column `b`: '%%%' is not base64", answer["message"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
