@@ -104,6 +104,17 @@ Result<ColumnCertificate> parse_column(const Value& value) {
   return column;
 }
 
+Value to_value(const SourceColumn& column) { return Value(Value::Map{{"name", column.name}, {"type", column.type}}); }
+
+Result<SourceColumn> parse_source_column(const Value& value) {
+  FieldReader fields(value, "certificate's column of the source");
+  SourceColumn column;
+  column.name = fields.text("name");
+  column.type = fields.text("type");
+  TRY(fields.status());
+  return column;
+}
+
 Value to_value(const FileCertificate& file) {
   return Value(Value::Map{
       {"uri", file.uri},
@@ -189,12 +200,14 @@ Value to_value(const Certificate& certificate) {
       {"table", certificate.table},
       {"timezone", certificate.timezone},
       {"where", certificate.where},
+      {"increment", certificate.increment},
       {"mechanism", certificate.mechanism},
       {"position", certificate.position},
       {"mask_key_fingerprint", certificate.mask_key_fingerprint},
       {"rows", count_value(certificate.rows)},
       {"row_sum", sum_or_null(certificate.row_sum)},
       {"columns", list_of(certificate.columns)},
+      {"source_columns", list_of(certificate.source_columns)},
       {"files", list_of(certificate.files)},
       {"policies", list_of(certificate.policies)},
       {"made_at", certificate.made_at},
@@ -216,12 +229,16 @@ Result<Certificate> parse_certificate(const Value& value) {
   certificate.table = fields.optional_text("table").value_or("");
   certificate.timezone = fields.optional_text("timezone").value_or("");
   if (fields.has("where")) certificate.where = fields.map("where");
+  if (fields.has("increment")) certificate.increment = fields.map("increment");
   certificate.mechanism = fields.text("mechanism");
   certificate.position = fields.text("position");
   certificate.mask_key_fingerprint = fields.text("mask_key_fingerprint");
   certificate.rows = read_count(fields, "rows");
   certificate.row_sum = read_sum(fields, "row_sum");
   certificate.columns = read_list(fields, "columns", parse_column);
+  // Earlier certificates have none.
+  if (fields.has("source_columns"))
+    certificate.source_columns = read_list(fields, "source_columns", parse_source_column);
   certificate.files = read_list(fields, "files", parse_file);
   certificate.policies = read_list(fields, "policies", parse_policy_use);
   certificate.made_at = fields.text("made_at");

@@ -44,6 +44,13 @@ struct ColumnCertificate {
   bool operator==(const ColumnCertificate&) const = default;
 };
 
+// A column of the source, whether it was exported or not.
+struct SourceColumn {
+  std::string name;
+  std::string type;  // as the server names it
+  bool operator==(const SourceColumn&) const = default;
+};
+
 struct FileCertificate {
   std::string uri;
   uint64_t rows = 0;
@@ -67,13 +74,16 @@ struct Certificate {
   std::string connection;  // its id, by which the source can be asked again; empty: none
   std::string table;       // as asked for
   std::string timezone;    // in which the table's wall clocks were taken to be meant; or empty
-  Value where;            // which rows: {sql, values}; values is null where a masked column is compared; null: all rows
+  Value where;  // which rows: {sql, values}; values is null where a masked column is compared; null: all rows
+  // Of an export that does not read all anew: {mode, by, …, not_seen: what such a way cannot see}; null: full.
+  Value increment;
   std::string mechanism;  // how one snapshot was had
   std::string position;   // GTID, LSN or such at the snapshot, if known
   std::string mask_key_fingerprint;
   uint64_t rows = 0;
   std::optional<uint64_t> row_sum;  // over whole rows; level wire and up
   std::vector<ColumnCertificate> columns;
+  std::vector<SourceColumn> source_columns;  // all that the source had; empty: not known
   std::vector<FileCertificate> files;
   std::vector<PolicyUse> policies;
   std::string made_at;  // RFC 3339

@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
+#include "plugins/data/drift.h"
+#include "plugins/data/last_result.h"
 #include "plugins/data/mask.h"
 #include "plugins/data/publisher.h"
 #include "plugins/data/table_copy.h"
@@ -82,6 +84,17 @@ void log_exceptions(TaskContext& context, const Certificate& certificate) {
   if (!recast.empty()) context.log("recast: " + join(recast, ", "));
 }
 
+// What the last result says of the table's columns, to compare with.
+Result<std::optional<Certificate>> certificate_before(TaskContext& context, FileSystem& files, const std::string& to) {
+  TRY_ASSIGN(const LastOfTable last, read_last_of_table(files, to));
+  if (last.too_many)
+    context.log("the folders beside " + to +
+                " hold too many files to look through: columns are compared with those of "
+                "the last result in that folder itself");
+  if (!last.result) return std::optional<Certificate>();
+  return std::optional(last.result->certificate);
+}
+
 Value outcome_value(const Published& published) {
   Value files = Value::list();
   int64_t bytes = 0;
@@ -134,11 +147,12 @@ Result<void> parse_where(const Value& where, TableRequest& request) {
 
 Result<void> parse_split(const Value& split, TableRequest& request) {
   if (split.is_null()) return {};
-  const std::string expected =
-      fmt::format("split: expected {{into: a number of readers from 2 to {}, by: a column or a list of them}}", readers_max);
+  const std::string expected = fmt::format(
+      "split: expected {{into: a number of readers from 2 to {}, by: a column or a list of them}}", readers_max);
   if (!split.is_map() || !split.get("into").is_int()) return Error{ErrorKind::invalid, expected};
   const int64_t into = split.integer("into");
-  if (into < 2 || into > readers_max) return Error{ErrorKind::invalid, fmt::format("{}; found into: {}", expected, into)};
+  if (into < 2 || into > readers_max)
+    return Error{ErrorKind::invalid, fmt::format("{}; found into: {}", expected, into)};
   request.split.into = static_cast<int>(into);
   const Value& by = split.get("by");
   if (by.is_string()) request.split.by = {by.as_string()};
@@ -189,6 +203,13 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
              make_file_system(to, to_connection, io_context_of(context)));
   TRY_ASSIGN(const Path staging, context.staging());
+  std::optional<Drift> drift;
+  if (const auto policy = drift_policy_of(parameters)) {
+    TRY_ASSIGN(std::optional<Certificate> before, certificate_before(context, *file_system, to));
+    drift.emplace(*policy, std::move(before), source);
+    request.on_catalog = [&drift](const auto& catalog, TableRequest& asked) { return drift->choose(catalog, asked); };
+    request.on_types = [&drift](std::vector<ColumnInfo>& columns) { return drift->settle_types(columns); };
+  }
 
   CopyRequest copy;
   copy.table = std::move(request);
@@ -208,7 +229,11 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   const Duration began = context.clock().monotonic();
   auto copy_done = copy_table(reader, std::move(copy), context.stop_token());
   if (!copy_done) return naming(source, copy_done.error());
-  const CopyResult& copied = *copy_done;
+  CopyResult& copied = *copy_done;
+  if (drift) {
+    copied.certificate.source_columns = drift->source_columns();
+    for (const std::string& note : drift->notes()) context.log(note);
+  }
   context.log("read by " + copied.certificate.mechanism);
   context.log(fmt::format("{} rows of {} in {}, verified at level {} in {}", copied.certificate.rows, source,
                           described(copied.certificate.files), to_string(copied.certificate.level),

@@ -99,6 +99,7 @@ class MysqlReader final : public TableReader {
       mechanism_ = "one reader, no snapshot (consistency: none): " + others;
       position_.clear();
     }
+    TRY(tell_catalog(facts.columns));
     TRY_ASSIGN(scan_.plans, plan_mysql_columns(facts.columns, scan_.request));
     TRY_ASSIGN(scan_.where, bind_mysql_where(scan_.request, facts.columns, scan_.clock));
     find_key(facts.key);
@@ -118,6 +119,16 @@ class MysqlReader final : public TableReader {
           std::move(snapshot.sessions[i]), scan_, *ranges_,
           i == 0 && asks_figures ? AfterLast::keep_transaction : AfterLast::end_transaction));
     return rows_[0]->open();
+  }
+
+  Result<void> tell_catalog(const std::vector<MysqlCatalogColumn>& columns) {
+    std::vector<CatalogColumn> catalog;
+    for (const MysqlCatalogColumn& column : columns)
+      catalog.push_back({.name = column.name,
+                         .type = column.column_type,
+                         .is_nullable = column.is_nullable,
+                         .is_invisible = column.is_invisible});
+    return offer_catalog(scan_.request, catalog);
   }
 
   void make_select(const TableName& name) {

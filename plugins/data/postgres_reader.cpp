@@ -59,7 +59,8 @@ class PostgresReader final : public TableReader {
     // From now on the table keeps its form until the transaction ends.
     TRY(session_->query(fmt::format("select 1 from {} limit 0", relation.from)));
     TRY_ASSIGN(const std::vector<PostgresCatalogColumn> catalog, read_catalog(relation));
-    TRY_ASSIGN(scan_.plans, plan_postgres_columns(catalog, request));
+    TRY(tell_catalog(catalog));
+    TRY_ASSIGN(scan_.plans, plan_postgres_columns(catalog, scan_.request));
     TRY(check_money_scale(*session_, catalog));
     TRY(make_select(relation));
     TRY(note_position());
@@ -206,6 +207,13 @@ class PostgresReader final : public TableReader {
     TRY_ASSIGN(const PostgresTable key, session_->query(key_sql, {{relation.oid}}));
     for (const auto& row : key.rows) relation.key.push_back(row[0].value_or(""));
     return catalog;
+  }
+
+  Result<void> tell_catalog(const std::vector<PostgresCatalogColumn>& columns) {
+    std::vector<CatalogColumn> catalog;
+    for (const PostgresCatalogColumn& column : columns)
+      catalog.push_back({.name = column.name, .type = column.type_text, .is_nullable = column.is_nullable});
+    return offer_catalog(scan_.request, catalog);
   }
 
   // COPY takes no bound values, so they are written as literals, quoted by libpq and cast to the type that the server

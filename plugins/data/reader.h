@@ -4,6 +4,7 @@
 #include <arrow/api.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -40,6 +41,16 @@ struct SplitRequest {
   int into = 1;                 // readers at once
 };
 
+struct ColumnInfo;
+
+// What the catalog says of a column, chosen or not.
+struct CatalogColumn {
+  std::string name;
+  std::string type;  // as the server names it
+  bool is_nullable = true;
+  bool is_invisible = false;  // '*' passes it over
+};
+
 struct TableRequest {
   std::string table;  // "orders" or "schema.orders"; quoted by the reader
   std::vector<ColumnRequest> columns;
@@ -54,7 +65,19 @@ struct TableRequest {
   int64_t batch_bytes = 8 << 20;       // a batch ends at about this size …
   int64_t batch_rows = 65'536;         // … or this many rows
   int64_t value_bytes_max = 32 << 20;  // larger values are an error naming column and key
+  // Called by a reader of a database's table once it knows the table's columns and before it plans any: may refuse, or
+  // change what is asked for. Empty: nothing to say.
+  std::function<Result<void>(const std::vector<CatalogColumn>& catalog, TableRequest& request)> on_catalog;
+  // Called by the recasting reader (recast_reader.h) with the columns as they are delivered: may refuse, or ask for
+  // another `request.type`.
+  std::function<Result<void>(std::vector<ColumnInfo>& columns)> on_types;
 };
+
+// What a reader does once it knows the table's columns.
+inline Result<void> offer_catalog(TableRequest& request, const std::vector<CatalogColumn>& catalog) {
+  const auto on_catalog = request.on_catalog;  // not itself what it changes
+  return on_catalog ? on_catalog(catalog, request) : Result<void>();
+}
 
 // What a text column's texts are, for overrides that read them.
 enum class TextForm {

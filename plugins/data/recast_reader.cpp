@@ -78,7 +78,8 @@ class RecastReader final : public TableReader {
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     table_.name = request.table;
-    TRY_ASSIGN(const std::vector<ColumnInfo> delivered, reader_->open(request, stop));
+    TRY_ASSIGN(std::vector<ColumnInfo> delivered, reader_->open(request, stop));
+    if (request.on_types) TRY(request.on_types(delivered));
     table_.columns = delivered;
     sources_ = reader_->sources();
     TRY_ASSIGN(Recasts recasts, make_recasts(delivered, request.policies));
