@@ -178,8 +178,12 @@ Result<CsvWriteOptions> parse_csv_options(const Value& parameters) {
   return options;
 }
 
-Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
-                             const std::optional<CsvWriteOptions>& csv) {
+namespace {
+
+using Copy = std::function<Result<CopyResult>(const CopyRequest&)>;
+
+Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableRequest request, const std::string& source,
+                          const std::optional<CsvWriteOptions>& csv) {
   const Value& parameters = context.parameters();
   const std::string to = parameters.text("to");
   const bool to_s3 = to.starts_with("s3://");
@@ -227,7 +231,7 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   copy.clock = &context.clock();
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
   const Duration began = context.clock().monotonic();
-  auto copy_done = copy_table(reader, std::move(copy), context.stop_token());
+  auto copy_done = copy_all(copy);
   if (!copy_done) return naming(source, copy_done.error());
   CopyResult& copied = *copy_done;
   if (drift) {
@@ -256,6 +260,25 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
   outcome.message =
       fmt::format("{} rows, certified at level {}", copied.certificate.rows, to_string(copied.certificate.level));
   return outcome;
+}
+
+}  // namespace
+
+Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
+                             const std::optional<CsvWriteOptions>& csv) {
+  const Copy copy = [&](const CopyRequest& asked) { return copy_table(reader, asked, context.stop_token()); };
+  return export_by(context, copy, std::move(request), source, csv);
+}
+
+Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,
+                             const std::string& source) {
+  const auto on_again = [&](const Error& error) {
+    context.log(error.message + ": its snapshot is lost; all is read from the beginning, once");
+  };
+  const Copy copy = [&](const CopyRequest& asked) {
+    return copy_table_again(make_reader, asked, context.stop_token(), on_again);
+  };
+  return export_by(context, copy, std::move(request), source, {});
 }
 
 }  // namespace udon::data

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "plugins/api/operator.h"
+#include "plugins/data/copy_again.h"
 #include "plugins/data/csv_writer.h"
 #include "plugins/data/reader.h"
 
@@ -28,5 +29,9 @@ Result<CsvWriteOptions> parse_csv_options(const Value& parameters);
 // bytes, files, manifest, certificate}.
 Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
                              const std::optional<CsvWriteOptions>& csv = {});
+
+// The same by a reader made when it is needed, and once more if the snapshot of the first is lost (copy_again.h).
+Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,
+                             const std::string& source);
 
 }  // namespace udon::data

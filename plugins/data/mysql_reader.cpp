@@ -53,7 +53,7 @@ class MysqlReader final : public TableReader {
     TRY_ASSIGN(MysqlSnapshot snapshot, open_mysql_snapshot(connection_, name, request.split.into, stop));
     TRY_ASSIGN(const MysqlTableFacts facts, read_mysql_table_facts(*snapshot.sessions[0], name));
     auto opened = open_rows(std::move(snapshot), facts);
-    if (!opened) return opened.error().within("table " + scan_.table);
+    if (!opened) return told(opened.error(), facts).within("table " + scan_.table);
     std::vector<ColumnInfo> columns;
     for (const MysqlColumnPlan& plan : scan_.plans) columns.push_back(plan.info);
     return columns;
@@ -80,6 +80,17 @@ class MysqlReader final : public TableReader {
   }
 
  private:
+  // A table or column that is there no more, though it was a moment ago, has gone meanwhile: another snapshot tells what
+  // there is now.
+  Error told(Error error, const MysqlTableFacts& facts) const {
+    if (error.kind != ErrorKind::not_found || rows_.empty()) return error;
+    const auto now = read_mysql_table_facts(rows_[0]->session(), facts.name);
+    if (now && now->columns == facts.columns) return error;
+    error.kind = ErrorKind::conflict;
+    error.message += ": the table was altered after the snapshot";
+    return error;
+  }
+
   Result<void> open_rows(MysqlSnapshot snapshot, const MysqlTableFacts& facts) {
     mechanism_ = snapshot.mechanism + ", InnoDB";
     position_ = snapshot.position;

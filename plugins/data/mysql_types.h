@@ -23,6 +23,7 @@ struct MysqlCatalogColumn {
   int scale = 0;
   bool is_nullable = true;
   bool is_invisible = false;  // SELECT * leaves it out
+  bool operator==(const MysqlCatalogColumn&) const = default;
 };
 
 enum class MysqlKind {

@@ -54,10 +54,10 @@ class PostgresReader final : public TableReader {
     scan_.request = request;
     TRY_ASSIGN(scan_.zone, zone_of_parameter(request.timezone));
     TRY_ASSIGN(session_, open_session(stop));
+    TRY_ASSIGN(const std::string from, quoted_table());
+    TRY(lock_before_snapshot(from));
     TRY(take_bytes_as_they_are(*session_));
-    TRY_ASSIGN(PostgresRelation relation, find_table());
-    // From now on the table keeps its form until the transaction ends.
-    TRY(session_->query(fmt::format("select 1 from {} limit 0", relation.from)));
+    TRY_ASSIGN(PostgresRelation relation, find_table(from));
     TRY_ASSIGN(const std::vector<PostgresCatalogColumn> catalog, read_catalog(relation));
     TRY(tell_catalog(catalog));
     TRY_ASSIGN(scan_.plans, plan_postgres_columns(catalog, scan_.request));
@@ -108,9 +108,28 @@ class PostgresReader final : public TableReader {
  private:
   Result<std::unique_ptr<PostgresSession>> open_session(const std::stop_token& stop) {
     TRY_ASSIGN(auto session, PostgresSession::connect(connection_, {}, stop));
-    TRY(session->execute("begin isolation level repeatable read read only"));
+    TRY(session->execute(begin_));
     return session;
   }
+  Result<std::string> quoted_table() const {
+    TRY_ASSIGN(const TableName name, parse_table_name(scan_.request.table, SqlDialect::postgresql));
+    return (name.schema.empty() ? "" : quote_identifier(name.schema, SqlDialect::postgresql) + ".") +
+           quote_identifier(name.table, SqlDialect::postgresql);
+  }
+  // From now on the table keeps its form until the transaction ends. Before the snapshot, not after: to a snapshot that
+  // is older than a TRUNCATE, or than an ALTER TABLE that rewrites, the table is empty, without a word of the server's.
+  Result<void> lock_before_snapshot(const std::string& from) {
+    const auto locked = session_->execute(lock_statement(from));
+    if (locked) return {};
+    if (locked.error().kind == ErrorKind::cancelled || locked.error().kind == ErrorKind::unavailable)
+      return Error(locked.error());
+    // What is no table or view cannot be locked so, such as a materialized view; what is not there is told of later.
+    TRY(session_->execute("rollback"));
+    TRY(session_->execute(begin_));
+    return {};
+  }
+  static std::string lock_statement(const std::string& from) { return "lock table " + from + " in access share mode"; }
+
   // Such a database knows of no character set. To a client that wants UTF-8 it refuses other bytes, whole tables long;
   // to one that wants them as they are it sends them, and policy `invalid_text` decides.
   static Result<void> take_bytes_as_they_are(PostgresSession& session) {
@@ -138,6 +157,8 @@ class PostgresReader final : public TableReader {
         TRY_ASSIGN(auto session, open_session(stop));
         // Before any other statement of the transaction.
         TRY(session->execute("set transaction snapshot " + name));
+        // The first session's lock is still held; this one's own outlives it.
+        if (relation.is_locked) TRY(session->execute(lock_statement(relation.from)));
         TRY(take_bytes_as_they_are(*session));
         sessions.push_back(std::move(session));
       }
@@ -156,14 +177,11 @@ class PostgresReader final : public TableReader {
   }
 
   // not_found with the nearest name.
-  Result<PostgresRelation> find_table() {
-    TRY_ASSIGN(const TableName name, parse_table_name(scan_.request.table, SqlDialect::postgresql));
-    const std::string from = (name.schema.empty() ? "" : quote_identifier(name.schema, SqlDialect::postgresql) + ".") +
-                             quote_identifier(name.table, SqlDialect::postgresql);
-    TRY_ASSIGN(
-        const PostgresTable found,
-        session_->query("select c.oid, c.relkind from pg_catalog.pg_class c where c.oid = pg_catalog.to_regclass($1)",
-                        {{from}}));
+  Result<PostgresRelation> find_table(const std::string& from) {
+    TRY_ASSIGN(const PostgresTable found,
+               session_->query("select c.oid, c.relkind, c.relfilenode from pg_catalog.pg_class c where c.oid = "
+                               "pg_catalog.to_regclass($1)",
+                               {{from}}));
     if (found.rows.empty()) {
       std::vector<std::string> names;
       const auto tables = session_->query(
@@ -183,7 +201,21 @@ class PostgresReader final : public TableReader {
     if (std::string_view("rpvmf").find(kind) == std::string_view::npos)
       return Error{ErrorKind::invalid,
                    fmt::format("{} in {} is no table or view", scan_.request.table, connection_.display())};
-    return PostgresRelation{.oid = found.rows[0][0].value_or(""), .from = from, .kind = kind, .key = {}};
+    // It is locked from here on, if it was not before.
+    TRY(session_->query(fmt::format("select 1 from {} limit 0", from)));
+    if (kind == 'm') {
+      // pg_class is as the snapshot has it, the function's answer as it is now.
+      TRY_ASSIGN(const PostgresTable now,
+                 session_->query("select pg_catalog.pg_relation_filenode($1::pg_catalog.oid)", {{found.rows[0][0]}}));
+      if (now.rows[0][0] != found.rows[0][2])
+        return Error{ErrorKind::conflict, fmt::format("{} in {} was refreshed after the snapshot, to which it is empty",
+                                                      scan_.request.table, connection_.display())};
+    }
+    return PostgresRelation{.oid = found.rows[0][0].value_or(""),
+                            .from = from,
+                            .kind = kind,
+                            .key = {},
+                            .is_locked = kind != 'm' && kind != 'f'};
   }
 
   Result<std::vector<PostgresCatalogColumn>> read_catalog(PostgresRelation& relation) {
@@ -242,6 +274,7 @@ class PostgresReader final : public TableReader {
     return {};  // without it the export is as good; the certificate then has no position
   }
 
+  static constexpr const char* begin_ = "begin isolation level repeatable read read only";
   Connection connection_;
   PostgresScan scan_;
   std::unique_ptr<PostgresSession> session_;  // until it is the first reader's

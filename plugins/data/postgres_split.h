@@ -15,6 +15,7 @@ struct PostgresRelation {
   std::string from;              // quoted, as it stands behind FROM
   char kind = 'r';               // pg_class.relkind
   std::vector<std::string> key;  // columns of the primary key; may be empty
+  bool is_locked = false;        // since before the snapshot
 };
 
 // `session` is in the export's snapshot. `where`: the request's condition with its literals, or empty. Without

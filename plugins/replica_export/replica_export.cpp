@@ -34,18 +34,16 @@ class ReplicaExport final : public Operator {
     request.consistency = parameters.text("consistency", "snapshot");
 
     TRY_ASSIGN(const Connection connection, context.connection(parameters.text("connection")));
-    std::unique_ptr<data::TableReader> reader;
-    if (connection.type == "mysql")
-      reader = data::make_mysql_reader(connection);
-    else if (connection.type == "postgresql")
-      reader = data::make_postgres_reader(connection);
-    else
+    if (connection.type != "mysql" && connection.type != "postgresql")
       return Error{ErrorKind::invalid,
                    fmt::format("connection `{}` is of type {}; replica_export reads mysql (MariaDB too) "
                                "and postgresql",
                                connection.id, connection.type)};
-    reader = data::make_recast_reader(std::move(reader));
-    return data::export_table(context, *reader, request, connection.display() + " table " + request.table);
+    const data::MakeReader make_reader = [&connection] {
+      return data::make_recast_reader(connection.type == "mysql" ? data::make_mysql_reader(connection)
+                                                                 : data::make_postgres_reader(connection));
+    };
+    return data::export_table(context, make_reader, request, connection.display() + " table " + request.table);
   }
 };
 

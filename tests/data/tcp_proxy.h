@@ -19,9 +19,10 @@ namespace udon::test {
 class TcpProxy {
  public:
   enum class Then { close, go_on };
-  // `at`: called once, by the proxy's thread, when the server has sent `bytes`; nothing flows meanwhile.
-  TcpProxy(int server_port, int64_t bytes, std::function<Then()> at)
-      : server_port_(server_port), bytes_(bytes), at_(std::move(at)) {
+  // `at`: called by the proxy's thread when the server has sent `bytes`, in so many of the connections, one after the
+  // other; nothing flows meanwhile.
+  TcpProxy(int server_port, int64_t bytes, std::function<Then()> at, int times = 1)
+      : server_port_(server_port), bytes_(bytes), at_(std::move(at)), times_(times) {
     listener_ = FileDescriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
@@ -36,7 +37,7 @@ class TcpProxy {
     ::shutdown(listener_.get(), SHUT_RDWR);
   }
   int port() const { return port_; }
-  bool has_happened() const { return has_happened_; }
+  bool has_happened() const { return happened_ == times_; }
 
  private:
   static sockaddr_in loopback(int port) {
@@ -58,6 +59,7 @@ class TcpProxy {
   }
   void pass(int client, int server, const std::stop_token& stop) {
     int64_t sent = 0;
+    bool has_happened = false;
     pollfd both[2] = {{client, POLLIN, 0}, {server, POLLIN, 0}};
     char buffer[65536];
     while (!stop.stop_requested()) {
@@ -72,8 +74,9 @@ class TcpProxy {
           done += m;
         }
         if (i == 1) sent += n;
-        if (sent >= bytes_ && !has_happened_) {
-          has_happened_ = true;
+        if (sent >= bytes_ && !has_happened && happened_ < times_) {
+          has_happened = true;
+          ++happened_;
           if (at_() == Then::close) return;
         }
       }
@@ -83,9 +86,10 @@ class TcpProxy {
   const int server_port_;
   const int64_t bytes_;
   const std::function<Then()> at_;
+  const int times_;
   FileDescriptor listener_;
   int port_ = 0;
-  std::atomic<bool> has_happened_ = false;
+  std::atomic<int> happened_ = 0;
   std::jthread thread_;
 };
 
