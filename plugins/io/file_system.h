@@ -29,6 +29,9 @@ struct ObjectInfo {
   std::string sha256;
   // S3, not in lists: "AES256", "aws:kms" and the key's ARN.
   std::string encryption, kms_key_id;
+  // S3, not in lists: what it is handed out with, its type and cache-control, content-disposition and their like.
+  std::string content_type;
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 // What an object is written with. A local file has no place for any of it but the conditions.
@@ -42,6 +45,7 @@ struct PutOptions {
   bool if_none_match = false;
   std::string encryption;  // "AES256", "aws:kms"; empty: the connection's, else the bucket's
   std::string kms_key_id;  // with aws:kms; empty: the bucket's
+  std::vector<std::pair<std::string, std::string>> headers;  // as ObjectInfo's
 };
 
 // One that was begun and neither completed nor aborted.

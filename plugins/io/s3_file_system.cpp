@@ -36,6 +36,9 @@ ObjectInfo info_of(const S3Uri& object, const HttpResponse& response) {
                   .sha256 = std::string(response.header("x-amz-checksum-sha256")),
                   .encryption = std::string(response.header("x-amz-server-side-encryption")),
                   .kms_key_id = std::string(response.header("x-amz-server-side-encryption-aws-kms-key-id"))};
+  info.content_type = response.header("content-type");
+  for (const char* name : {"cache-control", "content-disposition", "content-encoding", "content-language", "expires"})
+    if (const auto value = response.header(name); !value.empty()) info.headers.emplace_back(name, value);
   constexpr std::string_view prefix = "x-amz-meta-";
   for (const auto& [name, value] : response.headers) {
     if (name.starts_with(prefix)) info.metadata.emplace_back(name.substr(prefix.size()), decode_s3_metadata(value));
@@ -55,6 +58,7 @@ Result<HttpHeaders> s3_object_headers(const S3Settings& settings, const PutOptio
     const std::string& value = own.empty() ? usual : own;
     if (!value.empty()) headers.emplace_back(name, value);
   };
+  for (const auto& [name, value] : options.headers) headers.emplace_back(name, value);
   add("x-amz-storage-class", options.storage_class, settings.storage_class);
   add("x-amz-server-side-encryption", options.encryption, settings.encryption);
   add("x-amz-server-side-encryption-aws-kms-key-id", options.kms_key_id, settings.kms_key_id);

@@ -22,19 +22,6 @@ constexpr int64_t parts_max = 10'000;
 // The store puts the parts together before it answers.
 constexpr auto complete_stall = std::chrono::minutes(10);
 
-Result<void> begin_upload(S3Client& client, S3UploadState& state, const PutOptions& options,
-                          const std::stop_token& stop) {
-  S3Request request{
-      .action = "begin the upload of", .method = "POST", .object = state.object, .query = {{"uploads", ""}}};
-  TRY_ASSIGN(request.headers, s3_object_headers(client.settings(), options));
-  request.headers.emplace_back("x-amz-checksum-algorithm", "SHA256");
-  TRY_ASSIGN(S3Answer answer, client.send(request, stop));
-  if (answer.problem) return std::move(answer.problem->error);
-  state.may_have_begun_twice = answer.attempts > 1;
-  TRY_ASSIGN(state.upload_id, parse_s3_upload_id(answer.response.body));
-  return {};
-}
-
 Result<S3Part> send_part(S3Client& client, const S3UploadState& state, int number, const FileRange& range,
                          const std::stop_token& stop) {
   TRY_ASSIGN(const Sha256Digest digest, sha256_of(range, stop));
@@ -164,6 +151,23 @@ class S3PendingUpload final : public PendingUpload {
 
 }  // namespace
 
+Result<void> begin_upload(S3Client& client, S3UploadState& state, const PutOptions& options,
+                          const std::stop_token& stop) {
+  S3Request request{
+      .action = "begin the upload of", .method = "POST", .object = state.object, .query = {{"uploads", ""}}};
+  TRY_ASSIGN(request.headers, s3_object_headers(client.settings(), options));
+  request.headers.emplace_back("x-amz-checksum-algorithm", "SHA256");
+  TRY_ASSIGN(S3Answer answer, client.send(request, stop));
+  if (answer.problem) return std::move(answer.problem->error);
+  state.may_have_begun_twice = answer.attempts > 1;
+  TRY_ASSIGN(state.upload_id, parse_s3_upload_id(answer.response.body));
+  return {};
+}
+
+std::unique_ptr<PendingUpload> pending_upload_of(std::shared_ptr<S3Client> client, S3UploadState state) {
+  return std::make_unique<S3PendingUpload>(std::move(client), std::move(state));
+}
+
 int64_t fitting_part_bytes(int64_t file_bytes, int64_t wanted) {
   const int64_t at_least = (file_bytes + parts_max - 1) / parts_max;
   constexpr int64_t step = 1 << 20;
@@ -257,7 +261,9 @@ Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state,
     return Error{ErrorKind::invalid, "complete " + uri + ": " + std::to_string(state.parts.size()) + " of " +
                                          std::to_string(state.part_count) + " parts have arrived"};
   }
-  const std::string checksum = composite_sha256(state.parts);
+  // A store that copies parts may not say what their digests are.
+  const bool has_checksums = std::ranges::none_of(state.parts, [](const S3Part& part) { return part.sha256.empty(); });
+  const std::string checksum = has_checksums ? composite_sha256(state.parts) : "";
   const std::string body = s3_complete_body(state.parts);
   S3Request request{.action = "complete",
                     .method = "POST",
@@ -276,7 +282,8 @@ Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state,
     const bool may_be_done = problem.code == "NoSuchUpload" || (problem.status == 412 && answer.attempts > 1);
     if (may_be_done) {
       TRY_ASSIGN(auto there, s3_stat(client, state.object, stop));
-      if (there && is_what_we_wrote(*there, checksum, state.options)) return std::move(*there);
+      if (there && is_what_we_wrote(*there, has_checksums ? checksum : there->sha256, state.options))
+        return std::move(*there);
     }
     if (problem.code == "NoSuchKey" && !state.options.if_match.empty()) problem.error.kind = ErrorKind::conflict;
     return std::move(problem.error);
@@ -298,7 +305,7 @@ Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state,
     }
     info.sha256 = there->sha256;
   }
-  if (!info.sha256.empty() && info.sha256 != checksum) {
+  if (has_checksums && !info.sha256.empty() && info.sha256 != checksum) {
     return Error{ErrorKind::data, "complete " + uri + ": the store put other bytes together than were sent (SHA-256 " +
                                       info.sha256 + ", expected " + checksum + ")"};
   }

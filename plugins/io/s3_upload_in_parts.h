@@ -35,6 +35,11 @@ Result<std::unique_ptr<PendingUpload>> upload_in_parts(std::shared_ptr<S3Client>
                                                        const S3Uri& object, const PutOptions& options,
                                                        int64_t part_bytes,
                                                        const std::function<Result<void>(const Value& state)>& persist);
+// Makes state.upload_id and says whether it may have been made twice.
+Result<void> begin_upload(S3Client& client, S3UploadState& state, const PutOptions& options,
+                          const std::stop_token& stop);
+// One whose parts are all there.
+std::unique_ptr<PendingUpload> pending_upload_of(std::shared_ptr<S3Client> client, S3UploadState state);
 Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop);
 // attempts_max: 0 is the settings'.
 Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop,

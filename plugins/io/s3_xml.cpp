@@ -93,6 +93,16 @@ Result<S3Completed> parse_s3_completed(std::string_view xml) {
   return S3Completed{without_quotes(root.child_value("ETag")), root.child_value("ChecksumSHA256")};
 }
 
+Result<S3Completed> parse_s3_copied(std::string_view xml) {
+  pugi::xml_document document;
+  auto root = parse(document, xml, "CopyObjectResult");
+  if (!root) root = parse(document, xml, "CopyPartResult");
+  if (!root) return root.error();
+  S3Completed copied{without_quotes(root->child_value("ETag")), root->child_value("ChecksumSHA256")};
+  if (copied.etag.empty()) return Error{ErrorKind::unavailable, "the store copied and gave no ETag"};
+  return copied;
+}
+
 std::string s3_complete_body(const std::vector<S3Part>& parts) {
   pugi::xml_document document;
   pugi::xml_node root = document.append_child("CompleteMultipartUpload");
@@ -101,7 +111,7 @@ std::string s3_complete_body(const std::vector<S3Part>& parts) {
     pugi::xml_node node = root.append_child("Part");
     node.append_child("PartNumber").text() = part.number;
     node.append_child("ETag").text() = ("\"" + part.etag + "\"").c_str();
-    node.append_child("ChecksumSHA256").text() = part.sha256.c_str();
+    if (!part.sha256.empty()) node.append_child("ChecksumSHA256").text() = part.sha256.c_str();
   }
   std::ostringstream text;
   document.save(text, "", pugi::format_raw | pugi::format_no_declaration);

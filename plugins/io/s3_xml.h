@@ -47,6 +47,9 @@ struct S3Completed {
 };
 Result<S3Completed> parse_s3_completed(std::string_view xml);
 
+// Of CopyObject and UploadPartCopy.
+Result<S3Completed> parse_s3_copied(std::string_view xml);
+
 struct S3Part {
   int number = 0;
   std::string etag;

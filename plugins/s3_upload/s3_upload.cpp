@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
@@ -165,7 +166,8 @@ class S3Upload final : public Operator {
     if (!needs_connection(from)) {
       TRY_ASSIGN(Path path, local_path(context, from));
       struct stat status {};
-      if (::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+      if (::stat(path.c_str(), &status) != 0) return io_error("open", path, errno);
+      if (S_ISDIR(status.st_mode)) {
         return Error{ErrorKind::invalid,
                      "from: `" + from + "` is a folder; `" + from + "/` uploads all files below it"};
       }

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 
+#include "plugins/io/failures.h"
 #include "plugins/io/in_parallel.h"
 #include "plugins/io/s3_list.h"
 
@@ -13,7 +14,6 @@ namespace {
 
 // A task says in its log how far it is.
 constexpr auto progress_every = std::chrono::seconds(15);
-constexpr size_t failures_named_max = 10;
 // A prefix that holds so many times more objects than we have files is not listed to its end.
 constexpr size_t listed_per_file_max = 10;
 constexpr size_t listed_anyway = 20'000;
@@ -23,23 +23,6 @@ struct Target {
   There there = There::unknown;
   std::string etag;  // of what we have sent; empty: nothing
 };
-
-// A failure that every other file would meet as well.
-bool is_everyones(const Error& error) {
-  switch (error.kind) {
-    case ErrorKind::denied:
-    case ErrorKind::unavailable:
-    case ErrorKind::timeout:
-    case ErrorKind::cancelled:
-    case ErrorKind::unsupported: return true;
-    case ErrorKind::invalid:
-    case ErrorKind::not_found:
-    case ErrorKind::conflict:
-    case ErrorKind::io:
-    case ErrorKind::data: return false;
-  }
-  return true;
-}
 
 class Upload {
  public:
@@ -69,7 +52,7 @@ class Upload {
     TRY(each([](const TreeFile& file, int64_t part_bytes) { return file.bytes <= part_bytes; }, upload_.parallel,
              &Upload::send));
     TRY(confirm());
-    if (failed_ > 0) return failure({});
+    if (failures_.count() > 0) return failure({});
     return std::move(done_);
   }
 
@@ -162,16 +145,7 @@ class Upload {
     return {};
   }
 
-  // One file's own failure is noted, and the others go on; one that all would meet is handed on.
-  Result<void> note(const TreeFile& file, const Error& error) {
-    if (error.kind == ErrorKind::cancelled) return error;
-    const std::lock_guard lock(mutex_);
-    ++failed_;
-    if (failures_.size() < failures_named_max) failures_.push_back(file.name + ": " + error.message);
-    if (!kind_ || is_transient(error.kind)) kind_ = error.kind;
-    if (is_everyones(error)) return error;
-    return {};
-  }
+  Result<void> note(const TreeFile& file, const Error& error) { return failures_.note(file.name, error); }
 
   // What stands there now is what we have sent: an earlier try that slipped in between is sent away again.
   Result<void> confirm() {
@@ -199,18 +173,12 @@ class Upload {
     return {};
   }
 
-  Error failure(const std::optional<Error>& everyones) {
-    const int64_t there = done_.uploaded + done_.skipped;
-    std::string text = upload_.folder.string() + ": " + std::to_string(there) + " of " + std::to_string(done_.files) +
-                       " files are at " + upload_.to + " (" + std::to_string(done_.uploaded) + " uploaded, " +
-                       std::to_string(done_.skipped) + " were there); the next try sends only the others. ";
-    if (failed_ == 0)
-      return {everyones ? everyones->kind : ErrorKind::cancelled, text + (everyones ? everyones->message : "")};
-    text += std::to_string(failed_) + " failed: ";
-    for (size_t i = 0; i < failures_.size(); ++i) text += (i == 0 ? "" : "; ") + failures_[i];
-    if (failed_ > static_cast<int64_t>(failures_.size()))
-      text += "; and " + std::to_string(failed_ - static_cast<int64_t>(failures_.size())) + " more";
-    return {everyones ? everyones->kind : kind_.value_or(ErrorKind::data), text};
+  Error failure(const std::optional<Error>& last) const {
+    return failures_.error(upload_.folder.string() + ": " + std::to_string(done_.uploaded + done_.skipped) + " of " +
+                               std::to_string(done_.files) + " files are at " + upload_.to + " (" +
+                               std::to_string(done_.uploaded) + " uploaded, " + std::to_string(done_.skipped) +
+                               " were there); the next try sends only the others. ",
+                           last);
   }
 
   S3FileSystem& store_;
@@ -222,12 +190,10 @@ class Upload {
   const std::function<void(std::string_view)>& log_;
   S3Uri prefix_;
   std::vector<Target> targets_;  // of upload_.files; each is one thread's at a time
-  std::mutex mutex_;             // of all below
+  Failures failures_;
+  std::mutex mutex_;  // of all below
   Duration told_at_;
   TreeUploaded done_;
-  int64_t failed_ = 0;
-  std::vector<std::string> failures_;
-  std::optional<ErrorKind> kind_;
 };
 
 }  // namespace

@@ -139,6 +139,31 @@ class ReadmeExamples(unittest.TestCase):
         _, value = self.run_example("s3_upload")
         self.assertEqual(self.store.read(value("partner_file")["uri"]), b"id,won\n1,1000\n")
 
+    def test_s3_copy(self):
+        for name in ("orders.csv", "items.csv", "notes.txt"):
+            self.store.write(f"s3://udon-lake/incoming/{name}", name.encode())
+        _, value = self.run_example("s3_copy")
+        self.assertEqual((value("to_archive")["objects"], value("to_archive")["by_the_store"]), (2, True))
+        self.assertEqual(self.store.read(value("to_archive")["uri"] + "items.csv"), b"items.csv")
+
+    def test_s3_delete(self):
+        for name in ("incoming/orders.csv", "reports/tmp/young.csv"):
+            self.store.write(f"s3://udon-lake/{name}", b"x")
+        _, value = self.run_example("s3_delete")
+        self.assertEqual((value("old_reports")["deleted"], value("handed_over")["deleted"]), (0, 2))
+        self.assertEqual(self.store.names("s3://udon-lake/incoming/orders.csv"), [])
+
+    def test_s3_key(self):
+        for name in ("a", "b"):
+            self.store.write(f"s3://udon-lake/incoming/partner_{name}.csv", b"x")
+        _, value = self.run_example("s3_key")
+        self.assertEqual(value("partner_files")["count"], 2)
+
+    def test_s3_lifecycle(self):
+        self.store.client.delete_bucket_lifecycle(Bucket="udon-lake")
+        _, value = self.run_example("s3_lifecycle")
+        self.assertEqual((value("lake_rules")["added"], value("lake_rules")["rules"]), (["old-reports"], 1))
+
     def test_sql(self):
         _, value = self.run_example("sql")
         self.assertEqual([r["orders"] for r in value("daily_sales")], [24])

@@ -1,0 +1,10 @@
+#pragma once
+#include <memory>
+
+#include "plugins/api/operator.h"
+
+namespace udon {
+
+std::unique_ptr<Operator> make_s3_copy();
+
+}  // namespace udon
