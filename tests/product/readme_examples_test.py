@@ -143,7 +143,8 @@ class ReadmeExamples(unittest.TestCase):
         for name in ("orders.csv", "items.csv", "notes.txt"):
             self.store.write(f"s3://udon-lake/incoming/{name}", name.encode())
         _, value = self.run_example("s3_copy")
-        self.assertEqual((value("to_archive")["objects"], value("to_archive")["by_the_store"]), (2, True))
+        csv = [name for name in self.store.names("s3://udon-lake/incoming/") if name.endswith(".csv")]
+        self.assertEqual((value("to_archive")["objects"], value("to_archive")["by_the_store"]), (len(csv), True))
         self.assertEqual(self.store.read(value("to_archive")["uri"] + "items.csv"), b"items.csv")
 
     def test_s3_delete(self):
