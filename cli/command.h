@@ -59,6 +59,7 @@ std::vector<Command> runs_commands();
 std::vector<Command> tasks_commands();
 std::vector<Command> operators_commands();
 std::vector<Command> plugins_commands();
+std::vector<Command> fleet_commands();
 std::vector<Command> connections_commands();
 std::vector<Command> variables_commands();
 std::vector<Command> pools_commands();

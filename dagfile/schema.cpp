@@ -126,6 +126,21 @@ Value task_properties() {
   return properties;
 }
 
+// The parameters of the operator `tables`, and the file that `udon fleet plan` writes.
+Value tables_schema(const OperatorCatalog& operators) {
+  Value properties = map({{"file", map({{"type", "string"}})}});
+  Value::List required{"file"};
+  if (const OperatorSpec* spec = operators.find("tables"))
+    for (const ParamSpec& param : spec->params) {
+      properties.set(param.name, schema_of(param));
+      if (param.required) required.push_back(param.name);
+    }
+  return map({{"type", "object"},
+              {"additionalProperties", false},
+              {"properties", std::move(properties)},
+              {"required", std::move(required)}});
+}
+
 Value schedule_schema() {
   const Value cron = map({{"type", "string"}});
   const Value crons = map({{"type", "array"}, {"items", cron}, {"minItems", 1}});
@@ -189,13 +204,14 @@ Value dag_file_schema(const OperatorCatalog& operators) {
   definitions.set("duration", map({{"type", "string"}, {"pattern", "^([0-9]+(us|ms|s|m|h|d))+$|\\{[{%]"}}));
   definitions.set("texts", map({{"type", list({"string", "array"})}, {"items", map({{"type", "string"}})}}));
   definitions.set("template", map({{"type", "string"}, {"pattern", "\\{[{%]"}}));
-  definitions.set(
-      "mapped", any_of({map({{"type", "array"}}),
-                        map({{"type", "object"},
-                             {"additionalProperties", false},
-                             {"minProperties", 1},
-                             {"maxProperties", 1},
-                             {"properties", map({{"file", map({{"type", "string"}})}, {"xcom", reference("id")}})}})}));
+  definitions.set("mapped",
+                  any_of({map({{"type", "array"}}), map({{"type", "object"},
+                                                         {"additionalProperties", false},
+                                                         {"minProperties", 1},
+                                                         {"maxProperties", 1},
+                                                         {"properties", map({{"file", map({{"type", "string"}})},
+                                                                             {"tables", tables_schema(operators)},
+                                                                             {"xcom", reference("id")}})}})}));
   Value::List tasks;
   for (const std::string& name : operators.names()) {
     const OperatorSpec& spec = *operators.find(name);

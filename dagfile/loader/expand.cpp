@@ -15,10 +15,67 @@ bool is_template_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
+// `hint`: what to do where there is no such file.
+std::optional<Value::List> read_list_file(const YamlNode& named, const std::string& hint,
+                                          const DocumentContext& context) {
+  Problems& problems = context.problems;
+  if (!named.is_text()) {
+    problems.error(named, "`expand.file`: " + expected("a path relative to the DAG file", named));
+    return std::nullopt;
+  }
+  Result<IncludedFile> file = read_included(context.folder, context.relative, named.text);
+  if (!file) {
+    // What is not there yet is looked for again at each change of the folder: name it all the same.
+    context.included.push_back({(context.relative.parent_path() / named.text).lexically_normal(), ""});
+    problems.error(
+        named, "`expand`: file `" + named.text + "`: " +
+                   (file.error().kind == ErrorKind::not_found ? "there is no such file" + hint : file.error().message));
+    return std::nullopt;
+  }
+  Result<Value::List> list = list_in_file(*file);
+  context.included.push_back(std::move(*file));
+  if (!list) {
+    problems.error(named, "`expand`: file `" + named.text + "`: " + list.error().message);
+    return std::nullopt;
+  }
+  return std::move(*list);
+}
+
+// {tables: {connection, like, …, file}}: what `udon fleet plan` has written into the file by these rules.
+std::optional<Value::List> read_tables(const YamlNode& rules, const DocumentContext& context) {
+  Problems& problems = context.problems;
+  const OperatorSpec* spec = context.operators.find("tables");
+  if (!rules.is_map() || spec == nullptr) {
+    problems.error(rules,
+                   "`expand.tables`: " + expected("a map such as {connection: shop, file: shop.tables.yaml}", rules));
+    return std::nullopt;
+  }
+  Value parameters = to_value(rules);
+  parameters.erase("file");
+  bool is_good = true;
+  if (holds_template(parameters)) {
+    problems.error(rules, "`expand.tables`: `udon fleet plan` reads it, where there is no run: no templates here");
+    is_good = false;
+  }
+  for (const ParamProblem& problem : check_parameters(*spec, parameters)) {
+    const auto named = std::ranges::find(rules.members, problem.param, &YamlMember::key);
+    problems.error(named != rules.members.end() ? named->offset : rules.offset,
+                   "`expand.tables`: `" + problem.param + "`: " + problem.message);
+    is_good = false;
+  }
+  const YamlNode* file = rules.find("file");
+  if (file == nullptr) {
+    problems.error(rules, "`expand.tables`: `file` is missing: where `udon fleet plan --write` writes what it finds");
+    return std::nullopt;
+  }
+  auto list = read_list_file(*file, "; `udon fleet plan --write` makes it", context);
+  return is_good ? std::move(list) : std::nullopt;
+}
+
 std::optional<std::variant<Value::List, std::string>> read_source(const YamlNode& node,
                                                                   const DocumentContext& context) {
   Problems& problems = context.problems;
-  constexpr std::string_view wanted = "a list, {file: tables.yaml} or {xcom: task}";
+  constexpr std::string_view wanted = "a list, {file: tables.yaml}, {xcom: task} or {tables: {…}}";
   if (node.is_list()) return to_value(node).as_list();
   if (!node.is_map() || node.members.size() != 1) {
     problems.error(node, "`expand`: " + expected(wanted, node));
@@ -30,37 +87,17 @@ std::optional<std::variant<Value::List, std::string>> read_source(const YamlNode
     if (!task) return std::nullopt;
     return std::move(*task);
   }
-  if (member.key != "file") {
-    problems.error(member.offset, "`expand`: expected " + std::string(wanted) + ", got the key `" + member.key + "`" +
-                                      did_you_mean(member.key, map_source_keys()));
-    return std::nullopt;
-  }
-  if (!member.value.is_text()) {
-    problems.error(member.value, "`expand.file`: " + expected("a path relative to the DAG file", member.value));
-    return std::nullopt;
-  }
-  Result<IncludedFile> file = read_included(context.folder, context.relative, member.value.text);
-  if (!file) {
-    // What is not there yet is looked for again at each change of the folder: name it all the same.
-    context.included.push_back({(context.relative.parent_path() / member.value.text).lexically_normal(), ""});
-    problems.error(member.value,
-                   "`expand`: file `" + member.value.text + "`: " +
-                       (file.error().kind == ErrorKind::not_found ? "there is no such file" : file.error().message));
-    return std::nullopt;
-  }
-  Result<Value::List> list = list_in_file(*file);
-  context.included.push_back(std::move(*file));
-  if (!list) {
-    problems.error(member.value, "`expand`: file `" + member.value.text + "`: " + list.error().message);
-    return std::nullopt;
-  }
-  return std::move(*list);
+  if (member.key == "file") return read_list_file(member.value, "", context);
+  if (member.key == "tables") return read_tables(member.value, context);
+  problems.error(member.offset, "`expand`: expected " + std::string(wanted) + ", got the key `" + member.key + "`" +
+                                    did_you_mean(member.key, map_source_keys()));
+  return std::nullopt;
 }
 
 }  // namespace
 
 const std::vector<std::string>& map_source_keys() {
-  static const std::vector<std::string> keys{"file", "xcom"};
+  static const std::vector<std::string> keys{"file", "tables", "xcom"};
   return keys;
 }
 

@@ -177,6 +177,13 @@ class ReadmeExamples(unittest.TestCase):
         self.assertEqual(value("enough"), {"orders": "96"})
         self.assertEqual(value("replica_has_it_all"), {"rows": 96})
 
+    def test_tables(self):
+        _, value = self.run_example("tables")
+        orders = next(t for t in value("all_tables") if t["table"] == "orders")
+        self.assertEqual(orders["columns"], ["id", {"name": "email", "mask": "hmac_sha256"}, {"name": "amount", "as": "amount_krw"}, "created_at"])
+        exported = next(x for x in value("export") if "/orders/" in x["files"][0])
+        self.assertEqual(exported["rows"], 96)
+
     def test_each_operator_has_a_test_here(self):
         self.assertEqual(OPERATORS, sorted(name.removeprefix("test_") for name in dir(self) if name.removeprefix("test_") in OPERATORS))
 
