@@ -185,6 +185,15 @@ class StreamedCsvWriter final : public CsvWriter {
 
 }  // namespace
 
+TextFormat csv_format(const CsvWriteOptions& options) {
+  return {.extension = options.delimiter == '\t' ? ".tsv" : ".csv",
+          .create = [options](const Path& file,
+                              std::shared_ptr<arrow::Schema> schema) -> Result<std::unique_ptr<TextWriter>> {
+            TRY_ASSIGN(auto writer, CsvWriter::create(file, std::move(schema), options));
+            return std::unique_ptr<TextWriter>(std::move(writer));
+          }};
+}
+
 Result<std::unique_ptr<CsvWriter>> CsvWriter::create(const Path& file, std::shared_ptr<arrow::Schema> schema,
                                                      const CsvWriteOptions& options) {
   const char d = options.delimiter;

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/file.h"
-#include "plugins/data/table_writer.h"
+#include "plugins/data/text_writer.h"
 
 namespace udon::data {
 
@@ -20,14 +20,13 @@ struct CsvWriteOptions {
   CsvLineEnd line_end = CsvLineEnd::lf;
 };
 
-class CsvWriter : public TableWriter {
+class CsvWriter : public TextWriter {
  public:
   // invalid: a delimiter that is a quote, a line end or no ASCII character, or a null_text that would need quotes.
   static Result<std::unique_ptr<CsvWriter>> create(const Path& file, std::shared_ptr<arrow::Schema> schema,
                                                    const CsvWriteOptions& options);
-  // After finish: reads the file and compares rows, NULLs and every field with what was written. data: says what
-  // differs.
-  virtual Result<void> verify() const = 0;
 };
+
+TextFormat csv_format(const CsvWriteOptions& options);
 
 }  // namespace udon::data

@@ -74,9 +74,11 @@ std::string described(const std::vector<FileCertificate>& files) {
 // One line of the log for the values that had no exact place, and one for the columns that are not as TYPES says.
 void log_exceptions(TaskContext& context, const Certificate& certificate) {
   std::vector<std::string> policies, recast;
-  for (const PolicyUse& use : certificate.policies)
+  for (const PolicyUse& use : certificate.policies) {
+    if (use.column.empty()) continue;  // of whole rows: told below
     policies.push_back(
         fmt::format("{} in column `{}` ({} value{})", use.policy, use.column, use.values, use.values == 1 ? "" : "s"));
+  }
   for (const ColumnCertificate& column : certificate.columns)
     if (!column.recast.empty())
       recast.push_back(fmt::format("`{}` ({}) as {}", column.name, column.source_type, column.recast));
@@ -183,7 +185,7 @@ namespace {
 using Copy = std::function<Result<CopyResult>(const CopyRequest&)>;
 
 Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableRequest request, const std::string& source,
-                          const std::optional<CsvWriteOptions>& csv) {
+                          const ExportForm& form) {
   const Value& parameters = context.parameters();
   const std::string to = parameters.text("to");
   const bool to_s3 = to.starts_with("s3://");
@@ -223,7 +225,7 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   const auto compat = parse_compat(parameters.text("compat"));
   if (!compat) return Error{ErrorKind::invalid, fmt::format("compat: `{}`; there is hive3", parameters.text("compat"))};
   copy.parquet.compat = *compat;
-  copy.csv = csv;
+  copy.text = form.text;
   copy.mask_key = mask_key ? &*mask_key : nullptr;
   copy.folder = staging;
   copy.memory_bytes = parameters.integer("memory", 256 << 20);
@@ -252,22 +254,36 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   publication.try_id = context.try_id();
   publication.pending_folder = staging.parent_path().parent_path() / "uploads";
   publication.storage_class = parameters.text("storage_class");
+  publication.may_reject = form.may_reject;
+  if (form.rejects != nullptr && form.rejects->rows() > 0) {
+    TRY(form.rejects->finish());
+    publication.rejects = form.rejects->file();
+  }
   TRY_ASSIGN(const Published published, publish(*file_system, publication));
   context.log(fmt::format("published {} (certificate {})", published.manifest, published.certificate.id));
 
   Outcome outcome;
   outcome.return_value = outcome_value(published);
+  const int64_t rejected = form.rejects != nullptr ? form.rejects->rows() : 0;
+  if (form.may_reject) {
+    outcome.return_value.set("rejected", rejected);
+    outcome.return_value.set("rejects", published.rejects.empty() ? Value() : Value(published.rejects));
+  }
   outcome.message =
       fmt::format("{} rows, certified at level {}", copied.certificate.rows, to_string(copied.certificate.level));
+  if (rejected > 0) {
+    outcome.message += fmt::format("; {} rows did not fit: {}", rejected, published.rejects);
+    context.log(fmt::format("{} rows did not fit; they are in {}", rejected, published.rejects));
+  }
   return outcome;
 }
 
 }  // namespace
 
 Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
-                             const std::optional<CsvWriteOptions>& csv) {
+                             const ExportForm& form) {
   const Copy copy = [&](const CopyRequest& asked) { return copy_table(reader, asked, context.stop_token()); };
-  return export_by(context, copy, std::move(request), source, csv);
+  return export_by(context, copy, std::move(request), source, form);
 }
 
 Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,

@@ -9,6 +9,8 @@
 #include "plugins/data/copy_again.h"
 #include "plugins/data/csv_writer.h"
 #include "plugins/data/reader.h"
+#include "plugins/data/reject_log.h"
+#include "plugins/data/text_writer.h"
 
 namespace udon::data {
 
@@ -24,11 +26,19 @@ Result<void> parse_split(const Value& split, TableRequest& request);
 // Parameters delimiter, header, null_text and line_end of a CSV file to be written.
 Result<CsvWriteOptions> parse_csv_options(const Value& parameters);
 
+struct ExportForm {
+  std::optional<TextFormat> text;  // without it the files are Parquet
+  // Where the reader keeps rows that do not fit, and whether the operator has such: then the outcome says how many, and
+  // where they are.
+  RejectLog* rejects = nullptr;
+  bool may_reject = false;
+};
+
 // Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,
 // storage_class of context; copies the table into staging, verifies it, publishes it. The outcome's value: {rows,
 // bytes, files, manifest, certificate}.
 Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
-                             const std::optional<CsvWriteOptions>& csv = {});
+                             const ExportForm& form = {});
 
 // The same by a reader made when it is needed, and once more if the snapshot of the first is lost (copy_again.h).
 Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,

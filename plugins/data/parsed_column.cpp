@@ -187,20 +187,6 @@ constexpr auto gregorian_begin = std::chrono::sys_days(std::chrono::year(1582) /
 constexpr std::string_view ancient =
     "a day from 1582-10-15 on; Spark and Hive shift earlier ones: take the column as string";
 
-class DateColumn final : public BuiltColumn<arrow::Date32Builder> {
- public:
-  using BuiltColumn::BuiltColumn;
-  std::string append(std::string_view text, uint64_t& hash) override {
-    const auto date = text.size() == 10 ? parse_date(text) : std::nullopt;
-    if (!date) return "a date YYYY-MM-DD";
-    if (*date < gregorian_begin) return std::string(ancient);
-    const auto days = static_cast<int32_t>(date->time_since_epoch().count());
-    keep(builder_.Append(days));
-    hash = hash_int(days);
-    return {};
-  }
-};
-
 // Wall-clock microseconds of "YYYY-MM-DD[ T]HH:MM:SS[.f…]"; `rest` is what follows. A plain date is its midnight.
 std::optional<int64_t> parse_wall_clock(std::string_view text, std::string_view& rest) {
   const auto date = parse_date(text);
@@ -248,27 +234,44 @@ std::optional<int64_t> parse_offset(std::string_view text) {
   return text[0] == '-' ? -micros : micros;
 }
 
+// Microseconds, of an instant if it has a zone.
+std::optional<int64_t> parse_timestamp(std::string_view text, bool has_zone) {
+  std::string_view rest;
+  auto micros = parse_wall_clock(text, rest);
+  if (!micros || !has_zone) return rest.empty() ? micros : std::nullopt;
+  const auto offset = parse_offset(trim(rest));
+  if (!offset) return std::nullopt;
+  return *micros - *offset;
+}
+
+bool is_ancient(int64_t micros) {
+  return micros < std::chrono::duration_cast<Duration>(gregorian_begin.time_since_epoch()).count();
+}
+
+class DateColumn final : public BuiltColumn<arrow::Date32Builder> {
+ public:
+  using BuiltColumn::BuiltColumn;
+  std::string append(std::string_view text, uint64_t& hash) override {
+    const auto date = text.size() == 10 ? parse_date(text) : std::nullopt;
+    if (!date) return "a date YYYY-MM-DD";
+    if (*date < gregorian_begin) return std::string(ancient);
+    const auto days = static_cast<int32_t>(date->time_since_epoch().count());
+    keep(builder_.Append(days));
+    hash = hash_int(days);
+    return {};
+  }
+};
+
 class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
  public:
   explicit TimestampColumn(const std::shared_ptr<arrow::DataType>& type)
       : BuiltColumn(type), has_zone_(!static_cast<const arrow::TimestampType&>(*type).timezone().empty()) {}
   std::string append(std::string_view text, uint64_t& hash) override {
-    std::string_view rest;
-    auto micros = parse_wall_clock(text, rest);
-    if (has_zone_ && micros) {
-      const auto offset = parse_offset(trim(rest));
-      if (!offset)
-        micros.reset();
-      else
-        *micros -= *offset;
-    } else if (!rest.empty()) {
-      micros.reset();
-    }
+    const auto micros = parse_timestamp(text, has_zone_);
     if (!micros)
       return has_zone_ ? "an instant YYYY-MM-DD HH:MM:SS[.ffffff] with its offset (Z, +09:00)"
                        : "a time YYYY-MM-DD HH:MM:SS[.ffffff] without an offset (with one: timestamptz)";
-    if (*micros < std::chrono::duration_cast<Duration>(gregorian_begin.time_since_epoch()).count())
-      return std::string(ancient);
+    if (is_ancient(*micros)) return std::string(ancient);
     keep(builder_.Append(*micros));
     hash = hash_int(*micros);
     return {};
@@ -279,6 +282,17 @@ class TimestampColumn final : public BuiltColumn<arrow::TimestampBuilder> {
 };
 
 }  // namespace
+
+bool is_date_text(std::string_view text) {
+  const auto day = text.size() == 10 ? parse_date(text) : std::nullopt;
+  return day && *day >= gregorian_begin;
+}
+
+bool is_timestamp_text(std::string_view text, bool has_zone) {
+  if (text.size() <= 10) return false;
+  const auto micros = parse_timestamp(text, has_zone);
+  return micros && !is_ancient(*micros);
+}
 
 Result<std::unique_ptr<ParsedColumn>> make_parsed_column(const std::shared_ptr<arrow::DataType>& type) {
   using arrow::Type;

@@ -27,4 +27,8 @@ class ParsedColumn {
 // unsupported: a type that text has no form for.
 Result<std::unique_ptr<ParsedColumn>> make_parsed_column(const std::shared_ptr<arrow::DataType>& type);
 
+// Would a column of that type take the text? A timestamp with a time, unlike what a column takes.
+bool is_date_text(std::string_view text);
+bool is_timestamp_text(std::string_view text, bool has_zone);
+
 }  // namespace udon::data

@@ -9,11 +9,29 @@
 
 #include "base/text.h"
 #include "model/run.h"
+#include "plugins/data/publish_rejects.h"
 #include "plugins/data/publish_steps.h"
 #include "plugins/io/local_file_system.h"
 
 namespace udon::data {
 namespace {
+
+bool holds_rejects_only(const Path& folder) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+    if (entry->path().filename() != rejects_name) return false;
+  return !error;
+}
+
+// A file of the try as one of the result.
+Result<void> move_into(const Path& file, const Path& target) {
+  std::error_code error;
+  std::filesystem::rename(file, target, error);
+  if (!error) return {};
+  LocalFileSystem local({});  // another file system: a copy
+  TRY(local.write_file(file, target, {}));
+  return {};
+}
 
 // What is there is replaced, and then removed, as a whole: so it must be a result of ours with nothing beside it, and
 // not that of a later try.
@@ -35,7 +53,8 @@ Result<void> check_replaceable(const Path& target, const PublishRequest& request
     const std::string name = entry->path().filename().string();
     const bool is_ours =
         old && (name == manifest_name || name == success_name || old->uris.contains(entry->path().string()));
-    if (!is_ours) foreign.push_back(name);
+    if (is_ours || (old && name == rejects_folder && holds_rejects_only(entry->path()))) continue;
+    foreign.push_back(name);
   }
   if (error) return io_error("list", target, error.value());
   std::ranges::sort(foreign);
@@ -102,13 +121,13 @@ Result<Published> publish_folder(const PublishRequest& request) {
   step(request, "write the hidden folder");
   TRY(make_directories(hidden));
   const auto fill = [&]() -> Result<void> {
-    for (size_t i = 0; i < request.staged.size(); ++i) {
-      std::error_code error;
-      std::filesystem::rename(request.staged[i], hidden / part_name_of(i, {}, extension_of(request)), error);
-      if (error) {  // another file system: a copy
-        LocalFileSystem local({});
-        TRY(local.write_file(request.staged[i], hidden / part_name_of(i, {}, extension_of(request)), {}));
-      }
+    for (size_t i = 0; i < request.staged.size(); ++i)
+      TRY(move_into(request.staged[i], hidden / part_name_of(i, {}, extension_of(request))));
+    if (!request.rejects.empty()) {
+      TRY(make_directories(hidden / rejects_folder));
+      TRY(move_into(request.rejects, hidden / rejects_folder / rejects_name));
+      TRY(sync_directory(hidden / rejects_folder));
+      published.rejects = (target / rejects_folder / rejects_name).string();
     }
     step(request, "write the manifest");
     TRY(write_file_atomically(hidden / manifest_name, manifest_json(published.certificate, request.try_id),

@@ -18,7 +18,8 @@ constexpr int64_t manifest_bytes_max = 64 << 20;
 constexpr size_t files_max = limits::files_per_result_max;
 
 // What the names of a result's files end in: the staged files' own, where it is one of these.
-constexpr std::string_view extensions[] = {".parquet", ".csv"};
+constexpr std::string_view extensions[] = {".parquet", ".csv",    ".tsv",       ".ndjson", ".json",
+                                           ".csv.gz",  ".tsv.gz", ".ndjson.gz", ".json.gz"};
 std::string_view extension_of(const PublishRequest& request);
 // Of one of several files; `tail` makes the name one that nobody else has.
 std::string part_name_of(size_t number, std::string_view tail, std::string_view extension);

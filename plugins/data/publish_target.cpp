@@ -36,6 +36,15 @@ std::optional<PartName> parse_part_name(std::string_view name) {
   return PartName{std::string(name.substr(dash + 1))};
 }
 
+std::string content_type_of(std::string_view extension) {
+  if (extension == ".parquet") return "application/vnd.apache.parquet";
+  if (extension == ".csv") return "text/csv";
+  if (extension == ".tsv") return "text/tab-separated-values";
+  if (extension == ".json") return "application/json";
+  // Not by `Content-Encoding`: a file that is named .gz is to arrive as one.
+  return extension == ".ndjson" ? "application/x-ndjson" : "application/gzip";
+}
+
 // Names that begin so are passed over by those who read a folder as a table; the marks of "folders" likewise.
 bool is_hidden(std::string_view name) {
   return name.starts_with('_') || name.starts_with('.') || name.empty() || name.ends_with("$folder$");
@@ -51,7 +60,7 @@ std::string metadata_of(const ObjectInfo& object, std::string_view key) {
 
 PutOptions part_options(const PublishRequest& request, const FileCertificate& file) {
   PutOptions options;
-  options.content_type = extension_of(request) == ".csv" ? "text/csv" : "application/vnd.apache.parquet";
+  options.content_type = content_type_of(extension_of(request));
   options.storage_class = request.storage_class;
   options.metadata = {{std::string(certificate_key), request.certificate.id},
                       {std::string(sha256_key), file.sha256},

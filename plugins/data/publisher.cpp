@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "model/run.h"
+#include "plugins/data/publish_rejects.h"
 #include "plugins/data/publish_steps.h"
 
 namespace udon::data {
@@ -82,9 +83,9 @@ std::string manifest_json(const Certificate& certificate, const std::string& try
 }
 
 std::string_view extension_of(const PublishRequest& request) {
-  const std::string own = request.staged.at(0).extension().string();
+  const std::string own = request.staged.at(0).filename().string();
   for (const std::string_view extension : extensions)
-    if (own == extension) return extension;
+    if (own.ends_with(extension)) return extension;
   return extensions[0];
 }
 
@@ -92,15 +93,31 @@ std::string part_name_of(size_t number, std::string_view tail, std::string_view 
   return fmt::format("part-{:05}{}{}{}", number, tail.empty() ? "" : "-", tail, extension);
 }
 
-Result<Published> publish(FileSystem& file_system, const PublishRequest& request) {
-  if (request.staged.size() > files_max)
-    return Error{ErrorKind::invalid, fmt::format("{} files; a result may have {}", request.staged.size(), files_max)};
-  if (!request.to.starts_with("s3://")) return publish_folder(request);
+namespace {
+
+Result<Published> publish_to_s3(FileSystem& file_system, const PublishRequest& request) {
   if (request.staged.size() == 1) {
     TRY_ASSIGN(auto published, publish_object(file_system, request));
     if (published) return std::move(*published);
   }
   return publish_objects(file_system, request);
+}
+
+}  // namespace
+
+Result<Published> publish(FileSystem& file_system, const PublishRequest& request) {
+  if (request.staged.size() > files_max)
+    return Error{ErrorKind::invalid, fmt::format("{} files; a result may have {}", request.staged.size(), files_max)};
+  if (!request.to.starts_with("s3://")) return publish_folder(request);
+  TRY_ASSIGN(const std::string rejects, put_rejects(file_system, request));
+  auto published = publish_to_s3(file_system, request);
+  if (!published) {
+    if (!rejects.empty()) static_cast<void>(file_system.remove(rejects));  // the first error is the one to tell
+    return published;
+  }
+  published->rejects = rejects;
+  TRY(remove_old_rejects(file_system, request, rejects));
+  return published;
 }
 
 }  // namespace udon::data

@@ -29,20 +29,24 @@
 namespace udon::data {
 
 struct PublishRequest {
-  std::vector<Path> staged;  // the files, all of one format: *.csv stay so, all others are *.parquet
+  std::vector<Path> staged;  // the files, all of one format; what their names end in stays: publish_steps.h
   std::string to;            // "s3://bucket/prefix/" or a local folder
   Certificate certificate;   // its files in the order of `staged`, without uri and etag
   std::string try_id;        // "<installation>-<fence>"
   Path pending_folder;       // where unfinished uploads are written down, so that the next try can abort them
   int64_t part_bytes = 16 << 20;
   std::string storage_class;
+  // Rows that did not fit: of this try, empty if there are none; and whether the target's `_rejects/` is ours at all.
+  Path rejects = {};
+  bool may_reject = false;
   // Called before each step with its name; the fault loops of the tests kill the process here.
   std::function<void(std::string_view step)> on_step;
 };
 
 struct Published {
-  Certificate certificate;  // with uri and etag
-  std::string manifest;     // uri
+  Certificate certificate;   // with uri and etag
+  std::string manifest;      // uri
+  std::string rejects = {};  // uri; empty: there are none
 };
 
 // conflict: a later try has published there, or somebody else did meanwhile. invalid: the folder holds files that no

@@ -119,29 +119,29 @@ class Encoder {
       return Error{ErrorKind::invalid,
                    fmt::format("`target_file_bytes` cuts the table into more than {} files; say a larger size",
                                limits::files_per_result_max)};
-    const char* extension = request_.csv ? "csv" : "parquet";
-    Path path = request_.folder / fmt::format("{}-{}.{}", number_, files_.size(), extension);
+    Path path = request_.folder /
+                fmt::format("{}-{}{}", number_, files_.size(), request_.text ? request_.text->extension : ".parquet");
     files_.push_back({.path = std::move(path), .certificate = {}});
-    csv_ = nullptr;
-    if (!request_.csv) {
+    text_ = nullptr;
+    if (!request_.text) {
       TRY_ASSIGN(writer_, ParquetWriter::create(files_.back().path, schema_, parquet_));
       return {};
     }
-    TRY_ASSIGN(std::unique_ptr<CsvWriter> csv, CsvWriter::create(files_.back().path, schema_, *request_.csv));
-    csv_ = csv.get();
-    writer_ = std::move(csv);
+    TRY_ASSIGN(std::unique_ptr<TextWriter> text, request_.text->create(files_.back().path, schema_));
+    text_ = text.get();
+    writer_ = std::move(text);
     return {};
   }
 
   Result<void> end_file() {
     StagedFile& file = files_.back();
     TRY_ASSIGN(const int64_t bytes, writer_->finish());
-    if (csv_ != nullptr) TRY(csv_->verify());
+    if (text_ != nullptr) TRY(text_->verify());
     writer_.reset();
     std::vector<std::string> names;
     for (const ColumnInfo& column : columns_) names.push_back(column.request.name);
     const bool has_figures = request_.table.certify == CertifyLevel::source;
-    if (!request_.csv)
+    if (!request_.text)
       TRY(verify_parquet(file.path, in_file_, request_.table.certify, names, has_figures ? &figures_ : nullptr));
     TRY_ASSIGN(std::string sha256, sha256_of_file(file.path));
     file.certificate = {.uri = {},
@@ -166,7 +166,7 @@ class Encoder {
   int64_t raw_bytes_ = 0;  // of the file's batches
   std::shared_ptr<arrow::Schema> schema_;
   std::unique_ptr<TableWriter> writer_;
-  CsvWriter* csv_ = nullptr;  // the writer, where it is one of CSV
+  TextWriter* text_ = nullptr;  // the writer, where it is one of text
   std::vector<StagedFile> files_;
 };
 
@@ -282,7 +282,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   const int64_t share = request.memory_bytes / std::max(1, request.table.split.into);
   request.table.batch_bytes = std::clamp<int64_t>(share / 32, 1 << 20, 8 << 20);
   request.table.value_bytes_max = share / 8;
-  if (request.csv) request.table.certify = CertifyLevel::rows;
+  if (request.text) request.table.certify = CertifyLevel::rows;
   request.parquet.row_group_bytes = std::max<int64_t>(share / 8 * 3, 4 << 20);
 
   std::stop_source stop_all;

@@ -13,10 +13,10 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "model/certificate.h"
-#include "plugins/data/csv_writer.h"
 #include "plugins/data/mask.h"
 #include "plugins/data/parquet_writer.h"
 #include "plugins/data/reader.h"
+#include "plugins/data/text_writer.h"
 
 namespace udon::data {
 
@@ -25,11 +25,11 @@ struct CopyRequest {
   std::string source;      // for the certificate: "mysql://host:3306/db table orders"
   std::string connection;  // for the certificate: its id; may be empty
   ParquetOptions parquet;
-  std::optional<CsvWriteOptions> csv;  // then the files are of CSV, which has no types: the certificate's level is rows
-  const MaskKey* mask_key = nullptr;   // needed if a column asks for a mask
-  Path folder;                         // the try's staging folder, in which the files are made
-  int64_t target_file_bytes = 0;       // a file ends at about this size; 0: one file a source
-  int64_t memory_bytes = 256 << 20;    // of the whole try: batches, queues and row groups are sized by it
+  std::optional<TextFormat> text;     // then the files are of text, which has no types: the certificate's level is rows
+  const MaskKey* mask_key = nullptr;  // needed if a column asks for a mask
+  Path folder;                        // the try's staging folder, in which the files are made
+  int64_t target_file_bytes = 0;      // a file ends at about this size; 0: one file a source
+  int64_t memory_bytes = 256 << 20;   // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
 };

@@ -19,11 +19,16 @@ class ParquetConvert final : public Operator {
     const Value& parameters = context.parameters();
     const std::string from = parameters.text("from");
     TRY_ASSIGN(const Path file, local_file(context, from));
-    TRY_ASSIGN(const auto reader, make_source(parameters, file));
+    TRY_ASSIGN(const Path staging, context.staging());
+    data::RejectLog rejects(staging / "rejects.ndjson", parameters.integer("rejects_max", 1000));
+    data::ExportForm form;
+    form.may_reject = true;
+    if (parameters.text("on_bad_row") == "reject") form.rejects = &rejects;
+    TRY_ASSIGN(const auto reader, make_source(context, file, form.rejects));
     data::TableRequest request;
     request.all_columns = true;
     request.policies.invalid_text = parameters.text("invalid_text", "error");
-    return data::export_table(context, *reader, std::move(request), from);
+    return data::export_table(context, *reader, std::move(request), from, form);
   }
 };
 

@@ -9,6 +9,7 @@
 #include "plugins/api/aws_default.h"
 #include "plugins/data/csv_reader.h"
 #include "plugins/data/json_reader.h"
+#include "plugins/data/schema_inference.h"
 #include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
 
@@ -36,11 +37,17 @@ Result<Path> fetch(FileSystem& file_system, const std::string& uri, const Path& 
   return file;
 }
 
+bool is_inferred(const Value& parameters) {
+  const Value& schema = parameters.get("schema");
+  return schema.is_string() && schema.as_string() == "infer";
+}
+
 Result<data::StatedSchema> stated_schema(const Value& parameters) {
   const Value& schema = parameters.get("schema");
+  if (is_inferred(parameters)) return data::StatedSchema();
   if (!schema.is_map() || schema.size() == 0)
     return Error{ErrorKind::invalid,
-                 "schema: expected the columns and their types, {id: int64, price: \"decimal(12,2)\"}"};
+                 "schema: expected the columns and their types, {id: int64, price: \"decimal(12,2)\"}, or `infer`"};
   data::StatedSchema stated;
   for (const auto& [name, type] : schema.as_map()) {
     if (!type.is_string())
@@ -60,8 +67,9 @@ Result<char> delimiter_of(const Value& parameters, std::string_view otherwise) {
 
 // What all formats of text have.
 template <class Options>
-Result<Options> text_options(const Value& parameters) {
+Result<Options> text_options(const Value& parameters, data::RejectLog* rejects) {
   Options options;
+  options.rejects = rejects;
   options.display = parameters.text("from");
   TRY_ASSIGN(options.schema, stated_schema(parameters));
   const std::string encoding = parameters.text("encoding", "utf-8");
@@ -78,6 +86,19 @@ Result<Options> text_options(const Value& parameters) {
   return options;
 }
 
+// Fills the schema in, and tells of it.
+template <class Options>
+Result<void> infer_if_asked(TaskContext& context, const Path& file, Options& options) {
+  const Value& parameters = context.parameters();
+  if (!is_inferred(parameters)) return {};
+  TRY_ASSIGN(data::InferredSchema inferred,
+             data::infer_schema(file, options, parameters.integer("memory", 256 << 20) / 8, context.stop_token()));
+  context.log(fmt::format("schema inferred of all {} rows; as it can be pasted:\n{}", inferred.rows, inferred.yaml()));
+  for (const std::string& note : inferred.notes) context.log(note);
+  options.schema = std::move(inferred.schema);
+  return {};
+}
+
 }  // namespace
 
 Result<Path> local_file(TaskContext& context, const std::string& from) {
@@ -92,20 +113,24 @@ Result<Path> local_file(TaskContext& context, const std::string& from) {
   return fetch(*file_system, from, staging, context.stop_token());
 }
 
-Result<std::unique_ptr<data::TableReader>> make_source(const Value& parameters, const Path& file) {
+Result<std::unique_ptr<data::TableReader>> make_source(TaskContext& context, const Path& file,
+                                                       data::RejectLog* rejects) {
+  const Value& parameters = context.parameters();
   const std::string format = parameters.text("format", "csv");
   if (format == "csv" || format == "tsv") {
-    TRY_ASSIGN(auto options, text_options<data::CsvOptions>(parameters));
+    TRY_ASSIGN(auto options, text_options<data::CsvOptions>(parameters, rejects));
     TRY_ASSIGN(options.delimiter, delimiter_of(parameters, format == "csv" ? "," : "\t"));
     options.header = parameters.flag("header", true);
     options.null_text = parameters.text("null_text");
+    TRY(infer_if_asked(context, file, options));
     return data::make_csv_reader(file, std::move(options));
   }
   if (format == "ndjson" || format == "json") {
-    TRY_ASSIGN(auto options, text_options<data::JsonOptions>(parameters));
+    TRY_ASSIGN(auto options, text_options<data::JsonOptions>(parameters, rejects));
     options.form = format == "ndjson" ? data::JsonForm::lines : data::JsonForm::array;
     options.on_unknown_key =
         parameters.text("on_unknown_key") == "ignore" ? data::UnknownKey::ignore : data::UnknownKey::error;
+    TRY(infer_if_asked(context, file, options));
     return data::make_json_reader(file, std::move(options));
   }
   return Error{ErrorKind::invalid, fmt::format("format: `{}`; there are csv, tsv, ndjson and json", format)};

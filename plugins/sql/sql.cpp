@@ -150,9 +150,11 @@ class Sql final : public Operator {
   Result<Outcome> export_answer(size_t answer, const Connection& connection) {
     has_rows_ = true;
     const Value& parameters = context_->parameters();
-    std::optional<data::CsvWriteOptions> csv;
+    data::ExportForm form;
     if (parameters.text("format") == "csv") {
-      TRY_ASSIGN(csv, data::parse_csv_options(parameters));
+      TRY_ASSIGN(const auto csv, data::parse_csv_options(parameters));
+      form.text = data::csv_format(csv);
+      form.text->extension = ".csv";
     }
     const auto rows = session_->rows(statements_[answer]);
     limit_->start();
@@ -164,8 +166,8 @@ class Sql final : public Operator {
           return finish(answer);
         },
         [&](const Error& error) { return told(answer, error); });
-    auto outcome = data::export_table(*context_, reader, request_of_rows(csv ? "keep" : "error"),
-                                      connection.display() + " task " + context_->task_id(), csv);
+    auto outcome = data::export_table(*context_, reader, request_of_rows(form.text ? "keep" : "error"),
+                                      connection.display() + " task " + context_->task_id(), form);
     limit_->finish();
     return outcome;
   }

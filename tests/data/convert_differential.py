@@ -292,6 +292,100 @@ class Differential(unittest.TestCase):
                 self.assertEqual(answer.get("error"), "data", answer)
                 self.assertIn("f.csv" + suffix, answer["message"])
 
+    def test_an_inferred_schema_holds_every_value(self):
+        for seed in range(int(os.environ.get("FILES", "60"))):
+            r = random.Random(1000 + seed)
+            form = r.choice(["csv", "tsv", "ndjson", "json"])
+            kinds = [r.choice(["string", "int", "decimal", "boolean", "date", "timestamp", "timestamptz"]) for _ in range(6)]
+            columns = [Column(r, name, kind, "utf-8") for name, kind in zip(names(r, 6), kinds)]
+            values = [[c.value(r) for c in columns] for _ in range(r.choice([1, 5, 200]))]
+            parameters = {"format": form}
+            text = self.as_csv(r, form, columns, values, parameters) if form in ("csv", "tsv") else self.as_json(r, form, columns, values)
+            with self.subTest(seed=seed, form=form):
+                answer = self.convert(text.encode(), f"f.{form}", "infer", **parameters)
+                got, _, schema = self.rows(answer)
+                order = range(6) if parameters.get("header") is False else [schema.get_field_index(c.name) for c in columns]
+                for column, at, expected in zip(columns, order, zip(*values)):
+                    if at < 0:  # a key that no object had
+                        self.assertEqual(set(expected), {None})
+                        continue
+                    as_read = [row[at] for row in got]
+                    if as_read == list(expected):
+                        continue
+                    kind = str(schema.field(at).type)
+                    back = {"int": int, "decimal": D, "boolean": lambda t: t.lower() in ("true", "1"), "string": str, "date": datetime.date.fromisoformat,
+                            "timestamp": datetime.datetime.fromisoformat, "timestamptz": datetime.datetime.fromisoformat}[column.kind]
+                    if kind in ("int64", "bool") or kind.startswith("decimal"):  # 0 and 1 of a boolean; texts that are numbers throughout
+                        self.assertIn(column.kind, ("boolean", "decimal", "int", "string"))
+                        self.assertEqual([None if v is None else D(v) for v in as_read], [None if v is None else D(v) for v in expected])
+                    else:
+                        self.assertEqual([None if v is None else back(v) for v in as_read], list(expected), kind)
+                        self.assertEqual(kind, "string")
+
+    def test_what_is_inferred_can_be_pasted(self):
+        text = "id,가격,code,at,seen,ok,empty,big\n1,1.50,007,2026-01-31 09:00:00,2026-01-31T09:00:00+09:00,true,,1\n2,20,8,2026-01-31 09:00,2026-01-31T00:00:00Z,FALSE,,12345678901234567890\n"
+        answer = self.convert(text.encode(), "f.csv", "infer")
+        _, _, schema = self.rows(answer)
+        pasted = ('schema:\n  id: int64\n  "가격": decimal(4,2)\n  code: string\n  at: timestamp\n  seen: timestamptz\n  ok: boolean\n  empty: string\n'
+                  "  big: decimal(20,0)\n")
+        self.assertIn("schema inferred of all 2 rows; as it can be pasted:\n" + pasted, answer["log"])
+        self.assertIn("`code`: string, 2 values, 0 NULL; no other type holds '007' on line 2 and what was before it", answer["log"])
+        stated = {name.strip('" '): kind.strip() for name, kind in (line.split(":") for line in pasted.splitlines()[1:])}
+        again = self.convert(text.encode(), "f.csv", stated)
+        self.assertEqual(self.rows(again)[2], schema)
+        json_text = '{"a":1,"b":"1","c":[1],"d":1e-3,"e":1.0}\n{"b":"x","a":2.5,"f":null}\n'
+        answer = self.convert(json_text.encode(), "f.ndjson", "infer", format="ndjson")
+        self.assertEqual(self.rows(answer)[0], [(D("1.0"), "1", "[1]", D("0.001"), D("1.0"), None), (D("2.5"), "x", None, None, None, None)])
+        for content in (b"", b"\n"):
+            self.assertEqual(self.convert(content, "f.ndjson", "infer", format="ndjson").get("error"), "data")
+
+    def test_rows_that_do_not_fit_are_kept_with_their_line_and_why(self):
+        text = 'id,name\n1,a\nx,b\n3\n4,"d"d\n5,"e\ne"\n\n6,\xff\n7,g\n'.encode("latin-1")
+        schema = {"id": "int8", "name": "string"}
+        answer = self.convert(text, "f.csv", schema, on_bad_row="reject")
+        self.assertEqual(self.rows(answer)[0], [(1, "a"), (5, "e\ne"), (7, "g")])
+        value = answer["value"]
+        self.assertEqual((value["rejected"], value["rejects"]), (4, f"{self.out}/_rejects/rejects.ndjson"))
+        self.assertEqual(value["certificate"]["policies"], [{"column": "", "policy": "on_bad_row=reject", "values": 4}])
+        rejects = [json.loads(line) for line in pathlib.Path(value["rejects"]).read_text().splitlines()]
+        self.assertEqual([(r["line"], r.get("text", r.get("base64"))) for r in rejects],
+                         [(3, "x,b"), (4, "3"), (5, '4,"d"d'), (9, base64.b64encode(b"6,\xff").decode())])
+        self.assertRegex(rejects[0]["reason"], "column `id`: 'x' is not a whole number")
+        self.assertEqual(duckdb.sql(f"select count(*) from read_parquet('{self.out}/*.parquet')").fetchone(), (3,))
+        # The same target without bad rows: they go with the old result.
+        source, out = self.source, self.out
+        source.write_text("id,name\n9,z\n")
+        again = self.runner.run("parquet_convert", **{"from": str(source), "to": str(out), "schema": schema, "on_bad_row": "reject"})
+        self.assertEqual((again["value"]["rejected"], again["value"]["rejects"]), (0, None))
+        self.assertFalse((out / "_rejects").exists())
+        (out / "_rejects").mkdir()
+        (out / "_rejects/mine.txt").write_text("somebody's")
+        refused = self.runner.run("parquet_convert", **{"from": str(source), "to": str(out), "schema": schema})
+        self.assertIn("_rejects", refused["message"])
+
+    def test_rejects_are_bounded_and_batches_of_them_alone_are_no_end(self):
+        rows = ["x,y"] * 150_000
+        text = ("id,n\n" + "\n".join(rows) + "\n1,2\n").encode()
+        schema = {"id": "int64", "n": "int64"}
+        answer = self.convert(text, "f.csv", schema, on_bad_row="reject", rejects_max=150_000)
+        self.assertEqual((self.rows(answer)[0], answer["value"]["rejected"]), ([(1, 2)], 150_000))
+        answer = self.convert(text, "f.csv", schema, on_bad_row="reject", rejects_max=149_999)
+        self.assertRegex(answer["message"], r"more than 149999 rows do not fit \(`rejects_max`\); the one on line 150001")
+        self.assertFalse(self.out.exists())
+        answer = self.convert(text, "f.csv", schema, on_bad_row="reject", rejects_max=0)
+        self.assertRegex(answer["message"], "more than 0 rows do not fit")
+
+    def test_json_that_does_not_fit_is_kept_too(self):
+        lines = ['{"id":1,"n":"a"}', '{"id":1.5,"n":"b"}', "{broken", '{"id":2,"id":3}', '{"id":4,"zz":1}', '{"n":"한","id":300}', "[]", '{"id":5,"n":"c"}']
+        schema = {"id": "int8", "n": "string"}
+        for form, text in (("ndjson", "\n".join(lines)), ("json", "[" + ",\n".join(line for line in lines if line != "{broken") + "]")):
+            answer = self.convert(text.encode(), f"f.{form}", schema, format=form, on_bad_row="reject")
+            self.assertEqual(self.rows(answer)[0], [(1, "a"), (5, "c")])
+            kept = [json.loads(line)["text"] for line in pathlib.Path(answer["value"]["rejects"]).read_text().splitlines()]
+            self.assertEqual(kept, [line for line in lines[1:-1] if form == "ndjson" or line != "{broken"])
+        answer = self.convert(b'{"id":"\\uD83C","zz":1}\n{"id":1}\n', "f.ndjson", "infer", format="ndjson", on_bad_row="reject")
+        self.assertEqual((self.rows(answer)[0], answer["value"]["rejected"]), ([(1,)], 1))
+
     def test_an_encoding_that_is_not_the_files(self):
         text = "id,name\n1,우동\n2,똠방각하\n"
         answer = self.convert(text.encode("cp949"), "f.csv", {"id": "int8", "name": "string"})

@@ -26,6 +26,40 @@ TEST_CASE("a second publication replaces the first, smaller or larger, in one pa
   require_no_parts_left();
 }
 
+TEST_CASE("rows that did not fit stand beside the result that they belong to, and no others") {
+  Target target;
+  const auto publish = [&](const std::string& try_id, const std::string& rejects, size_t files) {
+    auto request = target.request(try_id, std::vector<std::string>(files, content_of(try_id, 100)));
+    request.may_reject = true;
+    if (!rejects.empty()) request.rejects = test::write_test_file(target.folder.path() / "rejects.ndjson", rejects);
+    auto published = target.publish(request);
+    if (!published) FAIL(published.error().message);
+    return published->rejects;
+  };
+  const auto kept = [&] {
+    std::vector<std::string> names;
+    for (const std::string& name : target.names())
+      if (name.starts_with("_rejects/")) names.push_back(name);
+    return names;
+  };
+  CHECK(publish("home-1", "{}\n", 1) == target.to + "_rejects/home-1.ndjson");
+  CHECK(target.store->read(target.to + "_rejects/home-1.ndjson", 100).value() == "{}\n");
+  CHECK(publish("home-2", "{\"line\":2}\n", 2) == target.to + "_rejects/home-2.ndjson");
+  CHECK(kept() == std::vector<std::string>{"_rejects/home-2.ndjson"});
+  // Of a later try that is about to publish, and of somebody.
+  REQUIRE(target.store->write(target.to + "_rejects/home-9.ndjson", "{}\n", {}));
+  REQUIRE(target.store->write(target.to + "_rejects/mine.ndjson", "x", {}));
+  CHECK(publish("home-3", "", 1).empty());
+  CHECK(kept() == std::vector<std::string>{"_rejects/home-9.ndjson", "_rejects/mine.ndjson"});
+  // A try that is overtaken leaves none behind.
+  auto late = target.request("home-2", content_of("late", 10));
+  late.may_reject = true;
+  late.rejects = test::write_test_file(target.folder.path() / "rejects.ndjson", "{}\n");
+  CHECK_FALSE(target.publish(late));
+  CHECK(kept() == std::vector<std::string>{"_rejects/home-9.ndjson", "_rejects/mine.ndjson"});
+  require_no_parts_left();
+}
+
 TEST_CASE(
     "killed at any request of a publication, readers see the old result or the new one, and the next try ends it") {
   const bool replaces = GENERATE(false, true);
