@@ -84,7 +84,7 @@ Value list_value(const arrow::Array& array, int64_t row) {
 
 }  // namespace
 
-void append_cell_text(const arrow::Array& array, int64_t row, std::string& out) {
+void append_cell_text(const arrow::Array& array, int64_t row, std::string& out, BinaryText binary) {
   using arrow::Type;
   switch (array.type_id()) {
     case Type::BOOL: out += as<arrow::BooleanArray>(array).Value(row) ? "true" : "false"; return;
@@ -105,13 +105,18 @@ void append_cell_text(const arrow::Array& array, int64_t row, std::string& out) 
     case Type::STRING: out += bytes_of(array, row); return;
     case Type::BINARY: {
       const std::string_view bytes = bytes_of(array, row);
-      out += to_hex({reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
+      const std::span<const unsigned char> span(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+      switch (binary) {
+        case BinaryText::as_it_is: out += bytes; return;
+        case BinaryText::base64: out += to_base64(span); return;
+        case BinaryText::hex: out += to_hex(span); return;
+      }
       return;
     }
     case Type::LIST: out += to_json(list_value(array, row)); return;
     case Type::DICTIONARY: {
       const auto& dictionary = as<arrow::DictionaryArray>(array);
-      append_cell_text(*dictionary.dictionary(), dictionary.GetValueIndex(row), out);
+      append_cell_text(*dictionary.dictionary(), dictionary.GetValueIndex(row), out, binary);
       return;
     }
     default: out += array.GetScalar(row).ValueOrDie()->ToString(); return;

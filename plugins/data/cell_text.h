@@ -1,6 +1,6 @@
 #pragma once
 // One value of an Arrow array as text, exactly: for CSV files, messages and XComs. Decimals with all their digits,
-// doubles with the fewest that mean the same number, instants with Z, binary as hex, lists as JSON.
+// doubles with the fewest that mean the same number, instants with Z, lists as JSON.
 #include <arrow/api.h>
 
 #include <cstdint>
@@ -11,8 +11,11 @@
 
 namespace udon::data {
 
+// How `binary` values stand in text.
+enum class BinaryText { as_it_is, base64, hex };
+
 // Appends; the value is not NULL. Only of types that readers yield.
-void append_cell_text(const arrow::Array& array, int64_t row, std::string& out);
+void append_cell_text(const arrow::Array& array, int64_t row, std::string& out, BinaryText binary = BinaryText::hex);
 
 // null, true and false, integers and finite doubles as such; everything else as its text, so also decimals: a reader of
 // JSON would round them.

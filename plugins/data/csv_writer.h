@@ -6,18 +6,28 @@
 #include <string>
 
 #include "base/file.h"
+#include "plugins/data/byte_source.h"
+#include "plugins/data/cell_text.h"
 #include "plugins/data/text_writer.h"
 
 namespace udon::data {
 
 enum class CsvLineEnd { lf, crlf };
 enum class CsvHeader { written, left_out };
+// For people who open the file in a spreadsheet: a byte order mark, without which Excel in Korean takes the file for
+// CP949; and a text that a spreadsheet would run as a formula (it begins with = + - @, a tab or a carriage return, or
+// the full-width forms of the four) has an apostrophe put before it. So the file does not hold just what the table
+// does.
+enum class CsvReadBy { programs, spreadsheets };
 
 struct CsvWriteOptions {
   char delimiter = ',';
   CsvHeader header = CsvHeader::written;
   std::string null_text;
   CsvLineEnd line_end = CsvLineEnd::lf;
+  CsvReadBy read_by = CsvReadBy::programs;
+  BinaryText binary = BinaryText::hex;
+  Compression compression = Compression::none;
 };
 
 class CsvWriter : public TextWriter {
@@ -27,6 +37,7 @@ class CsvWriter : public TextWriter {
                                                    const CsvWriteOptions& options);
 };
 
+// Named by its delimiter: a tab makes it .tsv.
 TextFormat csv_format(const CsvWriteOptions& options);
 
 }  // namespace udon::data

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "plugins/data/cell_text.h"
 #include "plugins/data/parsed_column.h"
 #include "plugins/data/policy_counter.h"
 #include "plugins/data/reader.h"
@@ -22,9 +23,6 @@ using StatedSchema = std::vector<std::pair<std::string, std::string>>;  // name 
 
 // A value in a message: short, and safe to print on one line.
 std::string shown_text(std::string_view text);
-
-// What `binary` columns are written as.
-enum class BinaryText { as_it_is, base64, hex };
 
 // Used by one thread.
 class TextRows {

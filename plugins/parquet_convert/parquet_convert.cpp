@@ -5,6 +5,7 @@
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/export.h"
 #include "plugins/parquet_convert/source.h"
+#include "plugins/parquet_convert/target.h"
 
 namespace udon {
 
@@ -25,8 +26,12 @@ class ParquetConvert final : public Operator {
     form.may_reject = true;
     if (parameters.text("on_bad_row") == "reject") form.rejects = &rejects;
     TRY_ASSIGN(const auto reader, make_source(context, file, form.rejects));
+    TRY_ASSIGN(form.text, target_format(parameters));
     data::TableRequest request;
+    request.table = from;
     request.all_columns = true;
+    request.policies.nan = parameters.text("nan", "error");
+    request.policies.infinity = parameters.text("infinity", "error");
     request.policies.invalid_text = parameters.text("invalid_text", "error");
     return data::export_table(context, *reader, std::move(request), from, form);
   }

@@ -9,6 +9,8 @@
 #include "plugins/api/aws_default.h"
 #include "plugins/data/csv_reader.h"
 #include "plugins/data/json_reader.h"
+#include "plugins/data/parquet_reader.h"
+#include "plugins/data/recast_reader.h"
 #include "plugins/data/schema_inference.h"
 #include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
@@ -133,7 +135,14 @@ Result<std::unique_ptr<data::TableReader>> make_source(TaskContext& context, con
     TRY(infer_if_asked(context, file, options));
     return data::make_json_reader(file, std::move(options));
   }
-  return Error{ErrorKind::invalid, fmt::format("format: `{}`; there are csv, tsv, ndjson and json", format)};
+  if (format == "parquet") {
+    data::ParquetSource source{.schema = {}, .display = parameters.text("from")};
+    TRY_ASSIGN(source.schema, stated_schema(parameters));
+    const std::string to_format = parameters.text("to_format", "parquet");
+    if (to_format == "ndjson" || to_format == "json") source.not_finite = data::NotFinite::by_policy;
+    return data::make_recast_reader(data::make_parquet_reader(file, std::move(source)));
+  }
+  return Error{ErrorKind::invalid, fmt::format("format: `{}`; there are csv, tsv, ndjson, json and parquet", format)};
 }
 
 }  // namespace udon

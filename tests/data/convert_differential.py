@@ -386,6 +386,152 @@ class Differential(unittest.TestCase):
         answer = self.convert(b'{"id":"\\uD83C","zz":1}\n{"id":1}\n', "f.ndjson", "infer", format="ndjson", on_bad_row="reject")
         self.assertEqual((self.rows(answer)[0], answer["value"]["rejected"]), ([(1,)], 1))
 
+    # Parquet to the others.
+
+    TABLE = pa.table({
+        "n": pa.array([1, None, -2**63], pa.int64()),
+        "u": pa.array([2**64 - 1, None, 0], pa.uint64()),
+        "d": pa.array([D("0.10"), None, D("-9999999999999999999999999999999999.99")], pa.decimal128(36, 2)),
+        "f": pa.array([0.1, None, 5e-324], pa.float64()),
+        "g": pa.array([0.1, None, 3.4e38], pa.float32()),
+        "t": pa.array(['우동, "x"\n\t\\', None, ""]),
+        "c": pa.array(["a", None, "b"]).dictionary_encode(),
+        "l": pa.array(["큰", None, "글"], pa.large_string()),
+        "b": pa.array([b"\x00\xff", None, b""], pa.binary()),
+        "ok": pa.array([True, None, False]),
+        "day": pa.array([datetime.date(2026, 1, 31), None, datetime.date(1, 1, 1)]),
+        "at": pa.array([datetime.datetime(2026, 1, 31, 9, 0, 0, 1), None, datetime.datetime(1600, 1, 1)], pa.timestamp("us")),
+        "tz": pa.array([datetime.datetime(2026, 1, 31, tzinfo=UTC), None, datetime.datetime(2026, 1, 31, 1, 2, 3, 4000, tzinfo=UTC)], pa.timestamp("ms", "Asia/Seoul")),
+        "xs": pa.array([[1, None], None, []], pa.list_(pa.int32())),
+    })
+
+    def parquet(self, table, **options):
+        type(self).count += 1
+        path = self.root / f"{self.count}.parquet"
+        pq.write_table(table, path, **options)
+        return path
+
+    def convert_parquet(self, table, to_format, schema="infer", **parameters):
+        self.source, self.out = self.parquet(table), self.root / f"out-{self.count}"
+        return self.runner.run("parquet_convert", **{"from": str(self.source), "to": str(self.out), "schema": schema, "format": "parquet", "to_format": to_format,
+                                                     **parameters})
+
+    def text(self, answer):
+        self.assertIn("value", answer, answer)
+        [file] = answer["value"]["files"]
+        content = pathlib.Path(file).read_bytes()
+        self.assertEqual(answer["value"]["bytes"], len(content))
+        return pathlib.Path(file).name, (gzip.decompress(content) if file.endswith(".gz") else content).decode()
+
+    EXPECTED = [
+        ["1", "18446744073709551615", "0.10", "0.1", "0.1", '우동, "x"\n\t\\', "a", "큰", "AP8=", "true", "2026-01-31", "2026-01-31 09:00:00.000001", "2026-01-31 00:00:00Z", "[1,null]"],
+        ["-9223372036854775808", "0", "-9999999999999999999999999999999999.99", "5e-324", "3.4e+38", "", "b", "글", "", "false", "0001-01-01", "1600-01-01 00:00:00",
+         "2026-01-31 01:02:03.004000Z", "[]"]]
+
+    def test_parquet_to_csv_and_tsv_holds_the_exact_text_of_each_type(self):
+        for to_format, delimiter, packed in (("csv", ",", "none"), ("tsv", "\t", "gzip"), ("csv", ";", "gzip")):
+            more = {"to_delimiter": delimiter} if delimiter == ";" else {}
+            name, text = self.text(self.convert_parquet(self.TABLE, to_format, compression=packed, to_null_text="\\N", **more))
+            self.assertEqual(name, f"part-00000.{to_format}" + (".gz" if packed == "gzip" else ""))
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+            self.assertEqual(rows, [self.TABLE.column_names, self.EXPECTED[0], ["\\N"] * 14, self.EXPECTED[1]])
+        by_duckdb = duckdb.sql(f"select d, t, \"at\" from read_csv('{self.out}/*.csv.gz', delim=';', header=true, nullstr='\\N', quote='\"', escape='\"', allow_quoted_nulls=false, all_varchar=true)")
+        self.assertEqual(by_duckdb.fetchall(), [(row[2], row[5], row[11]) for row in (self.EXPECTED[0], [None] * 14, self.EXPECTED[1])])
+
+    def test_parquet_to_json_keeps_every_digit(self):
+        for to_format, packed in (("ndjson", "none"), ("json", "gzip"), ("ndjson", "gzip")):
+            name, text = self.text(self.convert_parquet(self.TABLE, to_format, compression=packed))
+            self.assertEqual(name, f"part-00000.{to_format}" + (".gz" if packed == "gzip" else ""))
+            rows = json.loads(text, parse_float=str) if to_format == "json" else [json.loads(line, parse_float=str) for line in text.splitlines()]
+            self.assertEqual([list(row) for row in rows], [self.TABLE.column_names] * 3)
+            self.assertEqual(set(rows[1].values()), {None})
+            for row, expected in zip((rows[0], rows[2]), self.EXPECTED):
+                got = list(row.values())
+                self.assertEqual(got[:2], [int(v) for v in expected[:2]])
+                self.assertEqual(got[2:5], expected[2:5])
+                self.assertEqual(got[5:9] + got[10:11], expected[5:9] + expected[10:11])
+                self.assertEqual((got[9], got[11], got[12], got[13]), (expected[9] == "true", expected[11].replace(" ", "T"), expected[12].replace(" ", "T"), json.loads(expected[13])))
+        _, text = self.text(self.convert_parquet(self.TABLE.select(["d"]), "ndjson", decimals="text"))
+        self.assertEqual(json.loads(text.splitlines()[0]), {"d": "0.10"})
+        for to_format, expected in (("json", []), ("ndjson", None)):
+            _, text = self.text(self.convert_parquet(self.TABLE.slice(0, 0), to_format))
+            self.assertEqual(json.loads(text) if text else None, expected)
+
+    def test_json_has_no_form_for_nan(self):
+        table = pa.table({"id": [1, 2, 3], "x": pa.array([1.5, float("nan"), float("-inf")], pa.float32())})
+        answer = self.convert_parquet(table, "ndjson")
+        self.assertRegex(answer["message"], r"column `x`, row 2: NaN has no form in JSON; say `nan: null`")
+        answer = self.convert_parquet(table, "json", nan="null")
+        self.assertRegex(answer["message"], r"column `x`, row 3: an infinity has no form in JSON; say `infinity: null`")
+        answer = self.convert_parquet(table, "json", nan="null", infinity="null")
+        self.assertEqual(json.loads(self.text(answer)[1]), [{"id": 1, "x": 1.5}, {"id": 2, "x": None}, {"id": 3, "x": None}])
+        self.assertEqual([(p["policy"], p["values"]) for p in answer["value"]["certificate"]["policies"]], [("nan=null", 1), ("infinity=null", 1)])
+        self.assertIn("2,NaN\n3,-Infinity\n", self.text(self.convert_parquet(table, "csv"))[1])
+
+    def test_parquet_to_parquet_with_other_types_and_compression(self):
+        answer = self.convert_parquet(self.TABLE, "parquet", compression="zstd")
+        got, by_duckdb, schema = self.rows(answer)
+        self.assertEqual(got, by_rows(self.TABLE))
+        self.assertEqual(pq.ParquetFile(next(self.out.glob("*.parquet"))).metadata.row_group(0).column(0).compression, "ZSTD")
+        self.assertEqual([str(schema.field(name).type) for name in ("u", "c", "l", "tz")], ["decimal128(20, 0)", "string", "string", "timestamp[us, tz=UTC]"])
+        answer = self.convert_parquet(self.TABLE, "parquet", schema={"d": "decimal(38,4)", "n": "string", "day": "string"})
+        got, _, schema = self.rows(answer)
+        self.assertEqual(schema.names, ["d", "n", "day"])
+        self.assertEqual(got[0], (D("0.1000"), "1", "2026-01-31"))
+        answer = self.convert_parquet(self.TABLE, "parquet", schema={"n": "int8"})
+        self.assertEqual(answer["error"], "data", answer)
+        self.assertIn("-9223372036854775808", answer["message"])
+        answer = self.convert_parquet(self.TABLE, "parquet", schema={"dayy": "date"})
+        self.assertIn("has no column `dayy`; did you mean `day`?", answer["message"])
+
+    def test_what_has_no_exact_place_is_an_error_that_names_the_column(self):
+        for column, why in ((pa.array([1001], pa.timestamp("ns")), "has no exact place in timestamp"), (pa.array([{"a": 1}]), "leave it out"),
+                            (pa.array([datetime.timedelta(1)]), "leave it out")):
+            answer = self.convert_parquet(pa.table({"id": [1], "이상": column}), "csv")
+            self.assertIn("`이상`", answer["message"])
+            self.assertIn(why, answer["message"])
+            self.assertIn("value", self.convert_parquet(pa.table({"id": [1], "이상": column}), "csv", schema={"id": "int64"}))
+        exact = pa.table({"at": pa.array([1_000_000_001_000], pa.timestamp("ns")), "big": pa.array([D("1" * 60)], pa.decimal256(60, 0)), "h": pa.array([datetime.time(9, 0, 1)])})
+        self.assertEqual(self.text(self.convert_parquet(exact, "csv"))[1].splitlines()[1], "1970-01-01 00:16:40.000001," + "1" * 60 + ",09:00:01.000000")
+        type(self).count += 1
+        for content in (b"", b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", self.parquet(self.TABLE).read_bytes()[:-20]):
+            bad = self.root / "bad.parquet"
+            bad.write_bytes(content)
+            answer = self.runner.run("parquet_convert", **{"from": str(bad), "to": str(self.root / "never"), "schema": "infer", "format": "parquet"})
+            self.assertIn("bad.parquet", answer["message"])
+            self.assertIn("error", answer)
+
+    def test_many_rows_there_and_back_are_the_same(self):
+        r = random.Random(11)
+        columns = [Column(r, f"c{i}", kind, "utf-8") for i, kind in enumerate(["int", "string", "decimal", "double", "boolean", "date", "timestamp", "timestamptz"])]
+        values = [[c.value(r) for c in columns] for _ in range(20_000)]
+        lines = self.as_json(r, "ndjson", columns, values)
+        schema = {c.name: c.type for c in columns}
+        first, _, _ = self.rows(self.convert(lines.encode(), "f.ndjson", schema, format="ndjson"))
+        [parquet] = self.out.glob("*.parquet")
+        for to_format in ("csv", "tsv", "ndjson", "json"):
+            out = self.root / f"there-{to_format}"
+            there = self.runner.run("parquet_convert", **{"from": str(parquet), "to": str(out), "schema": "infer", "format": "parquet", "to_format": to_format,
+                                                          "compression": "gzip", "target_file_bytes": "200KB", "memory": "16MB"})
+            self.assertIn("value", there, there)
+            self.assertGreater(len(there["value"]["files"]), 1)
+            again = []
+            for file in there["value"]["files"]:
+                back = self.runner.run("parquet_convert", **{"from": file, "to": str(self.root / "back"), "schema": schema, "format": to_format})
+                self.assertIn("value", back, back)
+                again += by_rows(pq.read_table(back["value"]["files"]))
+            self.assertEqual(again, first)
+
+    def test_parameters_that_do_not_fit_together(self):
+        for more, why in (({"to_format": "csv", "compression": "snappy"}, "is for Parquet"), ({"to_format": "json", "compat": "hive3"}, "compat"),
+                          ({"to_format": "csv", "to_delimiter": '"'}, "delimiter"), ({"to_format": "csv", "to_null_text": "a,b"}, "null_text"),
+                          ({"schema": {}}, "schema")):
+            parameters = {"schema": {"a": "int8"}, **more}
+            answer = self.convert(b"a\n1\n", "f.csv", **parameters)
+            self.assertEqual(answer.get("error"), "invalid", answer)
+            self.assertIn(why, answer["message"])
+            self.assertFalse(self.out.exists())
+
     def test_an_encoding_that_is_not_the_files(self):
         text = "id,name\n1,우동\n2,똠방각하\n"
         answer = self.convert(text.encode("cp949"), "f.csv", {"id": "int8", "name": "string"})
