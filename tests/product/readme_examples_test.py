@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The example of each operator's help page, as it stands there, on a real installation with real servers."""
 import base64
+import gzip
 import http.server
 import json
 import os
@@ -134,6 +135,14 @@ class ReadmeExamples(unittest.TestCase):
         columns, schema = lake.columns_of(self.store.read(prices["files"][0]))
         self.assertEqual(str(schema.field("price").type), "decimal128(12, 2)")
         self.assertEqual(len(columns["sku"]), prices["rows"])
+
+    def test_csv_export(self):
+        _, value = self.run_example("csv_export")
+        orders = value("for_the_accountants")
+        text = self.store.read(orders["files"][0]).decode("utf-8-sig")
+        self.assertEqual((text.splitlines()[0], text.count("\r\n"), orders["rows"]), ("id,금액,created_at", 25, 24))
+        by_day = gzip.decompress(self.store.read(value("by_day")["files"][0])).decode()
+        self.assertEqual(sum(int(line.split(",")[1]) for line in by_day.splitlines()[1:]), 96)
 
     def test_s3_upload(self):
         _, value = self.run_example("s3_upload")
