@@ -112,6 +112,8 @@ def meaning(text, like, column, zone):
         there = datetime.datetime.fromisoformat(text)
         if like.tzinfo is None:
             return there
+        if there.tzinfo is not None:
+            return there.astimezone(UTC)
         has_no_zone = column["source_type"].startswith("datetime") or column["source_type"] in ("timestamp", "timestamp without time zone") and column["is_postgres"]
         return there.replace(tzinfo=zone if has_no_zone else UTC).astimezone(UTC)
     if isinstance(like, datetime.date):
@@ -119,12 +121,16 @@ def meaning(text, like, column, zone):
     return type(like)(text)
 
 
-def by_csv_module(path, columns):
+def by_python(path, columns):
+    """What Python's own modules make of a partner's file: each value as its text, or None."""
     with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+        if path.suffix == ".ndjson":
+            rows = [json.loads(line, parse_int=str, parse_float=str) for line in file]
+        else:
+            rows = [{name: text or None for name, text in row.items()} for row in csv.DictReader(file)]
     yield "rows", len(rows)
     for column in columns:
-        values = [r[column["name"]] for r in rows if r[column["name"]] != ""]
+        values = [r[column["name"]] for r in rows if r.get(column["name"]) is not None]
         yield f"{column['name']}: values", len(values)
         kind = kind_of(column)
         numbers = [decimal.Decimal(v) for v in values] if kind == "number" else []
@@ -144,7 +150,7 @@ def compare(store, published):
     if len(source) == 2:
         theirs = list(by_database(url, source[1], columns))
     else:
-        theirs = list(by_csv_module(pathlib.Path(os.environ["DAGS"]) / source[0], columns))
+        theirs = list(by_python(pathlib.Path(os.environ["DAGS"]) / source[0], columns))
     zone = zoneinfo.ZoneInfo(published["timezone"] or "UTC")
     named = {c["name"]: c for c in columns}
     differences = []

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from installation import BUILD  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ.get("UDON_SOURCE", ".")).resolve()
-ROWS = {"orders": "500,000", "users": "50,001", "items": "2,002", "market.events": "200,000", "market.ledger": "20,000", "prices.csv": "500"}
+ROWS = {"orders": "500,000", "users": "50,001", "items": "2,002", "market.events": "200,000", "market.ledger": "20,000", "prices.csv": "500", "reviews.ndjson": "300"}
 
 
 def free_port():
