@@ -17,7 +17,7 @@ Result<int64_t> size_of_file(const FileDescriptor& file, const Path& path) {
 }
 
 Result<Sha256Digest> sha256_of(const FileRange& range, const std::stop_token& stop) {
-  std::vector<char> buffer(static_cast<size_t>(std::min<int64_t>(range.length, 1 << 20)));
+  std::vector<char> buffer(static_cast<size_t>(std::min<int64_t>(range.length, 256 << 10)));
   Sha256 digest;
   for (int64_t done = 0; done < range.length;) {
     if (stop.stop_requested()) return Error{ErrorKind::cancelled, "stopped while reading " + range.path.string()};

@@ -16,7 +16,7 @@ namespace udon {
 namespace {
 
 // Read once, hashed and sent from memory; a larger file is read twice.
-constexpr int64_t in_memory_bytes_max = 1 << 20;
+constexpr int64_t in_memory_bytes_max = 256 << 10;
 // Others who write to the same object at the same time each cost one more look; so many of them are a mistake.
 constexpr int rivals_max = 20;
 constexpr std::string_view of_two_at_once =
@@ -76,6 +76,7 @@ Result<ObjectInfo> ObjectSender::write(const Source& source, const std::string& 
                                        int64_t part_bytes) {
   const int64_t bytes = source.state.bytes;
   if (bytes > part_bytes) {
+    const auto turn = pending_.turn();
     auto begun = pending_.upload(store_, source.path, uri, put, part_bytes);
     if (!begun) return begun.error();
     // Its parts were read one after the other: of two contents, if it was changed meanwhile. Nobody has seen them yet.

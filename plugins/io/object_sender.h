@@ -30,7 +30,7 @@ class ObjectSender {
   // `there`: what stands at `uri`, nothing if nothing does. The object is written on the condition that this is still
   // so; else it is looked at again. "The same" means: same bytes by the store's checksum, same metadata, and the
   // storage class and encryption that are asked for. conflict: the file was changed while it was read, or a later try
-  // has written the object. Thread-safe for files of up to part_bytes.
+  // has written the object. Thread-safe; larger files than part_bytes take turns.
   Result<SentObject> send(const Path& file, const std::string& uri, const SendOptions& options,
                           std::optional<ObjectInfo> there);
   // The same, and looks at the end whether it is what stands there: a store that checks a condition and writes in a

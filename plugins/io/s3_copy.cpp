@@ -176,6 +176,7 @@ Result<SentObject> copy_object(S3FileSystem& store, PendingUploads& pending, con
     put.if_none_match = is_conditional && !there;
     Result<ObjectInfo> written = Error{};
     if (is_in_parts) {
+      const auto turn = pending.turn();
       CopyInParts parts(store.shared_client(), source, stop);
       auto begun = pending.upload(parts, {}, to, put, options.part_bytes);
       written = begun ? (*begun)->complete() : begun.error();

@@ -25,7 +25,7 @@ PutOptions described_as(const CopySource& source, const PutOptions& asked, bool 
 
 // By the keys of `store`, which must be allowed to read the source. As ObjectSender::send_and_confirm: nothing is
 // copied that is there already, the later try stays, the store's checksums are compared. conflict: the source was
-// changed meanwhile. Thread-safe for objects of up to one_request_max.
+// changed meanwhile. Thread-safe; larger objects than one_request_max take turns.
 Result<SentObject> copy_object(S3FileSystem& store, PendingUploads& pending, const WriteOrder& order,
                                const CopySource& source, const std::string& to, const CopyOptions& options,
                                const std::stop_token& stop);

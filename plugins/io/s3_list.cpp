@@ -1,5 +1,7 @@
 #include "plugins/io/s3_list.h"
 
+#include <algorithm>
+
 namespace udon {
 
 Result<void> list_s3(S3Client& client, const S3ListQuestion& question, const S3OnPage& on_page,
@@ -19,6 +21,10 @@ Result<void> list_s3(S3Client& client, const S3ListQuestion& question, const S3O
     TRY_ASSIGN(const HttpResponse response, client.get_answer(request, stop));
     auto page = parse_s3_list(response.body);
     if (!page) return page.error().within("list " + uri);
+    // What is listed may be deleted next.
+    const auto is_strange = [&](const S3ListedObject& object) { return !object.key.starts_with(question.prefix.key); };
+    if (std::ranges::any_of(page->objects, is_strange))
+      return Error{ErrorKind::unavailable, "list " + uri + ": the store listed what does not begin so"};
     TRY_ASSIGN(const bool goes_on, on_page(std::move(page->objects), parse_http_date(response.header("date"))));
     if (!goes_on || page->continuation_token.empty()) return {};
     if (page->continuation_token == token)

@@ -106,7 +106,10 @@ class S3Upload final : public Operator {
       context.log("the store keeps no checksums of " + std::to_string(done.unchecked) +
                   " files: it took them by their checksum, and only their lengths are known since");
     }
-    std::erase_if(done.extra, [&](const std::string& key) { return !filter.takes(key.substr(prefix.key.size())); });
+    // What ends in `/` marks a folder in consoles and is no file.
+    std::erase_if(done.extra, [&](const std::string& key) {
+      return key.ends_with('/') || !filter.takes(key.substr(prefix.key.size()));
+    });
     TRY(remove(context, *store, prefix.bucket, done.extra));
     Value value = Value::map();
     value.set("uri", to);

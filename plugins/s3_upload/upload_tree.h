@@ -14,7 +14,7 @@ struct TreeUpload {
   std::string to;  // s3://bucket/prefix/
   std::vector<TreeFile> files;
   SendOptions send;
-  size_t parallel = 16;
+  size_t parallel = 64;
 };
 
 struct TreeUploaded {

@@ -177,12 +177,13 @@ TEST_CASE("what is no file of the folder goes where that is asked for, and nothi
   const Tree tree;
   for (const char* name : {"a.csv", "b.csv"}) tree.write(name, name);
   for (const char* name : {"old.csv", "sub/old.csv", "kept.log"}) REQUIRE(tree.files->write(tree.to + name, "old", {}));
+  REQUIRE(tree.files->write(tree.to + "marker.csv/", "", {}));  // as consoles make a folder
   CHECK(tree.attempt().value().integer("deleted") == 0);
-  CHECK(tree.there().size() == 5);
+  CHECK(tree.there().size() == 6);
   const Value done = tree.attempt({{"delete_extra", true}, {"include", list_of({"*.csv"})}}, 2).value();
   CHECK(numbers(done) == "2 files, 0 uploaded, 2 skipped, 2 deleted");
-  CHECK(tree.there() ==
-        std::map<std::string, std::string>{{"a.csv", "a.csv"}, {"b.csv", "b.csv"}, {"kept.log", "old"}});
+  CHECK(tree.there() == std::map<std::string, std::string>{
+                            {"a.csv", "a.csv"}, {"b.csv", "b.csv"}, {"kept.log", "old"}, {"marker.csv/", ""}});
   // A file that fails keeps all that is there.
   tree.write("c.csv", "c");
   REQUIRE(tree.files->write(tree.to + "old.csv", "old", {}));
