@@ -60,6 +60,7 @@ std::vector<Command> tasks_commands();
 std::vector<Command> operators_commands();
 std::vector<Command> plugins_commands();
 std::vector<Command> fleet_commands();
+std::vector<Command> certificates_commands();
 std::vector<Command> connections_commands();
 std::vector<Command> variables_commands();
 std::vector<Command> pools_commands();

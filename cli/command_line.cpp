@@ -60,6 +60,7 @@ const std::map<std::string, std::string>& help_of_nouns() {
       {"runs", "Dag runs: list, wait for, clear, mark"},
       {"tasks", "Task instances: state, logs, why they wait, clear, kill"},
       {"operators", "What operators there are, with their help pages"},
+      {"certificates", "What exports vouch for: list, show, verify again"},
       {"connections", "How databases, stores and services are reached"},
       {"variables", "Values that DAG files read"},
       {"pools", "Limits on task instances that run at once"},

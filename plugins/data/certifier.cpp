@@ -163,8 +163,7 @@ Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64
   return {};
 }
 
-Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
-                            const std::vector<std::string>& column_names, FileFigures* figures) {
+Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t columns, FileFigures* figures) {
   TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file.string()), "read back"));
   parquet::arrow::FileReaderBuilder builder;
   TRY(from_arrow(builder.Open(input), "read back"));
@@ -176,24 +175,30 @@ Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLeve
   builder.properties(properties);
   TRY_ASSIGN(const std::unique_ptr<parquet::arrow::FileReader> reader, from_arrow(builder.Build(), "read back"));
   const parquet::FileMetaData& footer = *reader->parquet_reader()->metadata();
-  if (static_cast<size_t>(footer.num_columns()) != column_names.size())
-    return fault(fmt::format("{} columns were written, the file holds {}", column_names.size(), footer.num_columns()));
-  Certifier read_back(level, column_names.size());
+  if (static_cast<size_t>(footer.num_columns()) != columns)
+    return Error{ErrorKind::data,
+                 fmt::format("{} columns were written, the file holds {}", columns, footer.num_columns())};
+  Certifier counted(level, columns);
   if (level == CertifyLevel::rows) {
-    TRY(read_back.add_counts(*reader));
-    if (const std::string difference = Certifier::difference(sent, read_back, column_names); !difference.empty())
-      return fault(difference);
-    return {};
+    TRY(counted.add_counts(*reader));
+    return counted;
   }
   TRY_ASSIGN(const auto batches, from_arrow(reader->GetRecordBatchReader(), "read back"));
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     TRY(from_arrow(batches->ReadNext(&batch), "read back"));
-    if (!batch) break;
-    TRY(read_back.add_hashing(*batch));
+    if (!batch) return counted;
+    TRY(counted.add_hashing(*batch));
     if (figures != nullptr) TRY(figures->add(*batch));
   }
-  if (const std::string difference = Certifier::difference(sent, read_back, column_names); !difference.empty())
+}
+
+Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
+                            const std::vector<std::string>& column_names, FileFigures* figures) {
+  const auto read_back = count_parquet(file, level, column_names.size(), figures);
+  if (!read_back && read_back.error().kind == ErrorKind::data) return fault(read_back.error().message);
+  if (!read_back) return read_back.error();
+  if (const std::string difference = Certifier::difference(sent, *read_back, column_names); !difference.empty())
     return fault(difference);
   return {};
 }

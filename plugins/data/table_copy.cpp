@@ -77,7 +77,7 @@ class Encoder {
   }
 
   Result<void> take(SourceBatch batch) {
-    if (request_.target_file_bytes > 0 && in_file_.rows() > 0 &&
+    if (writer_ && request_.target_file_bytes > 0 && in_file_.rows() > 0 &&
         writer_->expected_bytes() >= request_.target_file_bytes) {
       TRY(end_file());
       TRY(begin_file());
@@ -94,7 +94,7 @@ class Encoder {
     const auto rows = arrow::RecordBatch::Make(schema_, batch.rows->num_rows(), std::move(arrays));
     in_file_.add(*rows, batch.hashes);
     raw_bytes_ += arrow::util::TotalBufferSize(*rows);
-    TRY(writer_->write(*rows));
+    if (writer_) TRY(writer_->write(*rows));
     progress_.add(static_cast<uint64_t>(rows->num_rows()));
     return {};
   }
@@ -115,6 +115,7 @@ class Encoder {
 
  private:
   Result<void> begin_file() {
+    if (request_.destination == Destination::nowhere) return {};
     if (files_.size() == limits::files_per_result_max)
       return Error{ErrorKind::invalid,
                    fmt::format("`target_file_bytes` cuts the table into more than {} files; say a larger size",
@@ -134,6 +135,10 @@ class Encoder {
   }
 
   Result<void> end_file() {
+    if (request_.destination == Destination::nowhere) {
+      in_all_.add(in_file_);
+      return {};
+    }
     StagedFile& file = files_.back();
     TRY_ASSIGN(const int64_t bytes, writer_->finish());
     if (text_ != nullptr) TRY(text_->verify());

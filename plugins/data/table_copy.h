@@ -20,7 +20,14 @@
 
 namespace udon::data {
 
+// Where the rows go.
+enum class Destination {
+  files,    // of `folder`
+  nowhere,  // they are counted and summed as for files, and forgotten: the certificate has none
+};
+
 struct CopyRequest {
+  Destination destination = Destination::files;
   TableRequest table;
   std::string source;      // for the certificate: "mysql://host:3306/db table orders"
   std::string connection;  // for the certificate: its id; may be empty

@@ -181,6 +181,12 @@ class ReadmeExamples(unittest.TestCase):
         self.assertEqual(lines[0], "day,orders,amount")
         self.assertIn(",".join(str(v) for v in value("daily_sales")[0].values()), lines)
 
+    def test_certificate_verify(self):
+        _, value = self.run_example("certificate_verify")
+        audit = value("audit")
+        self.assertEqual((audit["same"], audit["files"]["same"], audit["source"]["same"]), (True, True, True))
+        self.assertEqual(audit["certificate"], value("export")["certificate"]["id"])
+
     def test_sql_check(self):
         _, value = self.run_example("sql_check")
         self.assertEqual(value("enough"), {"orders": "96"})

@@ -40,6 +40,7 @@ void add_api(Router& router, World& world) {
   add_task_instance_changes(router, world);
   add_logs(router, world);
   add_xcoms(router, world);
+  add_certificates(router, world);
   add_pools(router, world);
   add_variables(router, world);
   add_connections(router, world);

@@ -17,6 +17,7 @@ void add_xcoms(Router& router, World& world);
 void add_pools(Router& router, World& world);
 void add_variables(Router& router, World& world);
 void add_connections(Router& router, World& world);
+void add_certificates(Router& router, World& world);
 void add_import_errors(Router& router, World& world);
 void add_event_logs(Router& router, World& world);
 void add_settings(Router& router, World& world);
