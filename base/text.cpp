@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "base/limits.h"
 #include "base/unicode.h"
@@ -103,10 +104,26 @@ std::string lower_ascii(std::string_view text) {
 }
 
 bool is_valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const CodePoint point = decode_utf8(text);
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  size_t at = 0;
+  while (at < text.size()) {
+    if (byte(at) < 0x80) {
+      for (uint64_t word = 0; at + 8 <= text.size(); at += 8) {
+        std::memcpy(&word, text.data() + at, 8);
+        if ((word & 0x8080808080808080ULL) != 0) break;
+      }
+      while (at < text.size() && byte(at) < 0x80) ++at;
+      continue;
+    }
+    // Three bytes, as Hangul has; but for those that begin as overlong forms (0xe0) and surrogates (0xed) do.
+    if (byte(at) > 0xe0 && byte(at) < 0xf0 && byte(at) != 0xed && at + 3 <= text.size() &&
+        (byte(at + 1) & 0xc0) == 0x80 && (byte(at + 2) & 0xc0) == 0x80) {
+      at += 3;
+      continue;
+    }
+    const CodePoint point = decode_utf8(text.substr(at));
     if (!point.is_valid) return false;
-    text.remove_prefix(static_cast<size_t>(point.bytes));
+    at += static_cast<size_t>(point.bytes);
   }
   return true;
 }

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "base/unicode.h"
 
 #include <catch2/catch.hpp>
 
@@ -19,6 +20,27 @@ TEST_CASE("trim and lower_ascii leave the inside and other scripts alone") {
   CHECK(trim(" \t a b \r\n") == "a b");
   CHECK(trim(" \n").empty());
   CHECK(lower_ascii("ÄB가Z") == "Äb가z");
+}
+
+TEST_CASE("every sequence of bytes is valid UTF-8 if it is one character after the other") {
+  const std::string bytes = {'a',    '\x7f', '\x80', '\x8f', '\x90', '\x9f', '\xa0', '\xbf', '\xc0', '\xc2', '\xdf',
+                             '\xe0', '\xe1', '\xec', '\xed', '\xee', '\xef', '\xf0', '\xf1', '\xf4', '\xf5'};
+  const auto by_characters = [](std::string_view text) {
+    while (!text.empty()) {
+      const CodePoint point = decode_utf8(text);
+      if (!point.is_valid) return false;
+      text.remove_prefix(static_cast<size_t>(point.bytes));
+    }
+    return true;
+  };
+  for (const std::string before : {"", "1234567", "12345678", "123456789"})
+    for (const char a : bytes)
+      for (const char b : bytes)
+        for (const char c : bytes)
+          for (const char d : bytes) {
+            const std::string text = before + a + b + c + d;
+            if (is_valid_utf8(text) != by_characters(text)) FAIL(before << ": differs");
+          }
 }
 
 TEST_CASE("UTF-8 is valid only in its shortest form and without surrogates") {
