@@ -147,6 +147,7 @@ Drift::Drift(DriftPolicy policy, std::optional<Certificate> before, const std::s
   if (!before_ || table_of(before_->source) == table_of(source)) return;
   notes_.push_back("the last result is of " + before_->source + ": its columns are not compared with these");
   before_.reset();
+  notes_of_before_ = notes_.size();
 }
 
 const ColumnCertificate* Drift::before_of(const std::string& source_name) const {
@@ -173,6 +174,7 @@ Result<void> Drift::leave_out(const std::vector<CatalogColumn>& catalog, TableRe
 
 Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableRequest& request) {
   now_.clear();
+  notes_.resize(notes_of_before_);
   for (const CatalogColumn& column : catalog) now_.push_back({column.name, column.type});
   TRY(leave_out(catalog, request));
   const bool all = request.all_columns;

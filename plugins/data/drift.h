@@ -57,6 +57,7 @@ class Drift {
   std::string source_;
   std::vector<SourceColumn> now_;
   std::vector<std::string> notes_;
+  size_t notes_of_before_ = 0;  // of them are of the first look
 };
 
 // A type, by Arrow's name, that holds every value of both, where that is one of numbers; nothing: there is none.

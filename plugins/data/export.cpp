@@ -8,8 +8,10 @@
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
 #include "plugins/data/drift.h"
+#include "plugins/data/increment.h"
 #include "plugins/data/last_result.h"
 #include "plugins/data/mask.h"
+#include "plugins/data/partition_export.h"
 #include "plugins/data/publisher.h"
 #include "plugins/data/table_copy.h"
 #include "plugins/io/file_system.h"
@@ -95,6 +97,65 @@ Result<std::optional<Certificate>> certificate_before(TaskContext& context, File
                 "the last result in that folder itself");
   if (!last.result) return std::optional<Certificate>();
   return std::optional(last.result->certificate);
+}
+
+// What an operator that exports tables has beside the copy itself, by its parameters: what becomes of columns that have
+// changed, what is read, and where rows go.
+struct Ways {
+  std::optional<Drift> drift;
+  std::unique_ptr<Increment> increment;
+  std::unique_ptr<PartitionedExport> partitions;
+
+  Layout* layout() const {
+    if (increment) return &increment->layout();
+    return partitions ? &partitions->layout() : nullptr;
+  }
+  Result<void> on_catalog(const std::vector<CatalogColumn>& catalog, TableRequest& request) {
+    if (drift) TRY(drift->choose(catalog, request));
+    if (increment) TRY(increment->on_catalog(catalog, request));
+    return partitions ? partitions->on_catalog(catalog, request) : Result<void>();
+  }
+};
+
+Result<Ways> ways_of(TaskContext& context, const TableRequest& request, const std::string& source, SqlDialect dialect,
+                     FileSystem& files) {
+  const Value& parameters = context.parameters();
+  const std::string to = parameters.text("to");
+  Ways ways;
+  if (const auto policy = drift_policy_of(parameters)) {
+    TRY_ASSIGN(std::optional<Certificate> before, certificate_before(context, files, to));
+    ways.drift.emplace(*policy, std::move(before), source);
+  }
+  const Value& mode = parameters.get("mode");
+  const Value& partition_by = parameters.get("partition_by");
+  TRY_ASSIGN(const ModeKind kind, mode_kind_of(mode));
+  if (kind == ModeKind::full && partition_by.is_null()) return ways;
+  TRY_ASSIGN(const std::optional<LastResult> last, read_last_result(files, to));
+  if (partition_by.is_null()) {
+    TRY_ASSIGN(ways.increment, make_increment({.mode = mode,
+                                               .dialect = dialect,
+                                               .table = request.table,
+                                               .timezone = request.timezone,
+                                               .run = fmt::format("{} {} {} {}", context.dag_id(), context.run_id(),
+                                                                  context.task_id(), context.map_index()),
+                                               .now = context.clock().now()},
+                                              last));
+    context.log(ways.increment->plan());
+    return ways;
+  }
+  if (kind == ModeKind::cursor)
+    return Error{ErrorKind::invalid,
+                 "partition_by: a partition is replaced as a whole, and a cursor reads only what has come; take `mode: "
+                 "{window: …}` or full"};
+  PartitionedRequest partitioned{
+      .has_condition = !request.where.empty(), .zone = request.timezone, .dialect = dialect, .to = to};
+  TRY_ASSIGN(partitioned.fields, parse_partition_by(partition_by));
+  if (kind == ModeKind::window) {
+    TRY_ASSIGN(partitioned.window, parse_window(mode.get("window"), request.timezone));
+  }
+  TRY_ASSIGN(ways.partitions, PartitionedExport::make(std::move(partitioned), files, last));
+  context.log(ways.partitions->plan());
+  return ways;
 }
 
 Value outcome_value(const Published& published) {
@@ -185,7 +246,7 @@ namespace {
 using Copy = std::function<Result<CopyResult>(const CopyRequest&)>;
 
 Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableRequest request, const std::string& source,
-                          const ExportForm& form) {
+                          const ExportForm& form, SqlDialect dialect) {
   const Value& parameters = context.parameters();
   const std::string to = parameters.text("to");
   const bool to_s3 = to.starts_with("s3://");
@@ -209,13 +270,10 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
              make_file_system(to, to_connection, io_context_of(context)));
   TRY_ASSIGN(const Path staging, context.staging());
-  std::optional<Drift> drift;
-  if (const auto policy = drift_policy_of(parameters)) {
-    TRY_ASSIGN(std::optional<Certificate> before, certificate_before(context, *file_system, to));
-    drift.emplace(*policy, std::move(before), source);
-    request.on_catalog = [&drift](const auto& catalog, TableRequest& asked) { return drift->choose(catalog, asked); };
-    request.on_types = [&drift](std::vector<ColumnInfo>& columns) { return drift->settle_types(columns); };
-  }
+  TRY_ASSIGN(Ways ways, ways_of(context, request, source, dialect, *file_system));
+  request.on_catalog = [&ways](const auto& catalog, TableRequest& asked) { return ways.on_catalog(catalog, asked); };
+  if (ways.drift)
+    request.on_types = [&ways](std::vector<ColumnInfo>& columns) { return ways.drift->settle_types(columns); };
 
   CopyRequest copy;
   copy.table = std::move(request);
@@ -231,14 +289,16 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   copy.memory_bytes = parameters.integer("memory", 256 << 20);
   copy.target_file_bytes = parameters.integer("target_file_bytes");
   copy.clock = &context.clock();
+  copy.layout = ways.layout();
+  const ParquetOptions parquet = copy.parquet;
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
   const Duration began = context.clock().monotonic();
   auto copy_done = copy_all(copy);
   if (!copy_done) return naming(source, copy_done.error());
   CopyResult& copied = *copy_done;
-  if (drift) {
-    copied.certificate.source_columns = drift->source_columns();
-    for (const std::string& note : drift->notes()) context.log(note);
+  if (ways.drift) {
+    copied.certificate.source_columns = ways.drift->source_columns();
+    for (const std::string& note : ways.drift->notes()) context.log(note);
   }
   context.log("read by " + copied.certificate.mechanism);
   context.log(fmt::format("{} rows of {} in {}, verified at level {} in {}", copied.certificate.rows, source,
@@ -248,6 +308,9 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   if (context.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop before anything was published"};
 
   PublishRequest publication;
+  if (ways.increment) {
+    TRY_ASSIGN(publication.growth, ways.increment->grow(copied, context.try_id()));
+  }
   publication.staged = copied.files;
   publication.to = to;
   publication.certificate = copied.certificate;
@@ -259,7 +322,17 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
     TRY(form.rejects->finish());
     publication.rejects = form.rejects->file();
   }
-  TRY_ASSIGN(const Published published, publish(*file_system, publication));
+  const auto on_partition = [&context](const std::string& what) -> Result<void> {
+    if (context.stop_requested())
+      return Error{ErrorKind::cancelled,
+                   "asked to stop; the partitions published so far stay, and the next try makes them "
+                   "anew"};
+    context.log("publishing " + what);
+    return {};
+  };
+  TRY_ASSIGN(const Published published,
+             ways.partitions ? ways.partitions->publish(publication, copied, staging, parquet, on_partition)
+                             : publish(*file_system, publication));
   context.log(fmt::format("published {} (certificate {})", published.manifest, published.certificate.id));
 
   Outcome outcome;
@@ -283,18 +356,18 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
 Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableRequest request, const std::string& source,
                              const ExportForm& form) {
   const Copy copy = [&](const CopyRequest& asked) { return copy_table(reader, asked, context.stop_token()); };
-  return export_by(context, copy, std::move(request), source, form);
+  return export_by(context, copy, std::move(request), source, form, SqlDialect::mysql);
 }
 
 Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,
-                             const std::string& source) {
+                             const std::string& source, SqlDialect dialect) {
   const auto on_again = [&](const Error& error) {
     context.log(error.message + ": its snapshot is lost; all is read from the beginning, once");
   };
   const Copy copy = [&](const CopyRequest& asked) {
     return copy_table_again(make_reader, asked, context.stop_token(), on_again);
   };
-  return export_by(context, copy, std::move(request), source, {});
+  return export_by(context, copy, std::move(request), source, {}, dialect);
 }
 
 }  // namespace udon::data

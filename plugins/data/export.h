@@ -11,6 +11,7 @@
 #include "plugins/data/reader.h"
 #include "plugins/data/reject_log.h"
 #include "plugins/data/text_writer.h"
+#include "plugins/db/sql_text.h"
 
 namespace udon::data {
 
@@ -41,7 +42,8 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
                              const ExportForm& form = {});
 
 // The same by a reader made when it is needed, and once more if the snapshot of the first is lost (copy_again.h).
+// `dialect`: of the source, for what `mode` asks of it.
 Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,
-                             const std::string& source);
+                             const std::string& source, SqlDialect dialect);
 
 }  // namespace udon::data

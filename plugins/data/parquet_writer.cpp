@@ -113,6 +113,9 @@ class ArrowParquetWriter final : public ParquetWriter {
     return encoded + static_cast<int64_t>(static_cast<double>(group_bytes_) * shrinks_to);
   }
 
+  int64_t buffered_bytes() const override { return group_bytes_; }
+  void limit_buffer(int64_t bytes) override { options_.row_group_bytes = bytes; }
+
   Result<int64_t> finish() override {
     if (!writer_) TRY(open(nullptr));
     TRY(from_arrow(writer_->Close(), "write " + file_.string()));

@@ -37,7 +37,8 @@ Result<void> move_into(const Path& file, const Path& target) {
 // not that of a later try.
 Result<void> check_replaceable(const Path& target, const PublishRequest& request) {
   std::error_code error;
-  if (!std::filesystem::exists(std::filesystem::symlink_status(target, error))) return {};
+  if (!std::filesystem::exists(std::filesystem::symlink_status(target, error)))
+    return check_growth(request, std::nullopt);
   if (!std::filesystem::is_directory(target, error))
     return Error{ErrorKind::invalid,
                  fmt::format("{} is a file; `to` is the folder that the result becomes", target.string())};
@@ -47,6 +48,7 @@ Result<void> check_replaceable(const Path& target, const PublishRequest& request
   else if (text.error().kind != ErrorKind::not_found)
     return text.error();
   if (old && is_later(old->try_id, request.try_id)) return overtaken(target.string(), old->try_id);
+  TRY(check_growth(request, old));
   std::vector<std::string> foreign;
   std::filesystem::directory_iterator entry(target, error), end;
   for (; !error && entry != end; entry.increment(error)) {
@@ -85,6 +87,25 @@ void remove_left_over(const Path& target, const std::string& try_id) {
   for (const Path& path : old) std::filesystem::remove_all(path, error);
 }
 
+// A file that stays is in the new folder under its old name: the same file, where the file system has links.
+Result<void> keep(const FileCertificate& file, const Path& target, const Path& hidden) {
+  const Path path = file.uri;
+  if (path.parent_path() != target)
+    return Error{ErrorKind::data,
+                 fmt::format("the manifest of {} names {}, which is not in it", target.string(), file.uri)};
+  std::error_code error;
+  std::filesystem::create_hard_link(path, hidden / path.filename(), error);
+  if (!error) return {};
+  if (error == std::errc::no_such_file_or_directory)
+    return Error{ErrorKind::data,
+                 fmt::format("{} is gone, which the manifest beside it names; export the table anew to "
+                             "another folder, or with `mode: full`",
+                             file.uri)};
+  LocalFileSystem local({});
+  TRY(local.write_file(path, hidden / path.filename(), {}));
+  return {};
+}
+
 Result<void> place(const Path& hidden, const Path& target) {
   if (::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) return {};
   if (errno == EEXIST && ::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
@@ -96,6 +117,10 @@ Result<void> place(const Path& hidden, const Path& target) {
                     "btrfs or tmpfs, or to s3://",
                     target.string())};
   return io_error("rename into", target, errno);
+}
+
+std::string name_of(const PublishRequest& request, size_t number) {
+  return part_name_of(number, request.growth ? request.try_id : std::string(), extension_of(request));
 }
 
 }  // namespace
@@ -110,7 +135,7 @@ Result<Published> publish_folder(const PublishRequest& request) {
 
   Published published{.certificate = request.certificate, .manifest = (target / manifest_name).string()};
   for (size_t i = 0; i < request.staged.size(); ++i)
-    published.certificate.files.at(i).uri = (target / part_name_of(i, {}, extension_of(request))).string();
+    published.certificate.files.at(i).uri = (target / name_of(request, i)).string();
 
   step(request, "look at what is there");
   TRY(make_directories(target.parent_path()));
@@ -121,16 +146,18 @@ Result<Published> publish_folder(const PublishRequest& request) {
   step(request, "write the hidden folder");
   TRY(make_directories(hidden));
   const auto fill = [&]() -> Result<void> {
-    for (size_t i = 0; i < request.staged.size(); ++i)
-      TRY(move_into(request.staged[i], hidden / part_name_of(i, {}, extension_of(request))));
+    for (size_t i = 0; i < request.staged.size(); ++i) TRY(move_into(request.staged[i], hidden / name_of(request, i)));
     if (!request.rejects.empty()) {
       TRY(make_directories(hidden / rejects_folder));
       TRY(move_into(request.rejects, hidden / rejects_folder / rejects_name));
       TRY(sync_directory(hidden / rejects_folder));
       published.rejects = (target / rejects_folder / rejects_name).string();
     }
+    if (request.growth)
+      for (const FileCertificate& file : request.growth->keeps) TRY(keep(file, target, hidden));
     step(request, "write the manifest");
-    TRY(write_file_atomically(hidden / manifest_name, manifest_json(published.certificate, request.try_id),
+    TRY(write_file_atomically(hidden / manifest_name,
+                              manifest_json(published.certificate, request.try_id, request.growth),
                               Durability::survives_power_loss));
     step(request, "mark the success");
     TRY(write_file_atomically(hidden / success_name, "", Durability::survives_power_loss));

@@ -65,12 +65,12 @@ class ObjectsPublication {
   Result<void> check_not_overtaken(const TargetView& view) const {
     if (view.manifest.old && is_later(view.manifest.old->try_id, request_.try_id))
       return overtaken(target_.folder(), view.manifest.old->try_id);
-    return {};
+    return check_growth(request_, view.manifest.old);
   }
 
   // Nothing of it is visible.
   Result<void> upload() {
-    const bool has_fixed_name = request_.staged.size() == 1 && is_single_part_free_;
+    const bool has_fixed_name = request_.staged.size() == 1 && is_single_part_free_ && !request_.growth;
     for (size_t i = 0; i < request_.staged.size(); ++i) {
       step(request_, "upload");
       FileCertificate& file = published_.certificate.files.at(i);
@@ -109,6 +109,16 @@ class ObjectsPublication {
     intent_.try_id = request_.try_id;
     intent_.certificate = published_.certificate;
     for (const FileCertificate& file : published_.certificate.files) intent_.adds.insert(file.uri);
+    all_ = intent_.adds;
+    if (request_.growth) {
+      for (const FileCertificate& file : request_.growth->keeps) {
+        if (!view.there.contains(file.uri))
+          return Error{ErrorKind::data, file.uri +
+                                            " is gone, which the manifest beside it names; export the table anew to "
+                                            "another folder, or with `mode: full`"};
+        all_.insert(file.uri);
+      }
+    }
     replace(view);
     step(request_, "write the intent");
     return lock.begin(request_.try_id);
@@ -118,7 +128,7 @@ class ObjectsPublication {
   void replace(const TargetView& view) {
     manifest_etag_ = view.manifest.etag;
     for (const std::string& uri : view.ours)
-      if (!intent_.adds.contains(uri)) intent_.removes.insert(uri);
+      if (!all_.contains(uri)) intent_.removes.insert(uri);
   }
 
   Result<void> show() {
@@ -126,7 +136,7 @@ class ObjectsPublication {
     TRY(complete());
     TRY(write_manifest());
     step(request_, "write the symlink manifest");
-    TRY(target_.write_symlinks(files_, intent_.adds));
+    TRY(target_.write_symlinks(files_, all_));
     for (const std::string& old : intent_.removes) {
       step(request_, "remove an old file");
       TRY(files_.remove(old));
@@ -167,7 +177,7 @@ class ObjectsPublication {
 
   // Compares and sets: who has published since we looked was later, or is replaced as well.
   Result<void> write_manifest() {
-    const std::string json = manifest_json(published_.certificate, request_.try_id);
+    const std::string json = manifest_json(published_.certificate, request_.try_id, request_.growth);
     for (int rivals = 0;;) {
       step(request_, "write the manifest");
       PutOptions condition;
@@ -218,6 +228,7 @@ class ObjectsPublication {
   bool is_single_part_free_ = false;
   std::vector<std::unique_ptr<PendingUpload>> uploads_;
   Intent intent_;
+  std::set<std::string> all_;  // uris of the whole result
   std::string manifest_etag_;
 };
 

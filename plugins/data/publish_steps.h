@@ -50,6 +50,9 @@ struct OldManifest {
 };
 std::optional<OldManifest> parse_old_manifest(const std::string& text);
 
+// conflict: the result grows, and what it was planned from is not there any more.
+Result<void> check_growth(const PublishRequest& request, const std::optional<OldManifest>& old);
+
 // Of one file. Nothing: more is to be done than to replace one object, and nothing was done.
 Result<std::optional<Published>> publish_object(FileSystem& file_system, const PublishRequest& request);
 // Of any number of files.

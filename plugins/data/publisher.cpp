@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "model/run.h"
 #include "plugins/data/publish_rejects.h"
@@ -62,9 +64,10 @@ std::optional<OldManifest> parse_old_manifest(const std::string& text) {
   return old;
 }
 
-std::string manifest_json(const Certificate& certificate, const std::string& try_id) {
+std::string manifest_json(const Certificate& certificate, const std::string& try_id,
+                          const std::optional<Growth>& growth) {
   Value files = Value::list();
-  for (const FileCertificate& file : certificate.files) {
+  const auto add = [&files](const FileCertificate& file) {
     Value entry = Value::map();
     entry.set("name", file.uri.substr(file.uri.rfind('/') + 1));
     entry.set("uri", file.uri);
@@ -73,17 +76,20 @@ std::string manifest_json(const Certificate& certificate, const std::string& try
     entry.set("sha256", file.sha256);
     entry.set("etag", file.etag);
     files.push_back(std::move(entry));
-  }
+  };
+  if (growth) std::ranges::for_each(growth->keeps, add);
+  std::ranges::for_each(certificate.files, add);
   Value manifest = Value::map();
   manifest.set("version", 1);
   manifest.set("try", try_id);
   manifest.set("files", std::move(files));
   manifest.set("certificate", to_value(certificate));
+  if (growth) manifest.set("increment", growth->state);
   return to_json_pretty(manifest) + "\n";
 }
 
 std::string_view extension_of(const PublishRequest& request) {
-  const std::string own = request.staged.at(0).filename().string();
+  const std::string own = request.staged.empty() ? "" : request.staged[0].filename().string();
   for (const std::string_view extension : extensions)
     if (own.ends_with(extension)) return extension;
   return extensions[0];
@@ -93,10 +99,21 @@ std::string part_name_of(size_t number, std::string_view tail, std::string_view 
   return fmt::format("part-{:05}{}{}{}", number, tail.empty() ? "" : "-", tail, extension);
 }
 
+std::string grown_name(size_t number, const std::string& try_id) { return part_name_of(number, try_id, extensions[0]); }
+
+Result<void> check_growth(const PublishRequest& request, const std::optional<OldManifest>& old) {
+  if (!request.growth || (old ? old->certificate_id : "") == request.growth->based_on) return {};
+  return Error{
+      ErrorKind::conflict,
+      fmt::format("{} has got another result{} since its manifest was read: what was read here would not fit to "
+                  "it; {}",
+                  request.to, old ? ", of try " + old->try_id : "", of_two_at_once)};
+}
+
 namespace {
 
 Result<Published> publish_to_s3(FileSystem& file_system, const PublishRequest& request) {
-  if (request.staged.size() == 1) {
+  if (request.staged.size() == 1 && !request.growth) {
     TRY_ASSIGN(auto published, publish_object(file_system, request));
     if (published) return std::move(*published);
   }
@@ -106,8 +123,9 @@ Result<Published> publish_to_s3(FileSystem& file_system, const PublishRequest& r
 }  // namespace
 
 Result<Published> publish(FileSystem& file_system, const PublishRequest& request) {
-  if (request.staged.size() > files_max)
-    return Error{ErrorKind::invalid, fmt::format("{} files; a result may have {}", request.staged.size(), files_max)};
+  const size_t files = request.staged.size() + (request.growth ? request.growth->keeps.size() : 0);
+  if (files > files_max)
+    return Error{ErrorKind::invalid, fmt::format("{} files; a result may have {}", files, files_max)};
   if (!request.to.starts_with("s3://")) return publish_folder(request);
   TRY_ASSIGN(const std::string rejects, put_rejects(file_system, request));
   auto published = publish_to_s3(file_system, request);

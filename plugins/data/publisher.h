@@ -17,6 +17,7 @@
 // Of two tries of one installation that publish at once, the later one wins, whichever comes first, and neither ends
 // what the other is sending (docs/adr/0005). Nothing is replaced or removed that we have not written.
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,13 @@
 #include "plugins/io/file_system.h"
 
 namespace udon::data {
+
+// Of a result that grows, or is replaced in part: what of the one before stays, and what the next needs to know.
+struct Growth {
+  std::string based_on;                // id of the certificate in the manifest from which this was planned; empty: none
+  std::vector<FileCertificate> keeps;  // files of the one before that stay
+  Value state;                         // `increment` of the new manifest
+};
 
 struct PublishRequest {
   std::vector<Path> staged;  // the files, all of one format; what their names end in stays: publish_steps.h
@@ -39,6 +47,9 @@ struct PublishRequest {
   // Rows that did not fit: of this try, empty if there are none; and whether the target's `_rejects/` is ours at all.
   Path rejects = {};
   bool may_reject = false;
+  // Then `staged` may be empty, all files have names that nobody else has, and the manifest that was planned from must
+  // still be the one there: conflict otherwise.
+  std::optional<Growth> growth;
   // Called before each step with its name; the fault loops of the tests kill the process here.
   std::function<void(std::string_view step)> on_step;
 };
@@ -53,8 +64,12 @@ struct Published {
 // export has written. Otherwise the file system's errors.
 Result<Published> publish(FileSystem& file_system, const PublishRequest& request);
 
+// The name of the n-th staged file of a result that grows.
+std::string grown_name(size_t number, const std::string& try_id);
+
 // The manifest's JSON: {"version": 1, "try": …, "files": [{"name", "uri", "rows", "bytes", "sha256", "etag"}],
-// "certificate": {…}}; docs/manifest.schema.json.
-std::string manifest_json(const Certificate& certificate, const std::string& try_id);
+// "certificate": {…}, "increment": {…} if it grows}; docs/manifest.schema.json.
+std::string manifest_json(const Certificate& certificate, const std::string& try_id,
+                          const std::optional<Growth>& growth = {});
 
 }  // namespace udon::data

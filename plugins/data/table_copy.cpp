@@ -1,179 +1,25 @@
 #include "plugins/data/table_copy.h"
 
-#include <arrow/util/byte_size.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
 
 #include "base/ensure.h"
 #include "base/id.h"
-#include "base/limits.h"
 #include "base/text.h"
-#include "plugins/data/array_hash.h"
 #include "plugins/data/batch_queue.h"
 #include "plugins/data/certifier.h"
+#include "plugins/data/encoder.h"
 #include "plugins/data/figures.h"
 
 namespace udon::data {
 namespace {
 
 constexpr size_t queued_batches_max = 2;
-constexpr uint64_t progress_rows = 500'000;
-
-// Rows of all sources together.
-class Progress {
- public:
-  explicit Progress(const std::function<void(uint64_t)>& on_progress) : on_progress_(on_progress) {}
-  void add(uint64_t rows) {
-    if (!on_progress_) return;
-    const std::lock_guard lock(mutex_);
-    rows_ += rows;
-    if (rows_ / progress_rows == reported_) return;
-    reported_ = rows_ / progress_rows;
-    on_progress_(rows_);
-  }
-
- private:
-  const std::function<void(uint64_t)>& on_progress_;
-  std::mutex mutex_;
-  uint64_t rows_ = 0;
-  uint64_t reported_ = 0;
-};
-
-struct StagedFile {
-  Path path;
-  FileCertificate certificate;
-};
-
-// The encoding side of one source: what the reader delivered → as it is to be in the file → counted → encoded.
-class Encoder {
- public:
-  Encoder(size_t number, const std::vector<ColumnInfo>& columns, const CopyRequest& request, Progress& progress)
-      : number_(number),
-        columns_(columns),
-        request_(request),
-        progress_(progress),
-        parquet_(request.parquet),
-        in_file_(request.table.certify, columns.size()),
-        in_all_(request.table.certify, columns.size()) {}
-
-  Result<void> open() {
-    arrow::FieldVector fields;
-    for (const ColumnInfo& column : columns_) {
-      if (!column.request.mask.empty() && request_.mask_key == nullptr)
-        return Error{ErrorKind::invalid,
-                     fmt::format("column `{}` has a mask but no key: say `mask_key: <connection>`; the connection's "
-                                 "password is the key",
-                                 column.request.source_name)};
-      fields.push_back(arrow::field(column.request.name, column.request.mask.empty() ? column.type : arrow::utf8(),
-                                    column.nullable));
-    }
-    schema_ = arrow::schema(std::move(fields));
-    figures_ = FileFigures(*schema_);
-    return begin_file();
-  }
-
-  Result<void> take(SourceBatch batch) {
-    if (writer_ && request_.target_file_bytes > 0 && in_file_.rows() > 0 &&
-        writer_->expected_bytes() >= request_.target_file_bytes) {
-      TRY(end_file());
-      TRY(begin_file());
-    }
-    const bool hashed = request_.table.certify != CertifyLevel::rows;
-    arrow::ArrayVector arrays = batch.rows->columns();
-    for (size_t c = 0; c < columns_.size(); ++c) {
-      if (columns_[c].request.mask.empty()) continue;
-      if (hashed) TRY(check_decoded(*arrays[c], batch.hashes[c], columns_[c].request.name));
-      TRY_ASSIGN(arrays[c], request_.mask_key->mask(*arrays[c]));
-      if (!hashed) continue;
-      TRY_ASSIGN(batch.hashes[c], hash_array(*arrays[c]));
-    }
-    const auto rows = arrow::RecordBatch::Make(schema_, batch.rows->num_rows(), std::move(arrays));
-    in_file_.add(*rows, batch.hashes);
-    raw_bytes_ += arrow::util::TotalBufferSize(*rows);
-    if (writer_) TRY(writer_->write(*rows));
-    progress_.add(static_cast<uint64_t>(rows->num_rows()));
-    return {};
-  }
-
-  // A source without rows has a file without rows.
-  Result<void> finish() { return end_file(); }
-
-  const Certifier& certifier() const { return in_all_; }
-  const FileFigures& figures() const { return figures_; }
-  const std::vector<StagedFile>& files() const { return files_; }
-  const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
-
-  void remove_files() {
-    writer_.reset();
-    std::error_code ignored;
-    for (const StagedFile& file : files_) std::filesystem::remove(file.path, ignored);
-  }
-
- private:
-  Result<void> begin_file() {
-    if (request_.destination == Destination::nowhere) return {};
-    if (files_.size() == limits::files_per_result_max)
-      return Error{ErrorKind::invalid,
-                   fmt::format("`target_file_bytes` cuts the table into more than {} files; say a larger size",
-                               limits::files_per_result_max)};
-    Path path = request_.folder /
-                fmt::format("{}-{}{}", number_, files_.size(), request_.text ? request_.text->extension : ".parquet");
-    files_.push_back({.path = std::move(path), .certificate = {}});
-    text_ = nullptr;
-    if (!request_.text) {
-      TRY_ASSIGN(writer_, ParquetWriter::create(files_.back().path, schema_, parquet_));
-      return {};
-    }
-    TRY_ASSIGN(std::unique_ptr<TextWriter> text, request_.text->create(files_.back().path, schema_));
-    text_ = text.get();
-    writer_ = std::move(text);
-    return {};
-  }
-
-  Result<void> end_file() {
-    if (request_.destination == Destination::nowhere) {
-      in_all_.add(in_file_);
-      return {};
-    }
-    StagedFile& file = files_.back();
-    TRY_ASSIGN(const int64_t bytes, writer_->finish());
-    if (text_ != nullptr) TRY(text_->verify());
-    writer_.reset();
-    std::vector<std::string> names;
-    for (const ColumnInfo& column : columns_) names.push_back(column.request.name);
-    const bool has_figures = request_.table.certify == CertifyLevel::source;
-    if (!request_.text)
-      TRY(verify_parquet(file.path, in_file_, request_.table.certify, names, has_figures ? &figures_ : nullptr));
-    TRY_ASSIGN(std::string sha256, sha256_of_file(file.path));
-    file.certificate = {.uri = {},
-                        .rows = in_file_.rows(),
-                        .bytes = static_cast<uint64_t>(bytes),
-                        .sha256 = std::move(sha256),
-                        .etag = {}};
-    if (raw_bytes_ > 0) parquet_.expected_ratio = static_cast<double>(bytes) / static_cast<double>(raw_bytes_);
-    raw_bytes_ = 0;
-    in_all_.add(in_file_);
-    in_file_ = Certifier(request_.table.certify, columns_.size());
-    return {};
-  }
-
-  const size_t number_;
-  const std::vector<ColumnInfo>& columns_;
-  const CopyRequest& request_;
-  Progress& progress_;
-  ParquetOptions parquet_;
-  Certifier in_file_, in_all_;
-  FileFigures figures_;    // of all files, read back; level source
-  int64_t raw_bytes_ = 0;  // of the file's batches
-  std::shared_ptr<arrow::Schema> schema_;
-  std::unique_ptr<TableWriter> writer_;
-  TextWriter* text_ = nullptr;  // the writer, where it is one of text
-  std::vector<StagedFile> files_;
-};
 
 Result<void> read_into(BatchSource& source, BatchQueue& queue, const std::stop_token& stop) {
   while (true) {
@@ -248,13 +94,14 @@ std::vector<StagedFile> files_of(const std::vector<std::unique_ptr<Encoder>>& en
 }
 
 // Level source: the database's own figures of each column, which are those of the files.
-Result<std::vector<DatabaseFigures>> compared_figures(TableReader& reader, const std::vector<ColumnInfo>& columns,
+Result<std::vector<DatabaseFigures>> compared_figures(TableReader& reader, const Encoding& encoding,
                                                       const std::vector<std::unique_ptr<Encoder>>& encoders) {
   FileFigures files = encoders.front()->figures();
   for (size_t i = 1; i < encoders.size(); ++i) files.add(encoders[i]->figures());
   TRY_ASSIGN(std::vector<DatabaseFigures> database, reader.figures());
-  ENSURE(database.size() == columns.size(), "the database has figures of each column");
-  const arrow::Schema& schema = *encoders.front()->schema();
+  ENSURE(database.size() == encoding.columns.size(), "the database has figures of each column");
+  const std::vector<ColumnInfo>& columns = encoding.columns;
+  const arrow::Schema& schema = *encoding.schema;
   for (size_t c = 0; c < columns.size(); ++c)
     if (!columns[c].request.mask.empty()) keep_counts_only(database[c], "all but counts: masked");
   account_for_policies(database, schema, reader.policy_uses());
@@ -279,6 +126,42 @@ Value described_condition(const TableRequest& request, const std::vector<ColumnI
   return condition;
 }
 
+// The same certificate for the rows of each place alone. What the database counted is of all places together.
+std::vector<CopyPart> parts_of(const CopyResult& all, const std::vector<StagedFile>& files,
+                               const std::vector<std::unique_ptr<Encoder>>& encoders) {
+  std::map<uint32_t, CopyPart> parts;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (files[i].certificate.rows == 0) continue;
+    CopyPart& part = parts[files[i].place];
+    part.files.push_back(files[i].path);
+    part.certificate.files.push_back(files[i].certificate);
+  }
+  std::vector<CopyPart> list;
+  for (auto& [place, part] : parts) {
+    std::vector<FileCertificate> own = std::move(part.certificate.files);
+    part.place = place;
+    part.certificate = all.certificate;
+    part.certificate.files = std::move(own);
+    for (ColumnCertificate& column : part.certificate.columns) column.database.reset();
+    if (part.certificate.level == CertifyLevel::source) part.certificate.level = CertifyLevel::wire;
+    std::optional<Certifier> sum;
+    for (const auto& encoder : encoders) {
+      const auto it = encoder->places().find(place);
+      if (it == encoder->places().end()) continue;
+      if (sum)
+        sum->add(it->second);
+      else
+        sum = it->second;
+    }
+    ENSURE(sum, "a place with files was counted");
+    const CertifyLevel level = part.certificate.level;
+    sum->fill(part.certificate);
+    part.certificate.level = level;
+    list.push_back(std::move(part));
+  }
+  return list;
+}
+
 }  // namespace
 
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
@@ -292,7 +175,16 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
 
   std::stop_source stop_all;
   const std::stop_callback passed_on(stop, [&stop_all] { stop_all.request_stop(); });
-  TRY_ASSIGN(const std::vector<ColumnInfo> columns, reader.open(request.table, stop_all.get_token()));
+  // What the catalog makes of the condition is what the certificate tells.
+  if (const auto on_catalog = request.table.on_catalog)
+    request.table.on_catalog = [on_catalog, &request](const auto& catalog, TableRequest& asked) -> Result<void> {
+      TRY(on_catalog(catalog, asked));
+      request.table.where = asked.where;
+      request.table.where_parameters = asked.where_parameters;
+      return {};
+    };
+  TRY_ASSIGN(const std::vector<ColumnInfo> columns, reader.open(TableRequest(request.table), stop_all.get_token()));
+  if (request.layout != nullptr) TRY(request.layout->open(columns));
   CopyResult result;
   Certificate& certificate = result.certificate;
   certificate.id = make_uuid7(request.clock->now(), 0, 0);
@@ -305,15 +197,20 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
 
   const std::vector<BatchSource*> sources = reader.sources();
   Progress progress(request.on_progress);
+  TRY_ASSIGN(const std::shared_ptr<arrow::Schema> schema, schema_of_files(columns, request));
+  const Encoding encoding{.columns = columns,
+                          .request = request,
+                          .progress = progress,
+                          .schema = schema,
+                          .buffered_bytes_max = request.parquet.row_group_bytes};
   std::vector<std::unique_ptr<Encoder>> encoders;
-  for (size_t i = 0; i < sources.size(); ++i)
-    encoders.push_back(std::make_unique<Encoder>(i, columns, request, progress));
+  for (size_t i = 0; i < sources.size(); ++i) encoders.push_back(std::make_unique<Encoder>(i, encoding));
   std::vector<DatabaseFigures> figures;
   const auto copied = [&]() -> Result<void> {
     for (const auto& encoder : encoders) TRY(encoder->open());
     TRY(copy_all(sources, encoders, stop_all));
     if (request.table.certify == CertifyLevel::source) {
-      TRY_ASSIGN(figures, compared_figures(reader, columns, encoders));
+      TRY_ASSIGN(figures, compared_figures(reader, encoding, encoders));
     }
     return {};
   }();
@@ -322,7 +219,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
     return Error(copied.error());
   }
 
-  result.schema = encoders.front()->schema();
+  result.schema = schema;
   for (size_t c = 0; c < columns.size(); ++c) {
     const auto& field = result.schema->field(static_cast<int>(c));
     certificate.columns.push_back({.name = field->name(),
@@ -343,10 +240,12 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   certificate.policies = reader.policy_uses();
   if (request.mask_key != nullptr) certificate.mask_key_fingerprint = request.mask_key->fingerprint();
   certificate.made_at = format_time(request.clock->now());
-  for (StagedFile& file : files_of(encoders, all.rows() > 0)) {
-    certificate.files.push_back(std::move(file.certificate));
-    result.files.push_back(std::move(file.path));
+  const std::vector<StagedFile> files = files_of(encoders, all.rows() > 0);
+  for (const StagedFile& file : files) {
+    certificate.files.push_back(file.certificate);
+    result.files.push_back(file.path);
   }
+  if (request.layout != nullptr) result.parts = parts_of(result, files, encoders);
   return result;
 }
 

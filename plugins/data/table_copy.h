@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "model/certificate.h"
+#include "plugins/data/layout.h"
 #include "plugins/data/mask.h"
 #include "plugins/data/parquet_writer.h"
 #include "plugins/data/reader.h"
@@ -39,12 +40,21 @@ struct CopyRequest {
   int64_t memory_bytes = 256 << 20;   // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
+  Layout* layout = nullptr;  // where rows do not all belong together
+};
+
+// With a layout: the rows of one place, as if they were all.
+struct CopyPart {
+  uint32_t place = 0;
+  Certificate certificate;  // at level source like wire: what the database counted is of all places together
+  std::vector<Path> files;
 };
 
 struct CopyResult {
   Certificate certificate;  // complete but for the files' uri and etag
   std::vector<Path> files;  // in the order of the certificate's; at least one, which has no rows if the table has none
   std::shared_ptr<arrow::Schema> schema;
+  std::vector<CopyPart> parts;  // with a layout: by place, those that have rows
 };
 
 // Errors are the reader's, or data (verification), io (disk full). The files are removed on error.

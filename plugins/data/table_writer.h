@@ -16,6 +16,10 @@ class TableWriter {
   virtual int64_t expected_bytes() const = 0;
   // The file's end, and fsync. A file without rows has its columns all the same.
   virtual Result<int64_t> finish() = 0;  // bytes of the file
+  // In memory until more has come: of the batches, before encoding.
+  virtual int64_t buffered_bytes() const { return 0; }
+  // From the next batch on it keeps no more than about this.
+  virtual void limit_buffer(int64_t) {}
 };
 
 }  // namespace udon::data

@@ -43,7 +43,8 @@ class ReplicaExport final : public Operator {
       return data::make_recast_reader(connection.type == "mysql" ? data::make_mysql_reader(connection)
                                                                  : data::make_postgres_reader(connection));
     };
-    return data::export_table(context, make_reader, request, connection.display() + " table " + request.table);
+    return data::export_table(context, make_reader, request, connection.display() + " table " + request.table,
+                              connection.type == "mysql" ? SqlDialect::mysql : SqlDialect::postgresql);
   }
 };
 
