@@ -103,6 +103,10 @@ class ReadmeExamples(unittest.TestCase):
             return self.i.json("tasks", "xcom", dag, "manual", task, "return_value")["value"]
         return dag, value
 
+    def test_archive(self):
+        _, value = self.run_example("archive")  # of other months than this one, which has the orders
+        self.assertEqual((value("old_orders")["rows"], value("old_orders")["deleted"]), (0, 0))
+
     def test_bash(self):
         _, value = self.run_example("bash")
         self.assertIn("Good morning, Udon Market", value("greet"))
