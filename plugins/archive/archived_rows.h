@@ -1,7 +1,5 @@
 #pragma once
 // Rows as they are known in an archive and in a table: by their key, with a hash of each value.
-#include <arrow/api.h>
-
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "plugins/data/reader.h"
 #include "plugins/db/sql_text.h"
 
 namespace udon {
