@@ -115,8 +115,9 @@ class Archive final : public Operator {
       value.set("certificate", to_value(before->certificate));
       return value;
     }
-    TRY_ASSIGN(const Outcome exported, data::export_table(
-                                           *context_, [this] { return make_reader(source_); }, request_, source));
+    TRY_ASSIGN(const Outcome exported,
+               data::export_table(
+                   *context_, [this] { return make_reader(source_); }, request_, source, dialect_));
     return exported.return_value;
   }
 
@@ -199,9 +200,10 @@ class Archive final : public Operator {
   Result<void> delete_batch(const arrow::RecordBatch& batch) {
     for (const size_t c : key_)
       if (batch.column(static_cast<int>(c))->type_id() == arrow::Type::TIMESTAMP && !request_.timezone.empty())
-        return Error{ErrorKind::unsupported,
-                     fmt::format("column `{}` of the primary key is a time: without `timezone` it is taken as it stands",
-                                 facts_.columns[c])};
+        return Error{
+            ErrorKind::unsupported,
+            fmt::format("column `{}` of the primary key is a time: without `timezone` it is taken as it stands",
+                        facts_.columns[c])};
     KnownRows archived, present;
     TRY(add_rows(batch, key_, dialect_, archived));
     std::vector<const KnownRow*> wanted;
