@@ -47,7 +47,8 @@ std::optional<Valued> valued(const MysqlCatalogColumn& column) {
   const std::string name = quoted(column.name);
   if (is_one_of(column.data_type, {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal"}))
     return Valued{name, name, "{}"};
-  if (is_one_of(column.data_type, {"date", "datetime", "timestamp"})) return Valued{name, name, "'{}'"};
+  if (is_one_of(column.data_type, {"date", "datetime", "timestamp", "time", "year", "uuid", "inet4", "inet6"}))
+    return Valued{name, name, "'{}'"};
   if (is_one_of(column.data_type, {"char", "varchar"}) && !column.charset.empty())
     return Valued{name, "hex(" + name + ")", "_" + column.charset + " x'{}'"};
   if (is_one_of(column.data_type, {"binary", "varbinary"})) return Valued{name, "hex(" + name + ")", "x'{}'"};
@@ -149,9 +150,10 @@ class MysqlSplit {
     for (const MysqlCatalogColumn& column : columns) {
       const auto key = valued(column);
       if (!key)
-        return Error{ErrorKind::unsupported,
-                     "split: `" + column.name + "` is of type " + column.column_type +
-                         "; a table is split by integers, decimals, dates, times, char, varchar, binary or varbinary"};
+        return Error{
+            ErrorKind::unsupported,
+            "split: `" + column.name + "` is of type " + column.column_type +
+                "; a table is split by integers, decimals, dates, times, uuid, char, varchar, binary or varbinary"};
       if (columns.size() > 1 && column.is_nullable)
         return Error{ErrorKind::unsupported,
                      "split: `" + column.name + "` may be NULL; of several columns none may be, as in a primary key"};
@@ -217,6 +219,13 @@ Result<Ranges> split_mysql_table(MysqlSession& session, const MysqlTableFacts& f
   if (split.into < 2) return Ranges{{""}, ""};
   const std::vector<std::string>& by = split.by.empty() ? facts.key : split.by;
   if (by.empty()) return Ranges{{""}, "the table has no primary key to split by: name the columns of an index in `by`"};
+  // Nobody chose that key: as with a table that has none, one reader does.
+  if (split.by.empty())
+    for (const MysqlCatalogColumn& column : facts.columns)
+      if (std::find(by.begin(), by.end(), column.name) != by.end() && !valued(column))
+        return Ranges{{""},
+                      "its primary key has `" + column.name + "` of type " + column.column_type +
+                          ", which no table is split by: name the columns of an index in `by`"};
   MysqlSplit splitting(session, facts, static_cast<size_t>(split.into) * ranges_per_reader, where);
   return splitting.by(by);
 }

@@ -53,6 +53,11 @@ TEST_CASE("a table is cut by its primary key, whatever the key is") {
            "select '2020-01-01' + interval seq * 7919 second from seq_1_to_5000"},
       Case{"split_instant", "k timestamp(3) not null primary key",
            "select '2020-01-01' + interval seq * 7919 second from seq_1_to_5000"},
+      Case{"split_time", "k time(3) not null primary key",
+           "select sec_to_time((seq - 2500.0) * 999.001) from seq_1_to_5000"},
+      Case{"split_uuid", "k uuid not null primary key",
+           "select insert(insert(md5(seq), 13, 1, '4'), 17, 1, '8') from seq_1_to_5000"},
+      Case{"split_inet6", "k inet6 not null primary key", "select concat('2001:db8::', hex(seq)) from seq_1_to_5000"},
       Case{"split_decimal", "k decimal(30,5) not null primary key", "select seq * 1.00007 from seq_1_to_5000"},
       Case{"split_korean", "k varchar(60) character set euckr not null primary key",
            "select concat('우동', seq, '''') from seq_1_to_5000"},
@@ -140,6 +145,16 @@ TEST_CASE("a table without a key is read by one, and that is said") {
   const ReadTable read = table.read(split_into(4));
   require_all(read, 0, 100);
   CHECK(read.mechanism.find("no primary key") != std::string::npos);
+}
+
+TEST_CASE("a table whose key nobody chose and no cut can be made of is read by one, and that is said") {
+  ScratchTable table("split_float_key", "v int");
+  table.execute("create or replace table " + table.name() + " (v double not null primary key)");
+  table.run("insert into {} select seq from seq_1_to_100");
+  const ReadTable read = table.read(split_into(4));
+  CHECK(read.rows() == 100);
+  CHECK(read.mechanism.find("its primary key has `v` of type double") != std::string::npos);
+  CHECK(table.failure(split_into(4, {"v"})).message.find("`v` is of type double") != std::string::npos);
 }
 
 TEST_CASE("what a table cannot be split by is an error that says what it can be split by") {
