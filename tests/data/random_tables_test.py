@@ -15,7 +15,7 @@ import random_kinds
 from installation import Installation, until
 
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(2**32)))
-TABLES = int(os.environ.get("TABLES", 30))
+TABLES = int(os.environ.get("TABLES", 16))
 ONLY = os.environ.get("ONLY")
 BATCH = 40  # tables in one DAG
 SCHEMA = 'random "표" `x`.1'
