@@ -1,7 +1,10 @@
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/local_connections.h"
 #include "cli/verbs.h"
 #include "connections/connection.h"
+#include "plugins/spec/builtin.h"
+#include "worker/one_shot.h"
 
 namespace udon::cli {
 namespace {
@@ -82,6 +85,49 @@ Result<int> remove(const Arguments& arguments, Session& session) {
   return succeeded;
 }
 
+// What was found, for people: facts, then each check with what to paste below it.
+void tell(Output& output, const Value& found) {
+  std::string text = found.text("connection") + " (" + found.text("type") + ")\n";
+  for (const auto& [name, value] : found.get("facts").as_map())
+    text += name == "took_ms"
+                ? "  took     " + plain_text(value) + " ms\n"
+                : "  " + name + std::string(name.size() < 9 ? 9 - name.size() : 1, ' ') + plain_text(value) + "\n";
+  size_t missing = 0;
+  for (const Value& check : found.get("checks").as_list()) {
+    missing += check.text("state") == "missing" ? 1 : 0;
+    text += "  " + check.text("state") + std::string(9 - check.text("state").size(), ' ') + check.text("feature") +
+            ": " + check.text("found") + "\n";
+    if (!check.text("remedy").empty()) text += "           " + check.text("remedy") + "\n";
+  }
+  output.raw(text + (missing == 0 ? "nothing is missing\n" : std::to_string(missing) + " missing\n"));
+}
+
+// In a child: no code that knows a database or a store is ever in this program.
+Result<int> test(const Arguments& arguments, Session& session) {
+  Value parameters = Value::Map{{"connection", arguments.text("ID")}, {"on_missing", "report"}};
+  for (const char* name : {"table", "uri"})
+    if (arguments.has(name)) parameters.set(name, arguments.text(name));
+  Value::List features;
+  for (const std::string& given : arguments.all("for"))
+    for (const std::string& feature : split(given, ',')) features.emplace_back(feature);
+  parameters.set("for", Value(std::move(features)));
+  const OperatorCatalog operators = builtin_operators();
+  const OperatorSpec* spec = operators.find("connection_test");
+  if (spec == nullptr) return Error{ErrorKind::unsupported, "this build has no operator connection_test"};
+  TRY_ASSIGN(const auto connections, local_connections(session));
+  TRY_ASSIGN(const OneShotOutcome outcome, run_once({.operator_name = "connection_test",
+                                                     .parameters = std::move(parameters),
+                                                     .home = session.home(),
+                                                     .program = own_program(),
+                                                     .folder = std::filesystem::current_path()},
+                                                    *spec, connections, [](std::string_view) {}, {}));
+  if (session.output().format() != Format::table)
+    session.output().object(outcome.return_value, {});
+  else
+    tell(session.output(), outcome.return_value);
+  return outcome.return_value.flag("ok") ? succeeded : failed;
+}
+
 }  // namespace
 
 std::vector<Command> connections_commands() {
@@ -96,6 +142,15 @@ std::vector<Command> connections_commands() {
       {"connections", "list", "Lists connections, without their secrets", {}, {}, list},
       {"connections", "get", "Shows a connection, without its secrets", {id}, {}, get},
       {"connections", "delete", "Deletes a connection", {id}, {}, remove},
+      {"connections",
+       "test",
+       "Opens a connection and names the rights that are missing: 0 none, 1 some",
+       {id},
+       {{"table", "of a database: whose rights are looked at", "TABLE"},
+        {"for", "export, split, position, lag, archive, read or write; else all but archive", "FEATURE",
+         Flag::Count::any},
+        {"uri", "of aws: s3://bucket/prefix/, below which an object is written, read and removed", "URI"}},
+       test},
   };
 }
 

@@ -191,6 +191,11 @@ class ReadmeExamples(unittest.TestCase):
         self.assertEqual((audit["same"], audit["files"]["same"], audit["source"]["same"]), (True, True, True))
         self.assertEqual(audit["certificate"], value("export")["certificate"]["id"])
 
+    def test_connection_test(self):
+        _, value = self.run_example("connection_test")
+        self.assertEqual((value("replica_is_good")["ok"], value("lake_is_good")["ok"]), (True, True))
+        self.assertEqual({c["feature"] for c in value("replica_is_good")["checks"]}, {"export", "split", "lag"})
+
     def test_sql_check(self):
         _, value = self.run_example("sql_check")
         self.assertEqual(value("enough"), {"orders": "96"})

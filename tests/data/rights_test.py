@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""udon connections test, and docs/rights.md: users with exactly those rights, and with one right less."""
+import http.server
+import json
+import pathlib
+import re
+import secrets
+import sqlite3
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import lake  # noqa: E402
+from installation import Installation, until  # noqa: E402
+
+PAGE = (lake.SOURCE / "docs/rights.md").read_text()
+RIGHTS = {(server, feature): sql.strip().splitlines()
+          for server, feature, sql in re.findall(r"<!-- (\w+): (\w+) -->\n```sql\n(.*?)```", PAGE, re.S)}
+PASSWORD = "geheim" + secrets.token_hex(8)
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    seen = []
+
+    def do_GET(self):
+        self.seen.append((self.path, self.headers.get("Authorization")))
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Rights(unittest.TestCase):
+    maxDiff = 4000
+
+    @classmethod
+    def setUpClass(cls):
+        cls.maria, cls.postgres, cls.store = lake.MariaDb(lake.start("mariadb")), lake.Postgres(lake.start("postgres")), lake.Store(lake.start("s3"))
+        # An odd database, as names are quoted in what is printed; the page's names stand for these.
+        cls.tag = "r" + secrets.token_hex(4)
+        cls.shop = f"가게`{cls.tag}"
+        cls.quoted = cls.shop.replace("`", "``")
+        cls.maria.run(f"create database `{cls.quoted}` character set utf8mb4; use `{cls.quoted}`; create table orders (id int primary key, amount decimal(10,2));"
+                      "insert into orders select seq, seq from seq_1_to_1000; create sql security invoker view orders_view as select * from orders;"
+                      "create definer=current_user view definers_view as select * from orders;")
+        cls.postgres.run(f'create schema "{cls.tag}"; create table "{cls.tag}".orders (id int primary key, amount numeric(10,2));'
+                         f'insert into "{cls.tag}".orders select n, n from generate_series(1, 1000) n;')
+        cls.i = Installation(UDON_CONN_LAKE=cls.store.uri())
+        cls.i.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.i.__exit__(None)
+        cls.maria.run(f"drop database `{cls.quoted}`;" + "".join(f"drop user if exists '{u}'@'%';" for u in cls.users))
+        cls.postgres.run(f'drop schema "{cls.tag}" cascade;' + "".join(f'drop owned by "{u}"; drop role "{u}";' for u in cls.roles))
+
+    users, roles = [], []
+
+    def user(self, statements):
+        """A MariaDB user with these grants of the page; the name of its connection."""
+        name = f"u{secrets.token_hex(4)}"
+        self.users.append(name)
+        self.maria.run(f"create user '{name}'@'%' identified by '{PASSWORD}';" + "".join(self.named(s, name) for s in statements))
+        self.i.environment[f"UDON_CONN_{name.upper()}"] = f"mysql://{name}:{PASSWORD}@{self.maria.host}:{self.maria.port}/" + lake.urllib.parse.quote(self.shop)
+        return name
+
+    def named(self, statement, user):
+        return statement.replace("udon_reader", user).replace("`shop`", f"`{self.quoted}`")
+
+    def role(self, statements):
+        name = f"u{secrets.token_hex(4)}"
+        self.roles.append(name)
+        self.postgres.run(f"create role {name} login password '{PASSWORD}';" + "".join(self.of_role(s, name) for s in statements))
+        self.i.environment[f"UDON_CONN_{name.upper()}"] = re.sub(r"//\w+:\w+@", f"//{name}:{PASSWORD}@", self.postgres.url)
+        return name
+
+    def of_role(self, statement, role):
+        return statement.replace("udon_reader", role).replace("shop", f'"{self.tag}"')
+
+    def look(self, connection, *arguments, code=0):
+        ended = self.i.run("connections", "test", connection, *arguments, "--output", "json")
+        self.assertEqual(ended.returncode, code, ended.stdout + ended.stderr)
+        self.assertNotIn(PASSWORD, ended.stdout + ended.stderr)
+        return json.loads(ended.stdout)
+
+    def remedies(self, connection, *arguments, code=1):
+        return [c["remedy"] for c in self.look(connection, *arguments, code=code)["checks"] if c["state"] == "missing"]
+
+    def check_one_less(self, make, named, rights, arguments, besides=()):
+        """All of them: nothing is missing. Each one left out: that very statement is named, and once it was run it is good again."""
+        self.look(make([*besides, *rights]), *arguments)
+        for left_out in rights:
+            user = make([*besides, *(r for r in rights if r != left_out)])
+            remedies = self.remedies(user, *arguments)
+            # PostgreSQL's page shows plain names; what is printed has them in quotes.
+            bare = (lambda text: text.replace('"', "")) if make == self.role else str
+            self.assertEqual([bare(r) for r in remedies], [bare(named(left_out, user))])
+            (self.postgres if make == self.role else self.maria).run(remedies[0])
+            self.look(user, *arguments)
+
+    def export(self, user, table):
+        """An export as that user on a server that sees its connection; its XCom. The verb runs it once, without a DAG."""
+        dag = f"d{secrets.token_hex(4)}"
+        # The server was started before the user was made: the connection goes into its store.
+        self.i.udon("connections", "add", f"c_{user}", self.i.environment[f"UDON_CONN_{user.upper()}"], "--replace")
+        self.i.dag(dag, f"dag: {dag}\ntasks:\n  export:\n    operator: replica_export\n    connection: c_{user}\n    table: {table}\n"
+                        f"    to: {self.i.root}/lake/{dag}\n    split: {{into: 2, by: id}}\n    columns: [id, amount]\n")
+        until(f"{dag} is loaded", lambda: self.i.run("dags", "show", dag).returncode == 0)
+        ended = self.i.run("dags", "trigger", dag, "--run-id", "r", "--wait")
+        log = self.i.run("tasks", "logs", dag, "r", "export").stdout
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr + log)
+        return self.i.json("tasks", "xcom", dag, "r", "export", "return_value")["value"]
+
+    def test_mariadb_users_of_the_page_have_what_they_need_and_not_one_right_too_many(self):
+        for feature in ("export", "split", "position", "lag", "archive"):
+            with self.subTest(feature):
+                besides = [] if feature == "export" else RIGHTS["mariadb", "export"]
+                self.check_one_less(self.user, self.named, RIGHTS["mariadb", feature], ("--table", "orders", "--for", feature), besides)
+        view = RIGHTS["mariadb", "view"]
+        self.look(self.user([*RIGHTS["mariadb", "export"], *view]), "--table", "orders_view", "--for", "export")
+        user = self.user([*RIGHTS["mariadb", "export"], view[0]])
+        self.assertEqual(self.remedies(user, "--table", "orders_view", "--for", "export"), [self.named(view[1], user)])
+
+    def test_postgresql_roles_of_the_page_have_what_they_need_and_not_one_right_too_many(self):
+        for feature in ("export", "lag", "archive"):
+            with self.subTest(feature):
+                besides = [] if feature == "export" else RIGHTS["postgres", "export"]
+                self.check_one_less(self.role, self.of_role, RIGHTS["postgres", feature], ("--table", f"{self.tag}.orders", "--for", feature), besides)
+
+    def test_users_of_the_page_export(self):
+        user = self.user([*RIGHTS["mariadb", "export"], *RIGHTS["mariadb", "split"], *RIGHTS["mariadb", "position"]])
+        told = self.export(user, "orders")
+        self.assertEqual(told["rows"], 1000)
+        self.assertTrue(told["certificate"]["mechanism"].startswith("2 readers"), told["certificate"]["mechanism"])
+        less = self.user(RIGHTS["mariadb", "export"])
+        self.assertEqual(self.remedies(less, "--table", "orders", "--for", "split"), [self.named(RIGHTS["mariadb", "split"][0], less)])
+        told = self.export(less, "orders")
+        self.assertIn("not several: LOCK TABLES", told["certificate"]["mechanism"])
+        told = self.export(self.role(RIGHTS["postgres", "export"]), f"{self.tag}.orders")
+        self.assertEqual(told["rows"], 1000)
+        self.assertTrue(told["certificate"]["mechanism"].startswith("2 readers"), told["certificate"]["mechanism"])
+
+    def test_facts_tell_server_user_and_who_takes_writes(self):
+        user = self.user(RIGHTS["mariadb", "export"])
+        facts = self.look(user, "--table", "orders", "--for", "export")["facts"]
+        self.assertEqual((facts["address"], facts["user"]), (f"{self.maria.host}:{self.maria.port}", f"{user}@%"))
+        self.assertIn("MariaDB", facts["server"])
+        self.assertTrue(facts["tls"].startswith("no") and facts["writes"].startswith("taken") and facts["took_ms"] >= 0, facts)
+        self.i.environment["UDON_CONN_REPLICA"] = lake.start("postgres")["UDON_POSTGRES_REPLICA_URL"]
+        facts = self.look("replica", "--for", "lag")["facts"]
+        self.assertEqual(facts["writes"], "refused: a replica (in recovery)")
+        printed = self.i.udon("connections", "test", user, "--table", "orders", "--for", "split", code=1)
+        self.assertIn(f"  missing  split: several readers cannot have one snapshot: LOCK TABLES is refused\n           GRANT LOCK TABLES ON `{self.quoted}`.* TO '{user}'@'%';\n1 missing\n", printed)
+
+    def test_row_security_that_hides_rows_is_told(self):
+        role = self.role(RIGHTS["postgres", "export"])
+        self.postgres.run(f'create table "{self.tag}".hidden (id int); alter table "{self.tag}".hidden enable row level security; grant select on "{self.tag}".hidden to {role};')
+        self.assertEqual(self.remedies(role, "--table", f"{self.tag}.hidden", "--for", "export"), [f"ALTER ROLE {role} BYPASSRLS;"])
+
+    def test_columns_that_may_be_read_are_named_and_no_fault(self):
+        user = self.user(["GRANT SELECT (id) ON `shop`.orders TO 'udon_reader'@'%';"])
+        checks = self.look(user, "--table", "orders", "--for", "export")["checks"]
+        self.assertEqual([c["found"] for c in checks], [f"of `{self.quoted}`.`orders` only these columns may be read: id"])
+
+    def test_what_cannot_be_opened_is_told_with_the_next_step_and_without_its_password(self):
+        for uri, says in ((f"mysql://nobody:{PASSWORD}@{self.maria.host}:{self.maria.port}/", "check login, password"),
+                          (f"mysql://u:{PASSWORD}@127.0.0.1:1/", "127.0.0.1:1"),
+                          (f"generic://u:{PASSWORD}@host/", "is of type generic, which cannot be opened"),
+                          ("sqlite:////nowhere/at/all.db", "/nowhere/at/all.db")):
+            self.i.environment["UDON_CONN_SHUT"] = uri
+            ended = self.i.run("connections", "test", "shut")
+            self.assertNotEqual(ended.returncode, 0)
+            self.assertIn(says, ended.stderr)
+            self.assertNotIn(PASSWORD, ended.stdout + ended.stderr)
+        self.assertIn("no `lag`", self.i.run("connections", "test", "lake", "--for", "lag").stderr)
+
+    def test_a_store_is_written_read_and_left_as_it_was(self):
+        bucket = self.store.bucket("udon-rights")
+        folder = f"s3://{bucket}/{self.tag}/"
+        checks = self.look("lake", "--uri", folder)["checks"]
+        self.assertEqual({c["state"] for c in checks}, {"ok"})
+        for action in ("ListBucket", "PutObject", "GetObject", "DeleteObject", "ListBucketMultipartUploads", "AbortMultipartUpload"):
+            self.assertTrue(any(c["found"].endswith(f"s3:{action}") for c in checks), (action, checks))
+        self.assertEqual((self.store.names(folder), self.store.uploads(folder)), ([], []))
+
+    def test_a_file_and_an_address_are_looked_at(self):
+        with sqlite3.connect(self.i.root / "a.db") as db:
+            db.execute("create table orders (id)")
+        self.i.environment["UDON_CONN_FILE"] = f"sqlite:///{self.i.root}/a.db"
+        self.assertIn("SQLite", self.look("file", "--table", "orders")["facts"]["server"])
+        self.look("file", "--table", "nothing", code=1)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.i.environment["UDON_CONN_WEB"] = f"http://u:{PASSWORD}@127.0.0.1:{server.server_address[1]}/hook/secret"
+        self.look("web")
+        self.assertEqual(Server.seen, [("/", None)])
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
