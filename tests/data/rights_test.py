@@ -33,6 +33,44 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A store whose policy lacks one action."""
+    lacking = ""
+
+    def action(self):
+        if self.command == "GET" and "uploads" in self.path.split("?")[-1] and "uploadId" not in self.path:
+            return "s3:ListBucketMultipartUploads"
+        if self.command == "DELETE":
+            return "s3:AbortMultipartUpload" if "uploadId" in self.path else "s3:DeleteObject"
+        if self.command == "GET":
+            return "s3:ListBucket" if "list-type" in self.path else "s3:GetObject"
+        return {"PUT": "s3:PutObject", "POST": "s3:PutObject"}.get(self.command, "s3:GetObject")
+
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        action, status, body = self.action(), 200, ""
+        if action == self.lacking:
+            status, body = 403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+        elif action == "s3:ListBucket":
+            body = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+        elif action == "s3:ListBucketMultipartUploads":
+            body = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+        elif action == "s3:GetObject":
+            body = "x"
+        elif self.command == "POST":
+            body = "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>"
+        self.send_response(204 if self.command == "DELETE" and status == 200 else status)
+        self.send_header("ETag", '"e"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body.encode())
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer
+
+    def log_message(self, *_):
+        pass
+
+
 class Rights(unittest.TestCase):
     maxDiff = 4000
 
@@ -186,6 +224,19 @@ class Rights(unittest.TestCase):
             self.assertTrue(any(c["found"].endswith(f"s3:{action}") for c in checks), (action, checks))
         self.assertEqual((self.store.names(folder), self.store.uploads(folder)), ([], []))
 
+    def test_the_iam_action_that_a_policy_lacks_is_named(self):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.i.environment["UDON_CONN_POLICY"] = f"aws://key:{PASSWORD}@/?endpoint_url=http%3A%2F%2F127.0.0.1%3A{server.server_address[1]}&region_name=us-east-1"
+        for action, resource in (("s3:ListBucket", "lake"), ("s3:PutObject", "lake/m/*"), ("s3:GetObject", "lake/m/*"), ("s3:DeleteObject", "lake/m/*"),
+                                 ("s3:ListBucketMultipartUploads", "lake"), ("s3:AbortMultipartUpload", "lake/m/*")):
+            with self.subTest(action):
+                Refusing.lacking = action
+                found = {json.dumps(json.loads(r), sort_keys=True) for r in self.remedies("policy", "--uri", "s3://lake/m/")}
+                self.assertEqual(found, {json.dumps({"Action": action, "Effect": "Allow", "Resource": f"arn:aws:s3:::{resource}"}, sort_keys=True)})
+
     def test_a_file_and_an_address_are_looked_at(self):
         with sqlite3.connect(self.i.root / "a.db") as db:
             db.execute("create table orders (id)")
@@ -198,6 +249,7 @@ class Rights(unittest.TestCase):
         self.look("web")
         self.assertEqual(Server.seen, [("/", None)])
         server.shutdown()
+        server.server_close()
 
 
 if __name__ == "__main__":
