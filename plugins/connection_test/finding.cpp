@@ -7,16 +7,15 @@
 namespace udon {
 namespace {
 
+// Besides what the session itself advises: it knows neither this program's verbs nor the network's owners.
 std::string next_step(ErrorKind kind, const std::string& id) {
   switch (kind) {
-    case ErrorKind::denied:
-      return "check login, password and the server's rules of who may come from where; `udon connections add " + id +
-             " URI --replace` sets them anew";
+    case ErrorKind::denied: return "`udon connections add " + id + " URI --replace` sets login and password anew";
     case ErrorKind::unavailable:
     case ErrorKind::timeout:
-      return "check host and port, whether the server runs, and what stands between: firewall, security group, VPN";
-    case ErrorKind::not_found: return "check the name in the connection's URI";
-    case ErrorKind::invalid: return "correct the connection's URI: `udon connections add " + id + " URI --replace`";
+      return "look at what stands between this machine and the server too: firewall, security group, VPN";
+    case ErrorKind::not_found:
+    case ErrorKind::invalid:
     case ErrorKind::unsupported:
     case ErrorKind::conflict:
     case ErrorKind::data:

@@ -198,14 +198,25 @@ class Rights(unittest.TestCase):
         self.postgres.run(f'create table "{self.tag}".hidden (id int); alter table "{self.tag}".hidden enable row level security; grant select on "{self.tag}".hidden to {role};')
         self.assertEqual(self.remedies(role, "--table", f"{self.tag}.hidden", "--for", "export"), [f"ALTER ROLE {role} BYPASSRLS;"])
 
+    def test_a_database_without_tables_is_no_fault_of_one_who_may_read_it(self):
+        empty = f"{self.tag}_empty"
+        self.maria.run(f"create database {empty}")
+        self.addCleanup(self.maria.run, f"drop database {empty}")
+        for grants, remedies in (([f"GRANT SELECT ON {empty}.* TO 'udon_reader'@'%';"], []), ([], [f"GRANT SELECT ON `{empty}`.* TO '%s'@'%%';"])):
+            user = self.user(grants)
+            variable = f"UDON_CONN_{user.upper()}"
+            self.i.environment[variable] = self.i.environment[variable].rsplit("/", 1)[0] + "/" + empty
+            self.assertEqual(self.remedies(user, "--for", "export", code=len(remedies)), [r % user for r in remedies])
+
     def test_columns_that_may_be_read_are_named_and_no_fault(self):
         user = self.user(["GRANT SELECT (id) ON `shop`.orders TO 'udon_reader'@'%';"])
         checks = self.look(user, "--table", "orders", "--for", "export")["checks"]
         self.assertEqual([c["found"] for c in checks], [f"of `{self.quoted}`.`orders` only these columns may be read: id"])
 
     def test_what_cannot_be_opened_is_told_with_the_next_step_and_without_its_password(self):
-        for uri, says in ((f"mysql://nobody:{PASSWORD}@{self.maria.host}:{self.maria.port}/", "check login, password"),
-                          (f"mysql://u:{PASSWORD}@127.0.0.1:1/", "127.0.0.1:1"),
+        for uri, says in ((f"mysql://nobody:{PASSWORD}@{self.maria.host}:{self.maria.port}/", "`udon connections add shut URI --replace`"),
+                          (f"mysql://u:{PASSWORD}@127.0.0.1:1/", "127.0.0.1:1"), (f"mysql://u:{PASSWORD}@127.0.0.1:1/", "firewall"),
+                          (f"aws://u:{PASSWORD}@/", "uri: say s3://bucket/prefix/"),
                           (f"generic://u:{PASSWORD}@host/", "is of type generic, which cannot be opened"),
                           ("sqlite:////nowhere/at/all.db", "/nowhere/at/all.db")):
             self.i.environment["UDON_CONN_SHUT"] = uri
