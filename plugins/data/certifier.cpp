@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/ensure.h"
@@ -23,6 +24,7 @@ namespace udon::data {
 namespace {
 
 constexpr int64_t read_back_batch_rows = 64 * 1024;
+constexpr int64_t read_back_batch_bytes = 2 << 20;  // as encoded; few rows where values are large
 
 Error fault(const std::string& difference) {
   return {ErrorKind::data, "what was written is not what was read from the source: " + difference +
@@ -166,10 +168,17 @@ Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64
 Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t columns, FileFigures* figures) {
   TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file.string()), "read back"));
   parquet::arrow::FileReaderBuilder builder;
-  TRY(from_arrow(builder.Open(input), "read back"));
+  parquet::ReaderProperties pages;
+  pages.enable_buffered_stream();  // pages as they are needed, not whole column chunks
+  TRY(from_arrow(builder.Open(input, pages), "read back"));
+  const parquet::FileMetaData& size = *builder.raw_reader()->metadata();
+  int64_t bytes = 0;
+  for (int g = 0; g < size.num_row_groups(); ++g) bytes += size.RowGroup(g)->total_byte_size();
   parquet::ArrowReaderProperties properties;
-  properties.set_batch_size(read_back_batch_rows);
+  properties.set_batch_size(std::clamp<int64_t>(
+      read_back_batch_bytes / (size.num_rows() > 0 ? bytes / size.num_rows() + 1 : 1), 1, read_back_batch_rows));
   properties.set_use_threads(false);
+  properties.set_pre_buffer(false);  // it keeps all that was read until the end: the whole file, in memory
   // Nanoseconds in 64 bits end in 2262.
   properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
   builder.properties(properties);
