@@ -1,5 +1,5 @@
 # The front door only: CMake builds. Each target does its own set-up; run again, it starts at once.
-.PHONY: build demo test bench format lint setup
+.PHONY: build demo test test-engines bench format lint setup
 setup:
 	@scripts/setup
 build: setup
@@ -7,6 +7,8 @@ build: setup
 	@cmake --build build
 test: build
 	@scripts/test
+test-engines: build
+	@scripts/test_engines
 demo: build
 	@scripts/demo
 bench: build

@@ -147,8 +147,10 @@ class ArrowParquetWriter final : public ParquetWriter {
     TRY_ASSIGN(writer_, from_arrow(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_,
                                                                     properties.build(), arrow_properties.build()),
                                    "create " + file_.string()));
-    if (options_.metadata.empty()) return {};
     auto metadata = std::make_shared<arrow::KeyValueMetadata>();
+    // By this key Spark tells the calendar of a file's days and times (DataSourceUtils.datetimeRebaseSpec): without it,
+    // it refuses times before 1900; from 3.0 on it is the calendar that everybody has.
+    metadata->Append("org.apache.spark.version", "3.5.0");
     for (const auto& [key, value] : options_.metadata) metadata->Append(key, value);
     return from_arrow(writer_->AddKeyValueMetadata(metadata), "create " + file_.string());
   }
