@@ -174,11 +174,7 @@ class CursorIncrement final : public Increment {
       return Error{
           ErrorKind::invalid,
           fmt::format("mode: cursor: by: `{}` is neither a time, nor a day, nor a whole number", cursor_.columns[0])};
-    if (kind != Kind::whole && names.size() == 1)
-      return Error{ErrorKind::invalid,
-                   fmt::format("mode: cursor: rows may have the same `{}`; say a `key`, a column or a list of columns "
-                               "that tells them apart",
-                               cursor_.columns[0])};
+    TRY(check_key(catalog));
     std::vector<std::string> conditions;
     Value values = Value::map();
     TRY(check_position(from_));
@@ -245,11 +241,34 @@ class CursorIncrement final : public Increment {
                          {"to", chunk.to},
                          {"lag", lag_text_},
                          {"not_seen", "deleted rows; rows committed later than `lag` after what they have in `" +
-                                          cursor_.columns[0] + "`; changes that leave it as it was"}});
+                                          cursor_.columns[0] + "`; changes that leave it as it was" +
+                                          (is_key_proven_ ? ""
+                                                          : "; rows that have the same place as one that was read: no "
+                                                            "primary key says that there are none")}});
     return growth;
   }
 
  private:
+  // A row that comes later with the same place as one that was read would never be past the cursor.
+  Result<void> check_key(const std::vector<CatalogColumn>& catalog) {
+    std::vector<std::string> key;
+    bool is_covered = true;
+    for (const CatalogColumn& column : catalog) {
+      if (!column.is_key) continue;
+      key.push_back(column.name);
+      is_covered = is_covered && std::ranges::any_of(cursor_.columns, [&](const std::string& name) {
+                     return lower_ascii(name) == lower_ascii(column.name);
+                   });
+    }
+    is_key_proven_ = !key.empty() && is_covered;
+    if (is_key_proven_ || (key.empty() && cursor_.columns.size() > 1)) return {};
+    return Error{ErrorKind::invalid,
+                 fmt::format("mode: cursor: rows may have the same ({}), and one that comes later would be lost; say a "
+                             "`key`, a column or a list of columns that tells them apart{}",
+                             join(cursor_.columns, ", "),
+                             key.empty() ? "" : fmt::format(": the primary key is ({})", join(key, ", ")))};
+  }
+
   Result<void> check_position(const Value& position) const {
     if (position.is_null() || (position.is_list() && position.size() == cursor_.columns.size())) return {};
     return Error{ErrorKind::data, "the manifest's cursor is not as we write it"};
@@ -311,6 +330,7 @@ class CursorIncrement final : public Increment {
   IncrementRequest request_;
   Cursor cursor_;
   Standing standing_;
+  bool is_key_proven_ = false;
   CursorLayout layout_;
   std::optional<size_t> replaced_;  // of the standing chunks
   Value from_, until_;              // positions; null: from the beginning, without end

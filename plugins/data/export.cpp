@@ -105,6 +105,7 @@ struct Ways {
   std::optional<Drift> drift;
   std::unique_ptr<Increment> increment;
   std::unique_ptr<PartitionedExport> partitions;
+  std::optional<Certificate> grown_from;  // of the newest piece of what the increment is added to
 
   Layout* layout() const {
     if (increment) return &increment->layout();
@@ -116,6 +117,54 @@ struct Ways {
     return partitions ? partitions->on_catalog(catalog, request) : Result<void>();
   }
 };
+
+// "mysql", "/db table orders": without the host, behind which another may stand by now.
+std::pair<std::string, std::string> place_of(const std::string& source) {
+  const size_t scheme = source.find("://");
+  if (scheme == source.npos) return {"", source};
+  const size_t path = source.find_first_of("/ ", scheme + 3);
+  return {source.substr(0, scheme), path == source.npos ? "" : source.substr(path)};
+}
+
+// Chunks that are read as one table must mean one thing. `where`: as the DAG file has it.
+Result<void> check_meaning(const Certificate& before, const Certificate& now, const std::string& where) {
+  std::vector<std::string> differs;
+  const auto compare = [&](const std::string& what, const std::string& was, const std::string& is) {
+    if (was != is)
+      differs.push_back(fmt::format("{}: {} → {}", what, was.empty() ? "none" : was, is.empty() ? "none" : is));
+  };
+  if (place_of(before.source) != place_of(now.source)) compare("source", before.source, now.source);
+  compare("timezone", before.timezone, now.timezone);
+  if (!before.mask_key_fingerprint.empty() && !now.mask_key_fingerprint.empty())
+    compare("key of masks", before.mask_key_fingerprint, now.mask_key_fingerprint);
+  if (before.increment.find("where")) compare("where", before.increment.text("where"), where);
+  for (const ColumnCertificate& was : before.columns)
+    for (const ColumnCertificate& is : now.columns) {
+      if (was.name != is.name) continue;
+      compare(fmt::format("mask of `{}`", is.name), was.mask, is.mask);
+      compare(fmt::format("column behind `{}`", is.name), was.source_name, is.source_name);
+      compare(fmt::format("type of `{}`", is.name), was.type, is.type);
+    }
+  if (differs.empty()) return {};
+  return Error{
+      ErrorKind::invalid,
+      fmt::format("mode: the result that stands there means something else, and both would be read as one table: "
+                  "{}. Name another folder, or make the whole anew by one run of `mode: full`",
+                  join(differs, "; "))};
+}
+
+// The condition stands in parentheses of ours, which it must not close.
+Result<void> check_condition(const std::string& where, SqlDialect dialect) {
+  TRY_ASSIGN(const std::vector<std::string> words, words_of(where, dialect));
+  int depth = 0;
+  for (const std::string& word : words) {
+    if (word == "(") depth += 1;
+    if (word == ")") depth -= 1;
+    if (depth < 0) break;
+  }
+  if (depth == 0) return {};
+  return Error{ErrorKind::invalid, "where: sql: a parenthesis is closed that was not opened, or stays open"};
+}
 
 Result<Ways> ways_of(TaskContext& context, const TableRequest& request, const std::string& source, SqlDialect dialect,
                      FileSystem& files) {
@@ -141,6 +190,7 @@ Result<Ways> ways_of(TaskContext& context, const TableRequest& request, const st
                                                .now = context.clock().now()},
                                               last));
     context.log(ways.increment->plan());
+    if (last) ways.grown_from = last->certificate;
     return ways;
   }
   if (kind == ModeKind::cursor)
@@ -270,6 +320,7 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
              make_file_system(to, to_connection, io_context_of(context)));
   TRY_ASSIGN(const Path staging, context.staging());
+  TRY(check_condition(request.where, dialect));
   TRY_ASSIGN(Ways ways, ways_of(context, request, source, dialect, *file_system));
   request.on_catalog = [&ways](const auto& catalog, TableRequest& asked) { return ways.on_catalog(catalog, asked); };
   if (ways.drift)
@@ -310,6 +361,10 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   PublishRequest publication;
   if (ways.increment) {
     TRY_ASSIGN(publication.growth, ways.increment->grow(copied, context.try_id()));
+    const std::string where = parameters.get("where").text("sql");
+    if (ways.grown_from && publication.growth && !publication.growth->keeps.empty())
+      TRY(check_meaning(*ways.grown_from, copied.certificate, where));
+    copied.certificate.increment.set("where", where);
   }
   publication.staged = copied.files;
   publication.to = to;

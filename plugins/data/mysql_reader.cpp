@@ -80,8 +80,8 @@ class MysqlReader final : public TableReader {
   }
 
  private:
-  // A table or column that is there no more, though it was a moment ago, has gone meanwhile: another snapshot tells what
-  // there is now.
+  // A table or column that is there no more, though it was a moment ago, has gone meanwhile: another snapshot tells
+  // what there is now.
   Error told(Error error, const MysqlTableFacts& facts) const {
     if (error.kind != ErrorKind::not_found || rows_.empty()) return error;
     const auto now = read_mysql_table_facts(rows_[0]->session(), facts.name);
@@ -110,7 +110,7 @@ class MysqlReader final : public TableReader {
       mechanism_ = "one reader, no snapshot (consistency: none): " + others;
       position_.clear();
     }
-    TRY(tell_catalog(facts.columns));
+    TRY(tell_catalog(facts));
     TRY_ASSIGN(scan_.plans, plan_mysql_columns(facts.columns, scan_.request));
     TRY_ASSIGN(scan_.where, bind_mysql_where(scan_.request, facts.columns, scan_.clock));
     find_key(facts.key);
@@ -132,13 +132,14 @@ class MysqlReader final : public TableReader {
     return rows_[0]->open();
   }
 
-  Result<void> tell_catalog(const std::vector<MysqlCatalogColumn>& columns) {
+  Result<void> tell_catalog(const MysqlTableFacts& facts) {
     std::vector<CatalogColumn> catalog;
-    for (const MysqlCatalogColumn& column : columns)
+    for (const MysqlCatalogColumn& column : facts.columns)
       catalog.push_back({.name = column.name,
                          .type = column.column_type,
                          .is_nullable = column.is_nullable,
-                         .is_invisible = column.is_invisible});
+                         .is_invisible = column.is_invisible,
+                         .is_key = std::ranges::find(facts.key, column.name) != facts.key.end()});
     return offer_catalog(scan_.request, catalog);
   }
 

@@ -59,7 +59,7 @@ class PostgresReader final : public TableReader {
     TRY(take_bytes_as_they_are(*session_));
     TRY_ASSIGN(PostgresRelation relation, find_table(from));
     TRY_ASSIGN(const std::vector<PostgresCatalogColumn> catalog, read_catalog(relation));
-    TRY(tell_catalog(catalog));
+    TRY(tell_catalog(catalog, relation.key));
     TRY_ASSIGN(scan_.plans, plan_postgres_columns(catalog, scan_.request));
     TRY(check_money_scale(*session_, catalog));
     TRY(make_select(relation));
@@ -241,10 +241,13 @@ class PostgresReader final : public TableReader {
     return catalog;
   }
 
-  Result<void> tell_catalog(const std::vector<PostgresCatalogColumn>& columns) {
+  Result<void> tell_catalog(const std::vector<PostgresCatalogColumn>& columns, const std::vector<std::string>& key) {
     std::vector<CatalogColumn> catalog;
     for (const PostgresCatalogColumn& column : columns)
-      catalog.push_back({.name = column.name, .type = column.type_text, .is_nullable = column.is_nullable});
+      catalog.push_back({.name = column.name,
+                         .type = column.type_text,
+                         .is_nullable = column.is_nullable,
+                         .is_key = std::ranges::find(key, column.name) != key.end()});
     return offer_catalog(scan_.request, catalog);
   }
 

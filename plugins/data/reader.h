@@ -49,6 +49,7 @@ struct CatalogColumn {
   std::string type;  // as the server names it
   bool is_nullable = true;
   bool is_invisible = false;  // '*' passes it over
+  bool is_key = false;        // of the primary key
 };
 
 struct TableRequest {
