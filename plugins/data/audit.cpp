@@ -112,6 +112,24 @@ Result<Audit> audit_files(FileSystem& file_system, const Certificate& certificat
   return audit;
 }
 
+Result<Audit> audit_bytes(FileSystem& file_system, const std::vector<FileCertificate>& files, const Path& folder) {
+  Audit audit;
+  for (const FileCertificate& file : files) {
+    TRY_ASSIGN(const std::optional<ObjectInfo> info, file_system.stat(file.uri));
+    if (!info) {
+      audit.differences.push_back(file.uri + ": is not there");
+      continue;
+    }
+    TRY_ASSIGN(const Path copy, at_hand(file_system, *info, folder));
+    TRY_ASSIGN(const std::string sha256, sha256_of_file(copy));
+    if (static_cast<uint64_t>(info->bytes) != file.bytes)
+      audit.differences.push_back(fmt::format("{}: {} bytes, not {}", file.uri, info->bytes, file.bytes));
+    else if (sha256 != file.sha256)
+      audit.differences.push_back(fmt::format("{}: its SHA-256 is {}, not {}", file.uri, sha256, file.sha256));
+  }
+  return audit;
+}
+
 Result<Audit> audit_source(SourceAudit asked, const Certificate& certificate, std::stop_token stop) {
   Audit audit;
   CopyRequest copy;

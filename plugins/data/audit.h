@@ -25,6 +25,8 @@ struct Audit {
 // Every file is read: bytes, SHA-256, rows, and over all Parquet files the columns' counts and sums. `folder`: where
 // objects are copied to, one at a time. What is gone or broken is a difference; an Error: the store could not be asked.
 Result<Audit> audit_files(FileSystem& file_system, const Certificate& certificate, const Path& folder);
+// The same by bytes and SHA-256 alone.
+Result<Audit> audit_bytes(FileSystem& file_system, const std::vector<FileCertificate>& files, const Path& folder);
 
 struct SourceAudit {
   std::unique_ptr<TableReader> reader;  // of the certificate's source, recasting
