@@ -76,6 +76,17 @@ Result<ArchiveFacts> postgres_facts(const Connection& connection, const std::str
   const std::string kind = relation.rows[0][1].value_or("");
   if (kind != "r" && kind != "p") return unsupported(table, "it is no table that rows can be deleted from");
   if (relation.rows[0][2] != "0") return unsupported(table, "a rule rewrites DELETE on it");
+  if (kind == "r") {
+    TRY_ASSIGN(const PostgresTable heirs,
+               session->query("select inhrelid::regclass::text from pg_catalog.pg_inherits where "
+                              "inhparent = $1::oid",
+                              {relation.rows[0][0]}));
+    if (!heirs.rows.empty())
+      return unsupported(table,
+                         fmt::format("{} inherits from it, and its rows are read with ours; archive table by table, "
+                                     "or partition it",
+                                     heirs.rows[0][0].value_or("")));
+  }
   const std::vector<std::optional<std::string>> oid{relation.rows[0][0]};
   TRY_ASSIGN(
       const PostgresTable columns,

@@ -27,6 +27,7 @@ constexpr Meaning meanings[] = {
     {"23505", "a value is there twice and must not be"},
     {"P0001", "a function of the database raised an error"},
     {"45000", "a function of the database raised an error"},
+    {"42P18", "the type of a parameter cannot be told from where it stands; write cast(:name as its type)"},
     {"21", "a subquery gives more than one row or column"},
     {"22", "a value of a row does not suit the expression it stands in"},
     {"23", "values of rows break a constraint"},

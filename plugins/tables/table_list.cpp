@@ -55,9 +55,11 @@ Result<std::vector<ListedTable>> list_mysql_tables(const Connection& connection,
       const MysqlTable columns,
       session->query("select t.table_schema, t.table_name, t.table_type like '%VIEW' as is_view, 1 as is_readable, "
                      "c.column_name, c.column_type from information_schema.tables t join information_schema.columns c "
-                     "on c.table_schema = t.table_schema and c.table_name = t.table_name where t.table_schema" +
+                     "on c.table_schema = t.table_schema and c.table_name = t.table_name and binary c.table_name = "
+                     "binary t.table_name "
+                     "where t.table_schema" +
                      where + " and t.table_type in ('BASE TABLE', 'SYSTEM VERSIONED'" + (with_views ? ", 'VIEW'" : "") +
-                     ") order by t.table_schema, t.table_name, c.ordinal_position"));
+                     ") order by t.table_schema, t.table_name, binary t.table_name, c.ordinal_position"));
   TRY_ASSIGN(const MysqlTable keys,
              session->query("select table_schema, table_name, column_name from information_schema.statistics where "
                             "index_name = 'PRIMARY' and table_schema" +

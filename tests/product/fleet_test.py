@@ -22,6 +22,7 @@ drop database if exists fleet_test; create database fleet_test character set utf
 create table orders (id bigint unsigned primary key, buyer_email varchar(255), amount decimal(12,2), memo text) engine=InnoDB;
 create table `주문 내역` (`번호` int, `이메일` varchar(80), `select` int, `a.b``c` int, primary key (`번호`, `select`)) engine=InnoDB;
 create table `dotted.name` (id int primary key) engine=InnoDB;
+create table USERS (other int primary key) engine=InnoDB;
 create table users (id int primary key, EMAIL varchar(80), password_hash varchar(60), wide decimal(65,30)) engine=InnoDB;
 create table carts_tmp (id int primary key) engine=InnoDB;
 create table no_key (a int) engine=InnoDB;
@@ -107,22 +108,23 @@ class Fleet(unittest.TestCase):
         checked = i.run("dags", "check").stdout
         self.assertIn("`udon fleet plan --write` makes it", checked)
         plan = i.udon("fleet", "plan", code=1)
-        self.assertIn("market.export: 4 tables; since fleets/maria.tables.yaml: 4 added", plan)
+        self.assertIn("market.export: 5 tables; since fleets/maria.tables.yaml: 5 added", plan)
         self.assertIn("\n+    - {name: buyer_email, mask: hmac_sha256}\n", plan)
         self.assertFalse((i.dags / "fleets/maria.tables.yaml").exists(), "a plan writes nothing")
         self.assertIn("written: ", i.udon("fleet", "plan", "--write"))
         entries = {e["table"]: e for e in yaml.safe_load((i.dags / "fleets/maria.tables.yaml").read_text())}
-        self.assertEqual(sorted(entries), ["`dotted.name`", "`주문 내역`", "orders", "users"])
+        self.assertEqual(sorted(entries), ["USERS", "`dotted.name`", "`주문 내역`", "orders", "users"])
         self.assertEqual(entries["orders"], {
             "table": "orders", "connection": "maria", "timezone": "UTC",
             "columns": ["id", {"name": "buyer_email", "mask": "hmac_sha256"}, {"name": "amount", "as": "amount_krw"}, "memo"],
             "key": ["id"], "seen": {"id": "bigint(20) unsigned", "buyer_email": "varchar(255)", "amount": "decimal(12,2)", "memo": "text"}})
         self.assertEqual(entries["users"]["columns"], ["id", {"name": "EMAIL", "mask": "hmac_sha256"}, {"name": "wide", "type": "string"}])
         self.assertIn("password_hash", entries["users"]["seen"])
+        self.assertEqual(entries["USERS"]["columns"], ["other"])
         self.assertEqual(entries["`주문 내역`"]["columns"], ["번호", "이메일", "select", "a.b`c"])
         self.assertEqual(entries["`주문 내역`"]["key"], ["번호", "select"])
         i.udon("dags", "check")
-        self.assertEqual(i.udon("fleet", "plan").splitlines()[0], "market.export: 4 tables, as fleets/maria.tables.yaml has them")
+        self.assertEqual(i.udon("fleet", "plan").splitlines()[0], "market.export: 5 tables, as fleets/maria.tables.yaml has them")
         # The written file is itself again.
         before = (i.dags / "fleets/maria.tables.yaml").read_bytes()
         i.udon("fleet", "plan", "--write")
@@ -134,7 +136,7 @@ class Fleet(unittest.TestCase):
         self.maria.run("alter table users drop wide, add wide geometry; insert into orders values (3, 'x', 3, 'new')", "fleet_test")
         i.udon("dags", "trigger", "market", "--run-id", "one", "--wait", code=1)
         states = [instance["state"] for (_, _), instance in sorted(i.instances("market", "one").items())]
-        self.assertEqual(sorted(states), ["failed", "success", "success", "success"])
+        self.assertEqual(sorted(states), ["failed", "success", "success", "success", "success"])
         groups = i.json("fleet", "failures", "market", "one")["failures"]
         self.assertEqual([g["count"] for g in groups], [1])
         self.assertIn("wide", groups[0]["cause"])
