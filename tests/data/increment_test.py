@@ -132,10 +132,10 @@ class Increments(unittest.TestCase):
                 self.run_dag(dag, "r4")
                 self.assertEqual(self.result(to)[0], [(1, "neu"), (1, "하나"), (2, "둘"), (3, "셋"), (4, "넷"), (5, "다섯"), (6, "여섯")])
                 # What would mean something else beside what stands there.
-                for change, words in (("mode: {cursor: {by: updated_at, key: id, lag: 0s}}\n    where: {sql: 'id > 3'}", "where: none → id > 3"),
-                                      ("mode: {cursor: {by: updated_at, lag: 0s}}", "the primary key is (id)"),
-                                      ("mode: {cursor: {by: updated_at, key: id, lag: 0s}}\n    where: {sql: 'id > 3) or (1 = 1'}", "a parenthesis is closed")):
-                    self.assertIn(words, self.run_dag(self.dag(connection, table, to, change), "r", fails=True))
+                for change, words, folder in (("mode: {cursor: {by: updated_at, key: id, lag: 0s}}\n    where: {sql: 'id > 3'}", "where: none → id > 3", to),
+                                      ("mode: {cursor: {by: updated_at, lag: 0s}}", "the primary key is (id)", to[:-1] + "-keyless/"),
+                                      ("mode: {cursor: {by: updated_at, key: id, lag: 0s}}\n    where: {sql: 'id > 3) or (1 = 1'}", "a parenthesis is closed", to)):
+                    self.assertIn(words, self.run_dag(self.dag(connection, table, folder, change), "r", fails=True))
                 other = self.dag(connection, table, to, "mode: {cursor: {by: updated_at, key: [이름, id]}}")
                 self.assertIn("and not by a cursor over (updated_at, 이름, id)", self.run_dag(other, "r", fails=True))
 
