@@ -104,7 +104,18 @@ class Trino:
     def __init__(self, variables):
         self.url = variables["UDON_TRINO_URL"]
 
-    def rows(self, sql):
+    def rows(self, sql, patience=60):
+        """A node that has just started is told of to the coordinator a moment later."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self.ask(sql)
+            except AssertionError as error:
+                if "No nodes available" not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
+
+    def ask(self, sql):
         request = urllib.request.Request(self.url + "/v1/statement", data=sql.encode(), headers={"X-Trino-User": "udon", "X-Trino-Catalog": "hive", "X-Trino-Schema": "udon"})
         answer, rows = json.load(urllib.request.urlopen(request)), []
         while True:
@@ -125,7 +136,7 @@ def trino_type(kind):
         return f"decimal({kind.precision},{kind.scale})"
     names = {"bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "integer", "int64": "bigint", "float": "real", "double": "double", "string": "varchar",
              "binary": "varbinary", "date32[day]": "date"}
-    return "timestamp" if pa.types.is_timestamp(kind) else names[str(kind)]
+    return "timestamp(6)" if pa.types.is_timestamp(kind) else names[str(kind)]
 
 
 class Engines(unittest.TestCase):
@@ -142,7 +153,7 @@ class Engines(unittest.TestCase):
         cls.i.udon("dags", "check")
         cls.i.start()
         cls.i.udon("dags", "trigger", "engines", "--run-id", "r", "--wait")
-        cls.tables = {name: lake.pq.read_table(cls.lake / name).sort_by("id") for name in RESULTS}
+        cls.tables = {name: lake.pq.read_table(cls.lake / name, coerce_int96_timestamp_unit="us").sort_by("id") for name in RESULTS}
 
     @classmethod
     def tearDownClass(cls):
