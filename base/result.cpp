@@ -1,5 +1,7 @@
 #include "base/result.h"
 
+#include "base/error_kind.h"
+
 namespace udon {
 
 std::string_view to_string(ErrorKind kind) {
@@ -16,6 +18,13 @@ std::string_view to_string(ErrorKind kind) {
     case ErrorKind::unsupported: return "unsupported";
   }
   return "invalid";
+}
+
+std::optional<ErrorKind> parse_error_kind(std::string_view text) {
+  for (int i = 0; i <= static_cast<int>(ErrorKind::unsupported); ++i) {
+    if (const auto kind = static_cast<ErrorKind>(i); to_string(kind) == text) return kind;
+  }
+  return std::nullopt;
 }
 
 Error Error::within(std::string_view what) const { return {kind, std::string(what) + ": " + message}; }

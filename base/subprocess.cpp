@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/ensure.h"
+#include "base/pipe.h"
 #include "base/text.h"
 
 namespace udon {
@@ -148,20 +149,6 @@ class OwnChild {
   pid_t pid_;
 };
 
-struct Pipe {
-  FileDescriptor read_end;
-  FileDescriptor write_end;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return io_error("make", "a pipe", errno);
-  Pipe made{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-  // Our end only: the child's programs don't expect EAGAIN.
-  if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return io_error("make", "a pipe", errno);
-  return made;
-}
-
 // Takes what is there now; closes our end when the other one is closed.
 Result<void> drain(FileDescriptor& pipe, std::string& text, int64_t bytes_max) {
   char buffer[64 << 10];
@@ -208,6 +195,15 @@ Result<CommandOutput> collect(pid_t pid, FileDescriptor output, FileDescriptor e
 }
 
 }  // namespace
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return io_error("make", "a pipe", errno);
+  Pipe made{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+  // Our end only: the child's programs don't expect EAGAIN.
+  if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return io_error("make", "a pipe", errno);
+  return made;
+}
 
 std::string current_boot_id() {
   const auto content = read_file("/proc/sys/kernel/random/boot_id");

@@ -1,6 +1,7 @@
 #include "model/wire.h"
 
 #include "base/ensure.h"
+#include "base/error_kind.h"
 #include "model/fields.h"
 
 namespace udon {
@@ -45,13 +46,6 @@ std::string_view to_string(TryEnded::Result result) {
 std::optional<TryEnded::Result> parse_result(std::string_view text) {
   for (const auto result : {TryEnded::Result::success, TryEnded::Result::failed, TryEnded::Result::skipped}) {
     if (to_string(result) == text) return result;
-  }
-  return std::nullopt;
-}
-
-std::optional<ErrorKind> parse_error_kind(std::string_view text) {
-  for (int i = 0; i <= static_cast<int>(ErrorKind::unsupported); ++i) {
-    if (const auto kind = static_cast<ErrorKind>(i); udon::to_string(kind) == text) return kind;
   }
   return std::nullopt;
 }

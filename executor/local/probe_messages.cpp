@@ -1,18 +1,9 @@
 #include "executor/local/probe_messages.h"
 
+#include "base/error_kind.h"
 #include "model/fields.h"
 
 namespace udon {
-namespace {
-
-std::optional<ErrorKind> parse_kind(std::string_view text) {
-  for (int i = 0; i <= static_cast<int>(ErrorKind::unsupported); ++i) {
-    if (const auto kind = static_cast<ErrorKind>(i); to_string(kind) == text) return kind;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 std::string to_line(const ProberOrder& order) {
   Value value;
@@ -56,7 +47,7 @@ Result<PokeAnswer> parse_poke_answer(std::string_view line) {
   answer.is_met = fields.flag("is_met");
   answer.message = fields.text("message");
   answer.xcom = fields.map("xcom");
-  answer.error = fields.optional_word<ErrorKind>("error", parse_kind);
+  answer.error = fields.optional_word<ErrorKind>("error", parse_error_kind);
   TRY(fields.status());
   return answer;
 }

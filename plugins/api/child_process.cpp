@@ -1,6 +1,5 @@
 #include "plugins/api/child_process.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -10,21 +9,10 @@
 #include <cerrno>
 
 #include "base/pidfd.h"
+#include "base/pipe.h"
 
 namespace udon {
 namespace {
-
-struct Pipe {
-  FileDescriptor read_end;
-  FileDescriptor write_end;
-};
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return io_error("make", "a pipe", errno);
-  Pipe made{.read_end = FileDescriptor(ends[0]), .write_end = FileDescriptor(ends[1])};
-  if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return io_error("make", "a pipe", errno);
-  return made;
-}
 
 // In memory: it may hold secrets.
 Result<FileDescriptor> make_input(std::string_view bytes) {

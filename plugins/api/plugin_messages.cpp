@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "base/error_kind.h"
+
 namespace udon {
 namespace {
 
@@ -24,13 +26,9 @@ std::optional<PluginMessage> parse_plugin_message(std::string_view line) {
 }
 
 Error parse_plugin_error(const Value& content) {
-  constexpr std::array known{ErrorKind::invalid, ErrorKind::not_found,  ErrorKind::conflict,  ErrorKind::denied,
-                             ErrorKind::io,      ErrorKind::timeout,    ErrorKind::cancelled, ErrorKind::unavailable,
-                             ErrorKind::data,    ErrorKind::unsupported};
   Error error{ErrorKind::invalid, content.is_string() ? content.as_string() : content.text("message")};
   if (error.message.empty()) error.message = "it gave an error without a message";
-  for (const ErrorKind kind : known)
-    if (to_string(kind) == content.text("kind")) error.kind = kind;
+  error.kind = parse_error_kind(content.text("kind")).value_or(error.kind);
   return error;
 }
 

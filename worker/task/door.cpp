@@ -4,15 +4,14 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "base/error_kind.h"
 #include "base/text.h"
 
 namespace udon {
 namespace {
 
 ErrorKind kind_of(int status, const std::string& word) {
-  for (int i = 0; i <= static_cast<int>(ErrorKind::unsupported); ++i) {
-    if (const auto kind = static_cast<ErrorKind>(i); to_string(kind) == word) return kind;
-  }
+  if (const auto kind = parse_error_kind(word)) return *kind;
   switch (status) {
     case 401:
     case 403: return ErrorKind::denied;

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "base/limits.h"
+#include "base/pipe.h"
 #include "worker/task/cause_of_death.h"
 #include "worker/task/children.h"
 #include "worker/task/door.h"
@@ -156,12 +157,11 @@ class TaskRunner {
   enum class StopCause { none, signal, timeout };
 
   Result<void> open_descriptors() {
-    int ends[2];
     event_ = FileDescriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!event_ || pipe2(ends, O_CLOEXEC) != 0) return io_error("make", "a pipe", errno);
-    log_read_ = FileDescriptor(ends[0]);
-    log_write_ = FileDescriptor(ends[1]);
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) return io_error("make", "a pipe", errno);
+    if (!event_) return io_error("make", "a pipe", errno);
+    TRY_ASSIGN(Pipe log, make_pipe());
+    log_read_ = std::move(log.read_end);
+    log_write_ = std::move(log.write_end);
     return {};
   }
 
