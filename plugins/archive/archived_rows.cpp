@@ -1,13 +1,15 @@
 #include "plugins/archive/archived_rows.h"
 
-#include <arrow/io/file.h>
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
+
+#include <limits>
 
 #include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/cell_text.h"
+#include "plugins/data/parquet_file.h"
 
 namespace udon {
 namespace {
@@ -104,21 +106,15 @@ Result<void> add_rows(const arrow::RecordBatch& batch, const std::vector<std::ve
 
 Result<void> read_parquet(const Path& file, int64_t rows_max,
                           const std::function<Result<void>(const arrow::RecordBatch&)>& take) {
-  TRY_ASSIGN(const auto input, data::from_arrow(arrow::io::ReadableFile::Open(file.string()), "read the archive"));
-  parquet::arrow::FileReaderBuilder builder;
-  TRY(data::from_arrow(builder.Open(input), "read the archive"));
-  parquet::ArrowReaderProperties properties;
-  properties.set_batch_size(rows_max);
-  properties.set_use_threads(false);
-  properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
-  builder.properties(properties);
-  TRY_ASSIGN(const auto reader, data::from_arrow(builder.Build(), "read the archive"));
-  TRY_ASSIGN(const auto batches, data::from_arrow(reader->GetRecordBatchReader(), "read the archive"));
+  constexpr int64_t any_bytes = std::numeric_limits<int64_t>::max();
+  auto opened = data::open_parquet(file, any_bytes, rows_max);
+  if (!opened) return opened.error().within("read the archive");
+  TRY_ASSIGN(const auto batches, data::from_arrow((*opened)->GetRecordBatchReader(), "read the archive"));
   while (true) {
     std::shared_ptr<arrow::RecordBatch> batch;
     TRY(data::from_arrow(batches->ReadNext(&batch), "read the archive"));
     if (!batch) return {};
-    for (int64_t from = 0; from < batch->num_rows(); from += rows_max) TRY(take(*batch->Slice(from, rows_max)));
+    TRY(take(*batch));
   }
 }
 

@@ -1,11 +1,9 @@
 // The door of archive.so: rows out of a table into files, and, once those are proven, out of the table.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <xxhash.h>
 
 #include <condition_variable>
 #include <mutex>
-#include <set>
 
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
@@ -14,7 +12,7 @@
 #include "plugins/archive/archived_rows.h"
 #include "plugins/archive/table_facts.h"
 #include "plugins/data/arrow_result.h"
-#include "plugins/data/certifier.h"
+#include "plugins/data/audit.h"
 #include "plugins/data/export.h"
 #include "plugins/data/last_result.h"
 #include "plugins/data/query.h"
@@ -31,7 +29,6 @@ namespace {
 
 constexpr size_t named_max = 10;                 // changed rows in the message
 constexpr uint64_t rows_between_lines = 50'000;  // of the log
-constexpr int64_t range_bytes = 8 << 20;
 
 class Archive final : public Operator {
  public:
@@ -50,8 +47,8 @@ class Archive final : public Operator {
     TRY_ASSIGN(facts_, archive_facts(target_, table_, parameters.flag("with_triggers"), context.stop_token()));
     TRY(make_request());
     TRY_ASSIGN(const FileLock lock, lock_target());
-    TRY_ASSIGN(const Value archived, archive());
-    TRY(delete_archived(archived));
+    TRY_ASSIGN(const data::Published archived, archive());
+    TRY(delete_archived(archived.certificate));
     return outcome(archived);
   }
 
@@ -86,9 +83,9 @@ class Archive final : public Operator {
     return connection.type == "mysql" ? data::make_mysql_reader(connection) : data::make_postgres_reader(connection);
   }
 
-  // The XCom of an export: of this try, or of an earlier one. Once there is an archive it is never written anew: rows
-  // that it holds may be nowhere else.
-  Result<Value> archive() {
+  // What this try has published, or an earlier one. Once there is an archive it is never written anew: rows that it
+  // holds may be nowhere else.
+  Result<data::Published> archive() {
     const std::string to = context_->parameters().text("to");
     std::optional<Connection> connection;
     if (to.starts_with("s3://")) {
@@ -96,68 +93,51 @@ class Archive final : public Operator {
     }
     TRY_ASSIGN(files_, make_file_system(to, connection, io_context_of(*context_)));
     TRY_ASSIGN(const std::optional<data::LastResult> before, data::read_last_result(*files_, to));
-    const std::string source = source_.display() + " table " + table_;
     if (before) {
       TRY(check_same(*before, to));
       context_->log(fmt::format("{} holds the archive of an earlier try, {} rows: it stays, and its rows are deleted",
                                 to, before->certificate.rows));
-      Value value = Value::map();
-      value.set("rows", static_cast<int64_t>(before->certificate.rows));
-      Value list = Value::list();
-      int64_t bytes = 0;
-      for (const FileCertificate& file : before->certificate.files) {
-        list.push_back(file.uri);
-        bytes += static_cast<int64_t>(file.bytes);
-      }
-      value.set("bytes", bytes);
-      value.set("files", std::move(list));
-      value.set("manifest", before->manifest);
-      value.set("certificate", to_value(before->certificate));
-      return value;
+      return data::Published{.certificate = before->certificate, .manifest = before->manifest};
     }
-    TRY_ASSIGN(const Outcome exported,
-               data::export_table(
-                   *context_, [this] { return make_reader(source_); }, request_, source, dialect_));
-    return exported.return_value;
+    TRY_ASSIGN(const Outcome exported, data::export_table(
+                                           *context_, [this] { return make_reader(source_); }, request_,
+                                           source_.display() + " table " + table_, dialect_));
+    TRY_ASSIGN(Certificate certificate, parse_certificate(exported.return_value.get("certificate")));
+    return data::Published{.certificate = std::move(certificate), .manifest = exported.return_value.text("manifest")};
   }
 
   Result<void> check_same(const data::LastResult& before, const std::string& to) const {
-    const std::string& source = before.certificate.source;
-    const size_t at = source.rfind(" table ");
-    Value where;
-    if (!request_.where.empty()) {
-      where = Value::map();
-      where.set("sql", request_.where);
-    }
-    const bool is_same_table = at != std::string::npos && source.substr(at + 7) == table_;
-    const bool is_same_condition = before.certificate.where.text("sql") == where.text("sql") &&
+    const bool is_same_condition = before.certificate.where.text("sql") == request_.where &&
                                    is_same_values(before.certificate.where.get("values"), request_.where_parameters);
-    if (is_same_table && is_same_condition && before.certificate.columns.size() == facts_.columns.size()) return {};
+    if (before.certificate.table == table_ && is_same_condition &&
+        before.certificate.columns.size() == facts_.columns.size())
+      return {};
     return Error{ErrorKind::conflict,
                  fmt::format("{} holds another archive ({}, where {}): its rows may be nowhere else, so it is not "
                              "replaced; name another folder",
-                             to, source, to_json(before.certificate.where))};
+                             to, before.certificate.source, to_json(before.certificate.where))};
   }
 
   static bool is_same_values(const Value& one, const Value& other) {
     return (one.size() == 0 && other.size() == 0) || one == other;
   }
 
-  Result<void> delete_archived(const Value& archived) {
-    TRY_ASSIGN(const Certificate certificate, parse_certificate(archived.get("certificate")));
+  Result<void> delete_archived(const Certificate& certificate) {
     if (certificate.level == CertifyLevel::rows)
       return Error{ErrorKind::invalid,
                    "the archive is certified at level rows only: nothing is deleted on that ground"};
+    TRY_ASSIGN(const Path staging, context_->staging());
     for (const FileCertificate& file : certificate.files) {
-      TRY_ASSIGN(const Path local, proven(file));
-      TRY(data::open_query_session(target_, {.program = "udon archive"}, context_->stop_token())
-              .map([&](auto&& opened) { session_ = std::move(opened); }));
-      if (dialect_ == SqlDialect::mysql) {
-        TRY(session_->execute({.sql = "set session transaction isolation level read committed"}));
-        TRY(session_->execute({.sql = "set session time_zone = '+00:00', sql_mode = ''"}));
-      }
+      // As it stands at the target, and the very bytes that were certified.
+      TRY_ASSIGN(const data::FileAtHand found, data::at_hand(*files_, file, staging));
+      if (!found.difference.empty())
+        return Error{ErrorKind::data,
+                     fmt::format("{} is not what was certified ({}): nothing was deleted on the ground "
+                                 "of it; find out who has written it",
+                                 file.uri, found.difference)};
+      TRY(open_session());
       uint64_t rows = 0;
-      TRY(read_parquet(local, context_->parameters().integer("batch_rows", 1000),
+      TRY(read_parquet(found.file, context_->parameters().integer("batch_rows", 1000),
                        [&](const arrow::RecordBatch& batch) -> Result<void> {
                          if (context_->stop_requested())
                            return Error{ErrorKind::cancelled, "asked to stop; " + so_far()};
@@ -167,32 +147,17 @@ class Archive final : public Operator {
       if (rows != file.rows)
         return Error{ErrorKind::data,
                      fmt::format("{} has {} rows, its certificate says {}", file.uri, rows, file.rows)};
-      if (local != file.uri) TRY(remove_tree(local));
     }
     return {};
   }
 
-  // The file as it stands at the target, on this machine, and the very bytes that were certified.
-  Result<Path> proven(const FileCertificate& file) {
-    Path local = file.uri;
-    if (file.uri.starts_with("s3://")) {
-      TRY_ASSIGN(const Path staging, context_->staging());
-      local = staging / "archived.parquet";
-      TRY(remove_tree(local));
-      TRY_ASSIGN(const FileDescriptor out, open_file(local, O_CREAT | O_EXCL | O_WRONLY, 0600));
-      for (int64_t at = 0; at < static_cast<int64_t>(file.bytes); at += range_bytes) {
-        TRY_ASSIGN(const std::string bytes,
-                   files_->read_range(file.uri, at, std::min(range_bytes, static_cast<int64_t>(file.bytes) - at)));
-        TRY(write_all(out.get(), bytes, local));
-      }
-    }
-    TRY_ASSIGN(const std::string sha256, data::sha256_of_file(local));
-    if (sha256 != file.sha256)
-      return Error{ErrorKind::data,
-                   fmt::format("{} is not what was certified (its SHA-256 differs): nothing was deleted "
-                               "on the ground of it; find out who has written it",
-                               file.uri)};
-    return local;
+  // Anew for each file, which may have taken long to come: the server ends sessions that rest.
+  Result<void> open_session() {
+    TRY_ASSIGN(session_, data::open_query_session(target_, {.program = "udon archive"}, context_->stop_token()));
+    if (dialect_ != SqlDialect::mysql) return {};
+    TRY(session_->execute({.sql = "set session transaction isolation level read committed"}));
+    TRY(session_->execute({.sql = "set session time_zone = '+00:00', sql_mode = ''"}));
+    return {};
   }
 
   // In one transaction: the rows are locked, then read by a snapshot of their own, and those that are still what the
@@ -277,13 +242,13 @@ class Archive final : public Operator {
     return fmt::format("{} rows deleted, {} changed since and kept, {} gone already", deleted_, changed_, gone_);
   }
 
-  Outcome outcome(const Value& archived) const {
+  Outcome outcome(const data::Published& archived) const {
     Outcome outcome;
-    outcome.return_value = archived;
+    outcome.return_value = data::outcome_value(archived);
     outcome.return_value.set("deleted", static_cast<int64_t>(deleted_));
     outcome.return_value.set("changed", static_cast<int64_t>(changed_));
     outcome.return_value.set("gone", static_cast<int64_t>(gone_));
-    outcome.message = fmt::format("{} rows archived: {}", archived.integer("rows"), so_far());
+    outcome.message = fmt::format("{} rows archived: {}", archived.certificate.rows, so_far());
     if (!changed_names_.empty())
       outcome.message += fmt::format(" ({}{})", join(changed_names_, "; "), changed_ > named_max ? "; …" : "");
     return outcome;

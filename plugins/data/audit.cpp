@@ -39,7 +39,7 @@ void compare(const Certificate& stated, const Certificate& now, const std::vecto
 }
 
 // A local file as it lies there; an object copied into the folder.
-Result<Path> at_hand(FileSystem& file_system, const ObjectInfo& info, const Path& folder) {
+Result<Path> copied(FileSystem& file_system, const ObjectInfo& info, const Path& folder) {
   if (!info.uri.starts_with("s3://")) return Path(info.uri);
   const Path copy = folder / "audited";
   TRY_ASSIGN(const FileDescriptor file, open_file(copy, O_WRONLY | O_CREAT | O_TRUNC, 0600));
@@ -66,6 +66,19 @@ std::string successor_of(FileSystem& file_system, const Certificate& certificate
 
 }  // namespace
 
+Result<FileAtHand> at_hand(FileSystem& file_system, const FileCertificate& stated, const Path& folder) {
+  TRY_ASSIGN(const std::optional<ObjectInfo> info, file_system.stat(stated.uri));
+  if (!info) return FileAtHand{.difference = "is not there"};
+  FileAtHand found;
+  TRY_ASSIGN(found.file, copied(file_system, *info, folder));
+  TRY_ASSIGN(const std::string sha256, sha256_of_file(found.file));
+  if (static_cast<uint64_t>(info->bytes) != stated.bytes)
+    found.difference = fmt::format("{} bytes, not {}", info->bytes, stated.bytes);
+  else if (sha256 != stated.sha256)
+    found.difference = fmt::format("its SHA-256 is {}, not {}", sha256, stated.sha256);
+  return found;
+}
+
 Result<Audit> audit_files(FileSystem& file_system, const Certificate& certificate, const Path& folder) {
   Audit audit;
   Certifier all(certificate.level, certificate.columns.size());
@@ -75,24 +88,17 @@ Result<Audit> audit_files(FileSystem& file_system, const Certificate& certificat
       audit.differences.push_back(file.uri + ": " + how);
       is_whole = false;
     };
-    TRY_ASSIGN(const std::optional<ObjectInfo> info, file_system.stat(file.uri));
-    if (!info) {
-      differs("is not there");
-      continue;
-    }
-    TRY_ASSIGN(const Path copy, at_hand(file_system, *info, folder));
-    TRY_ASSIGN(const std::string sha256, sha256_of_file(copy));
-    if (static_cast<uint64_t>(info->bytes) != file.bytes)
-      differs(fmt::format("{} bytes, not {}", info->bytes, file.bytes));
-    else if (sha256 != file.sha256)
-      differs(fmt::format("its SHA-256 is {}, not {}", sha256, file.sha256));
+    TRY_ASSIGN(const FileAtHand found, at_hand(file_system, file, folder));
+    if (!found.difference.empty()) differs(found.difference);
+    if (found.file.empty()) continue;
     if (!file.uri.ends_with(".parquet")) {
       audit.note = "CSV has no types: its bytes and checksums are compared, not its values";
       is_whole = false;
       continue;
     }
-    const auto counted = count_parquet(copy, certificate.level, certificate.columns.size());
-    if (!counted && counted.error().kind == ErrorKind::io && !std::filesystem::exists(copy)) return counted.error();
+    const auto counted = count_parquet(found.file, certificate.level, certificate.columns.size());
+    if (!counted && counted.error().kind == ErrorKind::io && !std::filesystem::exists(found.file))
+      return counted.error();
     if (!counted) {
       differs("cannot be read: " + counted.error().message);
       continue;
@@ -115,17 +121,8 @@ Result<Audit> audit_files(FileSystem& file_system, const Certificate& certificat
 Result<Audit> audit_bytes(FileSystem& file_system, const std::vector<FileCertificate>& files, const Path& folder) {
   Audit audit;
   for (const FileCertificate& file : files) {
-    TRY_ASSIGN(const std::optional<ObjectInfo> info, file_system.stat(file.uri));
-    if (!info) {
-      audit.differences.push_back(file.uri + ": is not there");
-      continue;
-    }
-    TRY_ASSIGN(const Path copy, at_hand(file_system, *info, folder));
-    TRY_ASSIGN(const std::string sha256, sha256_of_file(copy));
-    if (static_cast<uint64_t>(info->bytes) != file.bytes)
-      audit.differences.push_back(fmt::format("{}: {} bytes, not {}", file.uri, info->bytes, file.bytes));
-    else if (sha256 != file.sha256)
-      audit.differences.push_back(fmt::format("{}: its SHA-256 is {}, not {}", file.uri, sha256, file.sha256));
+    TRY_ASSIGN(const FileAtHand found, at_hand(file_system, file, folder));
+    if (!found.difference.empty()) audit.differences.push_back(file.uri + ": " + found.difference);
   }
   return audit;
 }

@@ -39,4 +39,11 @@ struct SourceAudit {
 // (a column that is gone) is a difference; an Error: it could not be asked, or not with this key.
 Result<Audit> audit_source(SourceAudit audit, const Certificate& certificate, std::stop_token stop);
 
+// A file where it can be read, and how its bytes differ from what is stated.
+struct FileAtHand {
+  Path file;               // where it lies, or, out of a store, its copy in `folder`; empty: it is not there
+  std::string difference;  // "is not there", "its SHA-256 is …"; empty: none
+};
+Result<FileAtHand> at_hand(FileSystem& file_system, const FileCertificate& stated, const Path& folder);
+
 }  // namespace udon::data

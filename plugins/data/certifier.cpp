@@ -19,6 +19,7 @@
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
 #include "plugins/data/figures.h"
+#include "plugins/data/parquet_file.h"
 
 namespace udon::data {
 namespace {
@@ -166,23 +167,9 @@ Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64
 }
 
 Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t columns, FileFigures* figures) {
-  TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file.string()), "read back"));
-  parquet::arrow::FileReaderBuilder builder;
-  parquet::ReaderProperties pages;
-  pages.enable_buffered_stream();  // pages as they are needed, not whole column chunks
-  TRY(from_arrow(builder.Open(input, pages), "read back"));
-  const parquet::FileMetaData& size = *builder.raw_reader()->metadata();
-  int64_t bytes = 0;
-  for (int g = 0; g < size.num_row_groups(); ++g) bytes += size.RowGroup(g)->total_byte_size();
-  parquet::ArrowReaderProperties properties;
-  properties.set_batch_size(std::clamp<int64_t>(
-      read_back_batch_bytes / (size.num_rows() > 0 ? bytes / size.num_rows() + 1 : 1), 1, read_back_batch_rows));
-  properties.set_use_threads(false);
-  properties.set_pre_buffer(false);  // it keeps all that was read until the end: the whole file, in memory
-  // Nanoseconds in 64 bits end in 2262.
-  properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
-  builder.properties(properties);
-  TRY_ASSIGN(const std::unique_ptr<parquet::arrow::FileReader> reader, from_arrow(builder.Build(), "read back"));
+  auto opened = open_parquet(file, read_back_batch_bytes, read_back_batch_rows);
+  if (!opened) return opened.error().within("read back");
+  parquet::arrow::FileReader* const reader = opened->get();
   const parquet::FileMetaData& footer = *reader->parquet_reader()->metadata();
   if (static_cast<size_t>(footer.num_columns()) != columns)
     return Error{ErrorKind::data,

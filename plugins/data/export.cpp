@@ -208,6 +208,8 @@ Result<Ways> ways_of(TaskContext& context, const TableRequest& request, const st
   return ways;
 }
 
+}  // namespace
+
 Value outcome_value(const Published& published) {
   Value files = Value::list();
   int64_t bytes = 0;
@@ -223,8 +225,6 @@ Value outcome_value(const Published& published) {
   value.set("certificate", to_value(published.certificate));
   return value;
 }
-
-}  // namespace
 
 Result<void> parse_columns(const Value& columns, TableRequest& request) {
   if (columns.is_string() && columns.as_string() == "*") {

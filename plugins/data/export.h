@@ -8,6 +8,7 @@
 #include "plugins/api/operator.h"
 #include "plugins/data/copy_again.h"
 #include "plugins/data/csv_writer.h"
+#include "plugins/data/publisher.h"
 #include "plugins/data/reader.h"
 #include "plugins/data/reject_log.h"
 #include "plugins/data/text_writer.h"
@@ -45,5 +46,8 @@ Result<Outcome> export_table(TaskContext& context, TableReader& reader, TableReq
 // `dialect`: of the source, for what `mode` asks of it.
 Result<Outcome> export_table(TaskContext& context, const MakeReader& make_reader, TableRequest request,
                              const std::string& source, SqlDialect dialect);
+
+// {rows, bytes, files, manifest, certificate}.
+Value outcome_value(const Published& published);
 
 }  // namespace udon::data

@@ -15,6 +15,7 @@
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/cell_text.h"
+#include "plugins/data/parquet_file.h"
 #include "plugins/data/plain_arrays.h"
 #include "plugins/data/policy_counter.h"
 #include "plugins/spec/data_type.h"
@@ -65,22 +66,7 @@ class ParquetReader final : public TableReader, public BatchSource {
   Result<void> open_file_of() {
     // Ours tells a missing file from a refused one.
     TRY(udon::open_file(file_, O_RDONLY));
-    TRY_ASSIGN(const auto input, from_arrow(arrow::io::ReadableFile::Open(file_.string()), "open"));
-    parquet::ReaderProperties properties;
-    properties.enable_buffered_stream();  // pages as they are needed, not whole column chunks
-    parquet::arrow::FileReaderBuilder builder;
-    TRY(from_arrow(builder.Open(input, properties), "is no Parquet file"));
-    const auto& footer = *builder.raw_reader()->metadata();
-    int64_t bytes = 0;
-    for (int g = 0; g < footer.num_row_groups(); ++g) bytes += footer.RowGroup(g)->total_byte_size();
-    const int64_t row_bytes = footer.num_rows() > 0 ? bytes / footer.num_rows() + 1 : 1;
-    parquet::ArrowReaderProperties arrow_properties;
-    arrow_properties.set_batch_size(std::clamp<int64_t>(request_.batch_bytes / 2 / row_bytes, 1, request_.batch_rows));
-    arrow_properties.set_use_threads(false);
-    arrow_properties.set_pre_buffer(false);
-    arrow_properties.set_coerce_int96_timestamp_unit(arrow::TimeUnit::MICRO);
-    builder.properties(arrow_properties);
-    TRY_ASSIGN(reader_, from_arrow(builder.Build(), "read"));
+    TRY_ASSIGN(reader_, open_parquet(file_, request_.batch_bytes / 2, request_.batch_rows));
     TRY(from_arrow(reader_->GetSchema(&in_file_), "read"));
     return {};
   }
