@@ -14,11 +14,6 @@ constexpr const char* collection = "/api/udon/certificates";
 
 bool is_uri(const std::string& text) { return text.find('/') != text.npos; }
 
-std::string shown_task(const Value& row) {
-  return row.text("task_id") +
-         (row.integer("map_index", -1) < 0 ? "" : "[" + std::to_string(row.integer("map_index")) + "]");
-}
-
 Result<int> list(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   TRY_ASSIGN(const int64_t limit, parse_count("--limit", arguments.text_or("limit", "25")));
@@ -31,7 +26,7 @@ Result<int> list(const Arguments& arguments, Session& session) {
                          column("MADE", "made_at"),
                          column("DAG", "dag_id"),
                          column("RUN", "dag_run_id"),
-                         {"TASK", shown_task},
+                         {"TASK", shown_name},
                          column("LEVEL", "level"),
                          column("ROWS", "rows"),
                          column("FILES", "files"),
@@ -73,7 +68,7 @@ Result<int> show(const Arguments& arguments, Session& session) {
   session.output().object(found, {column("certificate", "certificate_id"),
                                   column("dag", "dag_id"),
                                   column("run", "dag_run_id"),
-                                  {"task", shown_task},
+                                  {"task", shown_name},
                                   column("made", "made_at"),
                                   column("level", "level"),
                                   column("source", "source"),

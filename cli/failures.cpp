@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/verbs.h"
+
 namespace udon::cli {
 namespace {
 
@@ -52,10 +54,9 @@ Result<std::vector<FailureGroup>> failure_groups(Api& api, const std::string& da
   std::map<std::string, Group> by_cause;
   for (const Value& row : found.get("task_instances").as_list()) {
     const std::string message = row.text("note", "no message");
-    const int64_t map_index = row.integer("map_index", -1);
     Group& group = by_cause[without_particulars(message)];
     if (group.instances.empty()) group.first = message;
-    group.instances.push_back(row.text("task_id") + (map_index < 0 ? "" : "[" + std::to_string(map_index) + "]"));
+    group.instances.push_back(shown_name(row));
   }
   std::vector<FailureGroup> groups;
   for (auto& [cause, group] : by_cause)

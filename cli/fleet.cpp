@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/limits.h"
 #include "base/subprocess.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -18,20 +19,13 @@
 namespace udon::cli {
 namespace {
 
-constexpr int64_t dag_file_bytes_max = 4 << 20;
-
 Result<std::vector<FleetTask>> all_fleet_tasks(const Path& folder) {
-  std::vector<Path> files;
   std::error_code error;
-  for (std::filesystem::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    const bool is_dag_file = at->path().extension() == ".yaml" || at->path().extension() == ".yml";
-    if (is_dag_file && at->is_regular_file(error)) files.push_back(at->path().lexically_relative(folder));
-  }
-  if (error) return Error{ErrorKind::io, "the DAGs folder " + folder.string() + ": " + error.message()};
-  std::ranges::sort(files);
+  if (!std::filesystem::is_directory(folder, error))
+    return Error{ErrorKind::not_found, "the DAGs folder " + folder.string() + " is not there"};
   std::vector<FleetTask> found;
-  for (const Path& file : files) {
-    TRY_ASSIGN(const std::string content, read_file(folder / file, dag_file_bytes_max));
+  for (const Path& file : dag_files(folder)) {
+    TRY_ASSIGN(const std::string content, read_file(folder / file, limits::dag_file_bytes_max));
     for (FleetTask& task : fleet_tasks(file, content)) found.push_back(std::move(task));
   }
   return found;

@@ -20,16 +20,9 @@ const std::vector<Column>& list_columns() {
 
 const std::vector<Column>& instance_columns() {
   static const std::vector<Column> columns{
-      {"TASK",
-       [](const Value& row) {
-         return row.text("task_id") +
-                (row.integer("map_index", -1) < 0 ? "" : "[" + std::to_string(row.integer("map_index")) + "]");
-       }},
-      {"STATE", [](const Value& row) { return row.text("state", "none"); }},
-      column("TRY", "try_number"),
-      column("START", "start_date"),
-      column("SECONDS", "duration"),
-      column("OPERATOR", "operator"),
+      {"TASK", shown_name},          {"STATE", [](const Value& row) { return row.text("state", "none"); }},
+      column("TRY", "try_number"),   column("START", "start_date"),
+      column("SECONDS", "duration"), column("OPERATOR", "operator"),
       column("NOTE", "note")};
   return columns;
 }

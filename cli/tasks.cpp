@@ -9,11 +9,6 @@
 namespace udon::cli {
 namespace {
 
-std::string shown_name(const Value& row) {
-  const int64_t map_index = row.integer("map_index", -1);
-  return row.text("task_id") + (map_index < 0 ? "" : "[" + std::to_string(map_index) + "]");
-}
-
 const std::vector<Column>& list_columns() {
   static const std::vector<Column> columns{
       {"TASK", shown_name},           {"STATE", [](const Value& row) { return row.text("state", "none"); }},

@@ -106,4 +106,9 @@ Result<int> wait_for_run(Session& session, const std::string& dag_id, const std:
   }
 }
 
+std::string shown_name(const Value& instance) {
+  const int64_t map_index = instance.integer("map_index", -1);
+  return instance.text("task_id") + (map_index < 0 ? "" : "[" + std::to_string(map_index) + "]");
+}
+
 }  // namespace udon::cli

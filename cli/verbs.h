@@ -25,6 +25,9 @@ void tell_version(Session& session, Api& api, const std::string& dag_id, const s
 // The file of this very program; the other programs and the plugins lie beside it.
 inline Path own_program() { return std::filesystem::read_symlink("/proc/self/exe"); }
 
+// Of a task instance as the API shows it: "export", "export[3]".
+std::string shown_name(const Value& instance);
+
 // Waits without spinning: for what only asking again can tell.
 void pause_for(std::chrono::milliseconds time);
 

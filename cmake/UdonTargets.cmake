@@ -65,3 +65,16 @@ function(udon_test name)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()
+
+# udon_python_test(NAME SCRIPT [ARGS arg...] [LABELS label...] [NEEDS service...] [TIMEOUT seconds]): a script of this folder, with what
+# scripts/requirements.txt brings. NEEDS: fixtures of tests/CMakeLists.txt.
+function(udon_python_test name script)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "ARGS;LABELS;NEEDS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/.deps/venv/bin/python ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${ARG_ARGS}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" FIXTURES_REQUIRED "${ARG_NEEDS}"
+    ENVIRONMENT "UDON_BUILD=${CMAKE_BINARY_DIR};UDON_SOURCE=${CMAKE_SOURCE_DIR}")
+endfunction()

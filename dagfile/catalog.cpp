@@ -110,6 +110,11 @@ class Walk {
 
 }  // namespace
 
+std::vector<Path> dag_files(const Path& folder) {
+  const Found found = Walk(folder).run();
+  return {found.files.begin(), found.files.end()};
+}
+
 struct Catalog::State {
   State(Path folder_given, const OperatorCatalog& operators_given)
       : folder(std::move(folder_given)), operators(operators_given) {}

@@ -15,6 +15,7 @@
 #include "connections/redaction.h"
 #include "executor/local/environment.h"
 #include "plugins/api/child_process.h"
+#include "plugins/api/named_connections.h"
 #include "plugins/api/plugin_messages.h"
 #include "plugins/api/redacted.h"
 #include "worker/task/operators.h"
@@ -102,16 +103,9 @@ Result<OneShotOutcome> run_once(const OneShot& shot, const OperatorSpec& spec,
                                 const std::function<Result<Connection>(const std::string& id)>& find,
                                 const std::function<void(std::string_view line)>& on_log, std::stop_token stop) {
   TRY_ASSIGN(const Value completed, complete_parameters(spec, shot.parameters));
+  TRY_ASSIGN(const std::vector<Connection> named, named_connections(spec, completed, find));
   Value connections = Value::map();
-  for (const ParamSpec& param : spec.params) {
-    const std::string id = param.type == ParamType::connection ? completed.text(param.name) : "";
-    if (id.empty()) continue;
-    const auto found = find(id);
-    const bool is_default = param.default_value && *param.default_value == Value(id);
-    if (!found && is_default && found.error().kind == ErrorKind::not_found) continue;
-    if (!found) return found.error();
-    connections.set(id, to_uri(*found));
-  }
+  for (const Connection& connection : named) connections.set(connection.id, to_uri(connection));
   const Value request = Value::Map{{"operator", shot.operator_name},
                                    {"parameters", shot.parameters},
                                    {"connections", std::move(connections)},

@@ -9,6 +9,9 @@
 
 namespace udon {
 
+// The DAG files of a folder, by name, relative to it: those that the catalog loads.
+std::vector<Path> dag_files(const Path& folder);
+
 struct IncludedFile {
   Path relative;  // to the DAGs folder
   std::string content;

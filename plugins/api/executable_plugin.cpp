@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "plugins/api/child_process.h"
+#include "plugins/api/named_connections.h"
 #include "plugins/api/plugin_messages.h"
 #include "plugins/api/redacted.h"
 
@@ -32,21 +33,6 @@ Value to_request(const Connection& connection) {
                     {"uri", to_uri(connection)}};
 }
 
-// Those that its parameters of type connection name. A default that nobody has defined is left out.
-Result<Value> connections_of(TaskContext& context, const OperatorSpec& spec) {
-  Value connections = Value::map();
-  for (const ParamSpec& param : spec.params) {
-    const std::string id = param.type == ParamType::connection ? context.parameters().text(param.name) : "";
-    if (id.empty()) continue;
-    const auto found = context.connection(id);
-    const bool is_default = param.default_value && *param.default_value == Value(id);
-    if (!found && is_default && found.error().kind == ErrorKind::not_found) continue;
-    if (!found) return found.error();
-    connections.set(id, to_request(*found));
-  }
-  return connections;
-}
-
 // The program at work, and what it has said so far.
 class PluginCall {
  public:
@@ -54,7 +40,11 @@ class PluginCall {
       : context_(context), file_(file), spec_(spec) {}
 
   Result<ExitStatus> run(const std::string& verb) {
-    TRY_ASSIGN(Value connections, connections_of(context_, spec_));
+    TRY_ASSIGN(const std::vector<Connection> named,
+               named_connections(spec_, context_.parameters(),
+                                 [this](const std::string& id) { return context_.connection(id); }));
+    Value connections = Value::map();
+    for (const Connection& connection : named) connections.set(connection.id, to_request(connection));
     TRY_ASSIGN(const Path staging, context_.staging());
     const Value request = Value::Map{{"protocol", plugin_protocol_version},
                                      {"operator", spec_.name},

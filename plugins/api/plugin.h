@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "plugins/api/operator.h"
 
@@ -20,10 +21,23 @@ struct PluginOperator {
   const char* description;  // operator.json, as text
   const char* help;         // README.md
   // Exactly one is set, according to the description's kind.
-  std::unique_ptr<Operator> (*make_operator)();
-  std::unique_ptr<Sensor> (*make_sensor)();
-  std::unique_ptr<ExternalJob> (*make_external_job)();
+  std::unique_ptr<Operator> (*make_operator)() = nullptr;
+  std::unique_ptr<Sensor> (*make_sensor)() = nullptr;
+  std::unique_ptr<ExternalJob> (*make_external_job)() = nullptr;
 };
+
+// The entry of an operator, sensor or external job that needs nothing to be made.
+template <class Code>
+PluginOperator plugin_operator(const char* description, const char* help) {
+  PluginOperator made{.description = description, .help = help};
+  if constexpr (std::is_base_of_v<Operator, Code>)
+    made.make_operator = [] { return std::unique_ptr<Operator>(std::make_unique<Code>()); };
+  else if constexpr (std::is_base_of_v<Sensor, Code>)
+    made.make_sensor = [] { return std::unique_ptr<Sensor>(std::make_unique<Code>()); };
+  else
+    made.make_external_job = [] { return std::unique_ptr<ExternalJob>(std::make_unique<Code>()); };
+  return made;
+}
 
 struct Plugin {
   int api_version = plugin_api_version;

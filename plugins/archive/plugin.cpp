@@ -267,14 +267,12 @@ class Archive final : public Operator {
   std::vector<std::string> changed_names_;
 };
 
-std::unique_ptr<Operator> make_archive() { return std::make_unique<Archive>(); }
-
 }  // namespace
 }  // namespace udon
 
 extern "C" __attribute__((visibility("default"))) const udon::Plugin* udon_plugin_v1() {
   static const udon::PluginOperator operators[] = {
-      {udon::archive_description, udon::archive_help, udon::make_archive, nullptr, nullptr}};
+      udon::plugin_operator<udon::Archive>(udon::archive_description, udon::archive_help)};
   static const udon::Plugin plugin{
       .arrow_version = udon::data::arrow_version, .operators = operators, .operator_count = 1};
   return &plugin;

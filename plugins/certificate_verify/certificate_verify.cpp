@@ -159,11 +159,7 @@ class CertificateVerify final : public Operator {
 };
 
 const PluginOperator operators[] = {
-    {.description = certificate_verify_description,
-     .help = certificate_verify_help,
-     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<CertificateVerify>(); },
-     .make_sensor = nullptr,
-     .make_external_job = nullptr}};
+    plugin_operator<CertificateVerify>(certificate_verify_description, certificate_verify_help)};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

@@ -102,12 +102,7 @@ class CsvExport final : public Operator {
   }
 };
 
-const PluginOperator operators[] = {
-    {.description = csv_export_description,
-     .help = csv_export_help,
-     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<CsvExport>(); },
-     .make_sensor = nullptr,
-     .make_external_job = nullptr}};
+const PluginOperator operators[] = {plugin_operator<CsvExport>(csv_export_description, csv_export_help)};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

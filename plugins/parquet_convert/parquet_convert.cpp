@@ -37,12 +37,7 @@ class ParquetConvert final : public Operator {
   }
 };
 
-const PluginOperator operators[] = {
-    {.description = parquet_convert_description,
-     .help = parquet_convert_help,
-     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<ParquetConvert>(); },
-     .make_sensor = nullptr,
-     .make_external_job = nullptr}};
+const PluginOperator operators[] = {plugin_operator<ParquetConvert>(parquet_convert_description, parquet_convert_help)};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

@@ -48,12 +48,7 @@ class ReplicaExport final : public Operator {
   }
 };
 
-const PluginOperator operators[] = {
-    {.description = replica_export_description,
-     .help = replica_export_help,
-     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<ReplicaExport>(); },
-     .make_sensor = nullptr,
-     .make_external_job = nullptr}};
+const PluginOperator operators[] = {plugin_operator<ReplicaExport>(replica_export_description, replica_export_help)};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

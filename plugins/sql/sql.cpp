@@ -244,12 +244,7 @@ class Sql final : public Operator {
   int64_t changed_ = 0;
 };
 
-const PluginOperator operators[] = {
-    {.description = sql_description,
-     .help = sql_help,
-     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<Sql>(); },
-     .make_sensor = nullptr,
-     .make_external_job = nullptr}};
+const PluginOperator operators[] = {plugin_operator<Sql>(sql_description, sql_help)};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

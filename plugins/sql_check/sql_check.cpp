@@ -346,12 +346,7 @@ class SqlCheck final : public Operator {
   }
 };
 
-const PluginOperator operators[] = {
-    {.description = sql_check_description,
-     .help = sql_check_help,
-     .make_operator = []() -> std::unique_ptr<Operator> { return std::make_unique<SqlCheck>(); },
-     .make_sensor = nullptr,
-     .make_external_job = nullptr}};
+const PluginOperator operators[] = {plugin_operator<SqlCheck>(sql_check_description, sql_check_help)};
 const Plugin plugin = {.arrow_version = data::arrow_version, .operators = operators, .operator_count = 1};
 
 }  // namespace

@@ -33,14 +33,12 @@ class Tables final : public Operator {
   }
 };
 
-std::unique_ptr<Operator> make_tables() { return std::make_unique<Tables>(); }
-
 }  // namespace
 }  // namespace udon
 
 extern "C" __attribute__((visibility("default"))) const udon::Plugin* udon_plugin_v1() {
   static const udon::PluginOperator operators[] = {
-      {udon::tables_description, udon::tables_help, udon::make_tables, nullptr, nullptr}};
+      udon::plugin_operator<udon::Tables>(udon::tables_description, udon::tables_help)};
   static const udon::Plugin plugin{.operators = operators, .operator_count = 1};
   return &plugin;
 }
