@@ -107,9 +107,11 @@ class Http final : public Operator {
       const Duration left = deadline - context.clock().monotonic();
       if (left <= Duration(0))
         return Error{ErrorKind::timeout, "not done within " + format_duration(limit) + " (`request_timeout`)"};
-      request_.timeouts.total = request_.timeouts.stall = left;
+      // curl counts whole milliseconds on a clock of its own.
+      request_.timeouts.total = request_.timeouts.stall = std::chrono::ceil<std::chrono::milliseconds>(left);
       auto answered = client.send(request_, context.stop_token());
-      if (!answered && answered.error().kind == ErrorKind::timeout && context.clock().monotonic() >= deadline)
+      const Duration ended = context.clock().monotonic() + std::chrono::milliseconds(2);
+      if (!answered && answered.error().kind == ErrorKind::timeout && ended >= deadline)
         return Error{ErrorKind::timeout, "not done within " + format_duration(limit) + " (`request_timeout`)"};
       TRY_ASSIGN(HttpResponse response, std::move(answered));
       if (!follows_redirects_ || !is_redirect(response) || expected_.contains(response.status)) return response;

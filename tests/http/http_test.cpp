@@ -264,7 +264,7 @@ TEST_CASE("a server that is not there, hangs up or falls silent is told apart, a
     return FaultReply{"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal", FaultReply::Then::fall_silent};
   });
   check_says(Request("", {{"url", silent.url()}, {"request_timeout", "250ms"}}).failure(), ErrorKind::timeout,
-             {silent.url(), "250ms"});
+             {silent.url(), "not done within 250ms (`request_timeout`)"});
 }
 
 TEST_CASE("a try that is asked to stop stops waiting") {
