@@ -1,6 +1,6 @@
 // The door of replica_lag.so.
 #include "plugins/api/plugin.h"
-#include "plugins/replica_lag/mysql_lag.h"
+#include "plugins/db/lag/mysql_lag.h"
 #include "plugins/replica_lag/replica_lag.h"
 
 namespace udon {

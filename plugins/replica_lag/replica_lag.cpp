@@ -3,9 +3,9 @@
 #include "base/clock.h"
 #include "plugins/db/mysql/session.h"
 #include "plugins/db/postgres/session.h"
-#include "plugins/replica_lag/lag.h"
-#include "plugins/replica_lag/mysql_lag.h"
-#include "plugins/replica_lag/postgres_lag.h"
+#include "plugins/db/lag/lag.h"
+#include "plugins/db/lag/mysql_lag.h"
+#include "plugins/db/lag/postgres_lag.h"
 
 namespace udon {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "plugins/replica_lag/mysql_lag.h"
+#include "plugins/db/lag/mysql_lag.h"
 #include "plugins/replica_lag/replica_lag.h"
 #include "tests/support/eventually.h"
 #include "tests/support/fake_task_context.h"

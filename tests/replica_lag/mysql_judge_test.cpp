@@ -1,7 +1,7 @@
 // What the sensor makes of a MySQL server's answers, where no server of ours gives such.
 #include <catch2/catch.hpp>
 
-#include "plugins/replica_lag/mysql_lag.h"
+#include "plugins/db/lag/mysql_lag.h"
 
 using namespace udon;
 using namespace std::chrono_literals;

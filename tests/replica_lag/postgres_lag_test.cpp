@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "plugins/db/postgres/session.h"
-#include "plugins/replica_lag/postgres_lag.h"
+#include "plugins/db/lag/postgres_lag.h"
 #include "tests/replica_lag/lag_world.h"
 
 using namespace udon;

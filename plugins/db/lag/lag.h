@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace udon {
 
@@ -12,9 +13,14 @@ struct Lag {
   std::optional<Duration> behind;  // nothing: unknown
   std::string mechanism;           // how it was measured: "heartbeat table", "Seconds_Behind_Master"
   std::string reason;              // why it is unknown, and what would help
+  // Of an unknown one: unavailable where it may be known later by itself; denied: a right is missing; invalid: there is
+  // nothing to be behind.
+  ErrorKind kind = ErrorKind::unavailable;
 
   static Lag of(Duration behind, std::string mechanism) { return {behind, std::move(mechanism), {}}; }
-  static Lag unknown(std::string reason) { return {std::nullopt, {}, std::move(reason)}; }
+  static Lag unknown(std::string reason, ErrorKind kind = ErrorKind::unavailable) {
+    return {std::nullopt, {}, std::move(reason), kind};
+  }
 };
 
 // The worse of two sources of one replica: unknown is worst.

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "plugins/db/lag/lag.h"
 #include "plugins/db/mysql/session.h"
-#include "plugins/replica_lag/lag.h"
 
 namespace udon {
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "base/result.h"
+#include "plugins/db/lag/lag.h"
 #include "plugins/db/postgres/session.h"
-#include "plugins/replica_lag/lag.h"
 
 namespace udon {
 

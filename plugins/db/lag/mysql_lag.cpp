@@ -1,4 +1,4 @@
-#include "plugins/replica_lag/mysql_lag.h"
+#include "plugins/db/lag/mysql_lag.h"
 
 #include <algorithm>
 #include <initializer_list>
@@ -49,7 +49,9 @@ Result<std::optional<Lag>> aurora_lag(MysqlSession& replica) {
                               "select replica_lag_in_milliseconds, session_id = 'MASTER_SESSION_ID' as is_writer, "
                               "timestampdiff(microsecond, last_update_timestamp, now(6)) as age_us "
                               "from information_schema.replica_host_status where server_id = @@aurora_server_id"));
-  if (!rows) return std::optional(Lag::unknown("information_schema.replica_host_status may not be read by this user"));
+  if (!rows)
+    return std::optional(
+        Lag::unknown("information_schema.replica_host_status may not be read by this user", ErrorKind::denied));
   return std::optional(judge_aurora(*rows));
 }
 
@@ -63,9 +65,10 @@ Result<Lag> heartbeat_lag(MysqlSession& replica, const std::string& table_text) 
   if (!rows) {
     if (rows.error().kind == ErrorKind::denied)
       return Lag::unknown(
-          grant_text(("the heartbeat table may not be read: GRANT SELECT ON " + quoted + " TO").c_str(), replica));
+          grant_text(("the heartbeat table may not be read: GRANT SELECT ON " + quoted + " TO").c_str(), replica),
+          ErrorKind::denied);
     if (rows.error().kind == ErrorKind::not_found)
-      return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message);
+      return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message, ErrorKind::invalid);
     return Error(rows.error());
   }
   return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number_in(rows->rows[0][0]), table_text);
@@ -236,7 +239,8 @@ Duration LastHeard::bound(const std::string& replica, const MysqlChannel& channe
 
 Lag judge_aurora(const MysqlTable& rows) {
   if (rows.rows.empty()) return Lag::unknown("Aurora does not list this instance among its replicas");
-  if (rows.at(0, "is_writer") == "1") return Lag::unknown("this is the cluster's writer, not a replica");
+  if (rows.at(0, "is_writer") == "1")
+    return Lag::unknown("this is the cluster's writer, not a replica", ErrorKind::invalid);
   const std::optional<int64_t> milliseconds = number_in(rows.at(0, "replica_lag_in_milliseconds"));
   const std::optional<int64_t> age_us = number_in(rows.at(0, "age_us"));
   if (!milliseconds || !age_us) return Lag::unknown("Aurora does not say how far this instance is behind");
@@ -255,17 +259,19 @@ Result<Lag> measure_mysql_lag(MysqlSession& replica, MysqlSession* primary, cons
   if (!status) {
     // The age of a heartbeat is the lag whatever the threads do.
     if (!question.heartbeat_table.empty()) return heartbeat_lag(replica, question.heartbeat_table);
-    return Lag::unknown("the state of replication may not be read: " + grant_text(words.grant, replica));
+    return Lag::unknown("the state of replication may not be read: " + grant_text(words.grant, replica),
+                        ErrorKind::denied);
   }
   std::vector<MysqlChannel> channels = mysql_channels(*status);
-  if (channels.empty()) return Lag::unknown(replica.address() + " is no replica: it follows no primary");
+  if (channels.empty())
+    return Lag::unknown(replica.address() + " is no replica: it follows no primary", ErrorKind::invalid);
   for (const MysqlChannel& channel : channels)
     if (std::optional<std::string> problem = problem_of(channel)) return Lag::unknown(std::move(*problem));
 
   TRY_ASSIGN(Lag by_status, lag_by_status(replica, channels, last_heard, now));
   if (primary != nullptr) {
     TRY_ASSIGN(std::string wrong, wrong_primary(*primary, channels));
-    if (!wrong.empty()) return Lag::unknown(std::move(wrong));
+    if (!wrong.empty()) return Lag::unknown(std::move(wrong), ErrorKind::invalid);
     TRY_ASSIGN(std::optional<Lag> by_position, lag_by_position(replica, *primary, question, by_status));
     if (by_position) return std::move(*by_position);
   }

@@ -1,4 +1,4 @@
-#include "plugins/replica_lag/lag.h"
+#include "plugins/db/lag/lag.h"
 
 #include <algorithm>
 #include <charconv>

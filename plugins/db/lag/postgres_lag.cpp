@@ -1,4 +1,4 @@
-#include "plugins/replica_lag/postgres_lag.h"
+#include "plugins/db/lag/postgres_lag.h"
 
 #include <algorithm>
 
@@ -40,9 +40,10 @@ Result<Lag> heartbeat_lag(PostgresSession& replica, const std::string& table_tex
       "select (extract(epoch from clock_timestamp() - max(ts)::timestamptz) * 1e6)::bigint from " + quoted);
   if (!rows) {
     if (rows.error().kind == ErrorKind::denied)
-      return Lag::unknown("the heartbeat table may not be read: GRANT SELECT ON " + quoted + " TO " + user);
+      return Lag::unknown("the heartbeat table may not be read: GRANT SELECT ON " + quoted + " TO " + user,
+                          ErrorKind::denied);
     if (rows.error().kind == ErrorKind::not_found)
-      return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message);
+      return Lag::unknown("heartbeat table " + table_text + ": " + rows.error().message, ErrorKind::invalid);
     return Error(rows.error());
   }
   return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number_in(rows->rows[0][0]), table_text);
@@ -80,11 +81,13 @@ Result<bool> reaches(PostgresSession& replica, const std::string& position, Dura
 }  // namespace
 
 Lag judge_postgres(const PostgresReplica& replica, const std::string& user) {
-  if (!replica.is_recovering) return Lag::unknown("the server is no replica: it is not in recovery");
+  if (!replica.is_recovering)
+    return Lag::unknown("the server is no replica: it is not in recovery", ErrorKind::invalid);
   if (replica.is_paused) return Lag::unknown("replay is paused (pg_wal_replay_resume() resumes it)");
   if (!replica.has_receiver) return Lag::unknown("no WAL receiver runs: the replica is not connected to its primary");
   if (!replica.status)
-    return Lag::unknown("the WAL receiver's state may not be read: GRANT pg_read_all_stats TO " + user);
+    return Lag::unknown("the WAL receiver's state may not be read: GRANT pg_read_all_stats TO " + user,
+                        ErrorKind::denied);
   if (*replica.status != "streaming")
     return Lag::unknown("the WAL receiver is not streaming (" + *replica.status + ")");
   if (!replica.heard_age_us) return Lag::unknown("the WAL receiver has not heard from the primary yet");
@@ -106,7 +109,7 @@ Result<Lag> measure_postgres_lag(PostgresSession& replica, PostgresSession* prim
   if (primary == nullptr) return heartbeat_lag(replica, question.heartbeat_table, user);
 
   TRY_ASSIGN(const PrimaryAt at, ask_primary(*primary, replica));
-  if (!at.problem.empty()) return Lag::unknown(at.problem);
+  if (!at.problem.empty()) return Lag::unknown(at.problem, ErrorKind::invalid);
   const Duration wait = std::min<Duration>(question.behind_at_most, catch_up_wait);
   TRY_ASSIGN(const bool is_there, reaches(replica, at.position, wait));
   if (is_there) return Lag::of(Duration(0), "WAL position compared with the primary");
