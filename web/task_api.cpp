@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 
 #include "base/text.h"
 #include "web/auth.h"
+#include "web/source_door.h"
 
 namespace udon::web {
 namespace {
@@ -31,14 +33,26 @@ Result<TryRequest> need_live_try(World& world, const Request& request) {
   return found;
 }
 
-Result<Value> connection(World& world, const TryRequest& request, const std::string& id) {
+Result<Connection> allowed_connection(World& world, const TryRequest& request, const std::string& id) {
   const auto& allowed = request.connections;
   if (std::find(allowed.begin(), allowed.end(), id) == allowed.end())
     return Error{ErrorKind::denied,
                  "task " + request.key.task_id + " may not open connection `" + id +
                      "`: its DAG file does not name it, neither in a parameter nor in `connections`"};
-  TRY_ASSIGN(const Connection found, world.connections.find(id));
+  return world.connections.find(id);
+}
+
+Result<Value> connection(World& world, const TryRequest& request, const std::string& id) {
+  TRY_ASSIGN(const Connection found, allowed_connection(world, request, id));
   return Value(Value::Map{{"uri", to_uri(found)}});
+}
+
+Result<Value> source(World& world, SourceDoor& sources, const TryRequest& request, const std::string& body) {
+  TRY_ASSIGN(const Value value, parse_json(body));
+  TRY_ASSIGN(const SourceAsk ask, parse_source_ask(value));
+  TRY_ASSIGN(const Connection found, allowed_connection(world, request, ask.connection));
+  TRY_ASSIGN(const SourceGrant grant, sources.ask(request, found, ask));
+  return to_value(grant);
 }
 
 Result<Value> xcom(World& world, const TryRequest& request, const Request& http) {
@@ -85,8 +99,9 @@ Result<Value> xcom(World& world, const TryRequest& request, const Request& http)
 
 using Answer = std::function<Result<Value>(const TryRequest&, const Call&)>;
 
-void add(Router& router, World& world, std::string_view pattern, std::string_view summary, Answer answer) {
-  router.add("GET", pattern, for_live_tries, summary,
+void add(Router& router, World& world, std::string_view method, std::string_view pattern, std::string_view summary,
+         Answer answer) {
+  router.add(method, pattern, for_live_tries, summary,
              [&world, answer = std::move(answer)](const Call& call) -> Result<Response> {
                const Result<TryRequest> request = need_live_try(world, call.request);
                if (!request)
@@ -100,15 +115,19 @@ void add(Router& router, World& world, std::string_view pattern, std::string_vie
 }  // namespace
 
 void add_task_api(Router& router, World& world) {
-  add(router, world, "/task/v1/connections/{id}", "A connection that the DAG file names",
+  add(router, world, "GET", "/task/v1/connections/{id}", "A connection that the DAG file names",
       [&world](const TryRequest& request, const Call& call) { return connection(world, request, call.part("id")); });
-  add(router, world, "/task/v1/variables/{key}", "A variable",
+  add(router, world, "GET", "/task/v1/variables/{key}", "A variable",
       [&world](const TryRequest&, const Call& call) -> Result<Value> {
         TRY_ASSIGN(std::string value, world.variables.find(call.part("key")));
         return Value(Value::Map{{"value", std::move(value)}});
       });
-  add(router, world, "/task/v1/xcoms", "What a task of the same run has pushed",
+  add(router, world, "GET", "/task/v1/xcoms", "What a task of the same run has pushed",
       [&world](const TryRequest& request, const Call& call) { return xcom(world, request, call.request); });
+  add(router, world, "POST", "/task/v1/source", "How much of a server a try may read",
+      [&world, sources = std::make_shared<SourceDoor>(world)](const TryRequest& request, const Call& call) {
+        return source(world, *sources, request, call.request.body);
+      });
 }
 
 }  // namespace udon::web

@@ -13,6 +13,7 @@
 #include "base/subprocess.h"
 #include "base/value.h"
 #include "connections/connection.h"
+#include "connections/source_grant.h"
 
 namespace udon {
 
@@ -72,6 +73,14 @@ class TaskContext {
   virtual std::filesystem::path dags_folder() const = 0;
 
   virtual const Clock& clock() const = 0;
+
+  // How much of the connection's server this try may read, in turn with all other tries: asked each second while it
+  // reads. unavailable: nobody answers; what was given last goes on.
+  virtual Result<SourceGrant> ask_source(const SourceAsk& ask) {
+    SourceGrant all;
+    all.readers = ask.readers_wanted;
+    return all;
+  }
 };
 
 }  // namespace udon

@@ -153,3 +153,23 @@ TEST_CASE("a server is found however long its home's path is") {
   if (!value) FAIL(value.error().message);
   CHECK(*value == "thing");
 }
+
+TEST_CASE("a share of a server is asked for, and a server that is not there is not waited for") {
+  Fixture fixture;
+  {
+    const DoorServer server(fixture.socket, [](const std::string& request) {
+      if (!request.starts_with("POST /task/v1/source HTTP/1.1\r\n")) return DoorServer::json(404, "{}");
+      return DoorServer::json(
+          200, to_json(to_value(SourceGrant{.bounds = {.max_readers = 4}, .readers = 2, .reason = "주문"})));
+    });
+    const auto grant = fixture.door().source({.connection = "market", .readers_wanted = 4});
+    REQUIRE(grant);
+    CHECK(grant->readers == 2);
+    CHECK(grant->bounds.max_readers == 4);
+    CHECK_FALSE(grant->rows_per_second);
+    CHECK(grant->reason == "주문");
+  }
+  const auto nobody = fixture.door(24h).source({.connection = "market"});
+  REQUIRE_FALSE(nobody);
+  CHECK(nobody.error().kind == ErrorKind::unavailable);
+}

@@ -25,10 +25,11 @@ struct TryScene : ApiScene {
     REQUIRE(store.settings().put_variable({"lake", "s3://호수", ""}, StoreSettings::Existing::refuse));
   }
   web::Response ask_as_try(const std::string& target, const std::string& id = "inst-13", std::string token = {},
-                           bool local = true) {
+                           bool local = true, const std::string& body = {}) {
     if (token.empty()) token = "token of " + id;
     auto asked = web::parse_target(target).value();
-    asked.method = "GET";
+    asked.method = body.empty() ? "GET" : "POST";
+    asked.body = body;
     asked.headers = {{"x-udon-try", id}, {"authorization", "Bearer " + token}};
     asked.peer.is_local_socket = local;
     if (local) asked.peer.uid = ::geteuid();
@@ -74,6 +75,35 @@ TEST_CASE("a try pulls XComs of its run: one, a list over a mapped task, or none
   CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=1").body == R"({"found":true,"value":"둘"})");
   CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=7").body == R"({"found":false,"value":null})");
   CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=x").status == 400);
+}
+
+TEST_CASE("a try is given its share of a server, by the strictest bounds of all connections to it") {
+  TryScene scene;
+  const auto ask = [&](const std::string& body) {
+    return scene.ask_as_try("/task/v1/source", "inst-13", "", true, body);
+  };
+  const std::string wants = R"({"connection":"market","readers_wanted":4,"readers_held":0,"rows_per_second_held":0})";
+  CHECK(ask(wants).body == R"({"bounds":{},"readers":4,"rows_per_second":null,"readers_elsewhere":0,"reason":""})");
+  const auto put = [&](const std::string& id, const std::string& uri) {
+    REQUIRE(
+        scene.store.settings().put_connection(parse_connection_uri(id, uri).value(), StoreSettings::Existing::replace));
+    scene.clock.advance(std::chrono::seconds(10));
+  };
+  put("other", "mysql://elsewhere@db:3306/x?max_readers=3&max_lag=30s");
+  put("third", "mysql://db/?max_readers=2&max_rows_per_second=500");
+  put("of another server", "mysql://db2/?max_readers=1");
+  put("wrong", "mysql://db/?max_readers=no");
+  CHECK(ask(wants).body ==
+        R"({"bounds":{"max_readers":2,"max_rows_per_second":500,"max_lag_us":30000000},"readers":2,)"
+        R"("rows_per_second":500.0,"readers_elsewhere":0,"reason":"mysql://db:3306 has max_readers=2"})");
+  put("market", "mysql://db/?max_reader=4");
+  const web::Response wrong = ask(wants);
+  CHECK(wrong.status == 400);
+  CHECK_THAT(wrong.body, Catch::Contains("did you mean `max_readers`"));
+  CHECK(ask(R"({"connection":"other","readers_wanted":1,"readers_held":0,"rows_per_second_held":0})").status == 403);
+  CHECK(ask("no JSON").status == 400);
+  CHECK(ask(R"({"connection":"market"})").status == 400);
+  CHECK(scene.ask_as_try("/task/v1/source", "inst-14", "", true, wants).status == 403);
 }
 
 TEST_CASE("who is no live try is refused") {

@@ -37,6 +37,18 @@ Error unexpected(const std::string& target) {
   return {ErrorKind::data, "the server's answer to " + target + " has not the expected form"};
 }
 
+Result<Value> value_of(const std::string& target, const HttpResponse& response) {
+  auto value = parse_json(response.body);
+  if (response.status == 200) {
+    if (!value || !value->is_map()) return unexpected(target);
+    return value;
+  }
+  const Value body = value ? *value : Value();
+  const std::string message =
+      body.text("message", "the server answered " + target + " with status " + std::to_string(response.status));
+  return Error{kind_of(response.status, body.text("kind")), message};
+}
+
 }  // namespace
 
 Result<HttpResponse> Door::ask_patiently(const HttpRequest& request) const {
@@ -56,21 +68,14 @@ Result<HttpResponse> Door::ask_patiently(const HttpRequest& request) const {
   }
 }
 
+HttpRequest Door::request(const std::string& target) const {
+  return {.target = target,
+          .headers = {{"Authorization", "Bearer " + options_.token}, {"X-Udon-Try", options_.try_id}}};
+}
+
 Result<Value> Door::get(const std::string& target) const {
-  const HttpRequest request{
-      .target = target,
-      .headers = {{"Authorization", "Bearer " + options_.token}, {"X-Udon-Try", options_.try_id}},
-  };
-  TRY_ASSIGN(const HttpResponse response, ask_patiently(request));
-  auto value = parse_json(response.body);
-  if (response.status == 200) {
-    if (!value || !value->is_map()) return unexpected(target);
-    return value;
-  }
-  const Value body = value ? *value : Value();
-  const std::string message =
-      body.text("message", "the server answered " + target + " with status " + std::to_string(response.status));
-  return Error{kind_of(response.status, body.text("kind")), message};
+  TRY_ASSIGN(const HttpResponse response, ask_patiently(request(target)));
+  return value_of(target, response);
 }
 
 Result<Connection> Door::connection(const std::string& id) const {
@@ -98,6 +103,17 @@ Result<std::optional<Value>> Door::xcom(const std::string& task_id, const std::s
   if (!found || !found->is_bool()) return unexpected(target);
   if (!found->as_bool()) return std::nullopt;
   return answer.get("value");
+}
+
+Result<SourceGrant> Door::source(const SourceAsk& ask) const {
+  // Asked again in a second, whatever comes of it.
+  constexpr std::chrono::seconds timeout{5};
+  HttpRequest asked = request("/task/v1/source");
+  asked.method = "POST";
+  asked.body = to_json(to_value(ask));
+  TRY_ASSIGN(const HttpResponse response, ask_over_socket(options_.socket, asked, timeout, stop_));
+  TRY_ASSIGN(const Value value, value_of(asked.target, response));
+  return parse_source_grant(value);
 }
 
 }  // namespace udon

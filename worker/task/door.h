@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/value.h"
 #include "connections/connection.h"
+#include "connections/source_grant.h"
 #include "worker/task/http_client.h"
 
 namespace udon {
@@ -32,8 +33,11 @@ class Door {
   // Nothing: no such XCom. Without a map index of a mapped task: a list over all.
   Result<std::optional<Value>> xcom(const std::string& task_id, const std::string& key,
                                     std::optional<int> map_index) const;
+  // Never waits for a server that is not there.
+  Result<SourceGrant> source(const SourceAsk& ask) const;
 
  private:
+  HttpRequest request(const std::string& target) const;
   Result<Value> get(const std::string& target) const;
   Result<HttpResponse> ask_patiently(const HttpRequest& request) const;
 
