@@ -23,20 +23,20 @@ class FixedDecoder : public MysqlColumnDecoder {
       : builder_(type, arrow::default_memory_pool()), read_(std::move(read)) {}
 
   void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
-  ValueProblem append(const MysqlCell& cell, std::optional<int64_t>) override {
+  ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell>, size_t& at) override {
     if (!reserved_) return ValueProblem::no_memory;
-    if (cell.is_null()) {
-      builder_.UnsafeAppendNull();
-      return ValueProblem::none;
+    for (at = 0; at < cells.size(); ++at) {
+      typename Read::Value value{};
+      bool is_null = cells[at].is_null();
+      if (!is_null) {
+        const ValueProblem problem = read_(cells[at], value, is_null);
+        if (problem != ValueProblem::none) return problem;
+      }
+      if (is_null)
+        builder_.UnsafeAppendNull();
+      else
+        builder_.UnsafeAppend(value);
     }
-    typename Read::Value value{};
-    bool is_null = false;
-    const ValueProblem problem = read_(cell, value, is_null);
-    if (problem != ValueProblem::none) return problem;
-    if (is_null)
-      builder_.UnsafeAppendNull();
-    else
-      builder_.UnsafeAppend(value);
     return ValueProblem::none;
   }
   arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
@@ -227,8 +227,23 @@ class BytesDecoder : public MysqlColumnDecoder {
 
   void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
 
-  ValueProblem append(const MysqlCell& cell, std::optional<int64_t> question_marks) override {
+  ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell> marks, size_t& at) override {
     if (!reserved_) return ValueProblem::no_memory;
+    for (at = 0; at < cells.size(); ++at) {
+      const ValueProblem problem = append(cells[at], marks.empty() ? std::nullopt : question_marks_of(marks[at]));
+      if (problem != ValueProblem::none) return problem;
+    }
+    return ValueProblem::none;
+  }
+  arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
+  std::vector<PolicyUse> policy_uses() const override {
+    std::vector<PolicyUse> uses;
+    invalid_.report(column_, uses);
+    return uses;
+  }
+
+ private:
+  ValueProblem append(const MysqlCell& cell, std::optional<int64_t> question_marks) {
     if (cell.is_null()) return append_null();
     if (cell.size < prefix_) return ValueProblem::malformed;
     const std::string_view bytes = cell.text().substr(prefix_);
@@ -250,14 +265,6 @@ class BytesDecoder : public MysqlColumnDecoder {
     }
     return append_bytes(bytes);
   }
-  arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
-  std::vector<PolicyUse> policy_uses() const override {
-    std::vector<PolicyUse> uses;
-    invalid_.report(column_, uses);
-    return uses;
-  }
-
- private:
   ValueProblem append_null() {
     builder_.UnsafeAppendNull();
     return ValueProblem::none;
@@ -284,11 +291,14 @@ class BytesDecoder : public MysqlColumnDecoder {
 class TimeDecoder : public MysqlColumnDecoder {
  public:
   void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
-  ValueProblem append(const MysqlCell& cell, std::optional<int64_t>) override {
+  ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell>, size_t& at) override {
     if (!reserved_) return ValueProblem::no_memory;
-    if (cell.is_null()) return builder_.AppendNull().ok() ? ValueProblem::none : ValueProblem::no_memory;
-    if (!format_mysql_time(cell, text_)) return ValueProblem::malformed;
-    return builder_.Append(text_).ok() ? ValueProblem::none : ValueProblem::no_memory;
+    for (at = 0; at < cells.size(); ++at) {
+      const bool is_null = cells[at].is_null();
+      if (!is_null && !format_mysql_time(cells[at], text_)) return ValueProblem::malformed;
+      if (!(is_null ? builder_.AppendNull() : builder_.Append(text_)).ok()) return ValueProblem::no_memory;
+    }
+    return ValueProblem::none;
   }
   arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "plugins/data/mysql_types.h"
@@ -31,8 +32,9 @@ class MysqlColumnDecoder {
  public:
   virtual ~MysqlColumnDecoder() = default;
   virtual void reserve(int64_t rows) = 0;  // before that many values are appended
-  // `question_marks`: how many true ones the stored text has, if the plan asks for them.
-  virtual ValueProblem append(const MysqlCell& cell, std::optional<int64_t> question_marks) = 0;
+  // One value after the other; not none: what is wrong with cells[at]. `marks`: for each cell how many question marks
+  // the stored text truly has (question_marks_of), if the plan asks for them; else empty.
+  virtual ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell> marks, size_t& at) = 0;
   virtual arrow::Result<std::shared_ptr<arrow::Array>> finish() = 0;
   // Values that a policy took care of so far.
   virtual std::vector<PolicyUse> policy_uses() const { return {}; }

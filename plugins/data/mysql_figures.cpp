@@ -151,9 +151,9 @@ Result<void> run(MysqlSession& session, const MysqlScan& scan, const std::vector
   TRY_ASSIGN(const auto stream, MysqlRowStream::open(session, sql, scan.where.values));
   const MysqlRowSplitter splitter(stream->columns());
   std::span<const uint8_t> packet;
-  std::vector<MysqlCell> cells;
+  std::vector<MysqlCell> cells(stream->columns().size());
   if (stream->next(packet) != MysqlRowStream::Step::row) return stream->error();
-  if (!splitter.split(packet, cells)) return unexpected("a malformed row");
+  if (!splitter.split(packet, cells.data())) return unexpected("a malformed row");
   TRY_ASSIGN(const uint64_t rows, number_of(std::string(cells[0].text())));
   for (size_t i = 0; i < asked.size(); ++i) TRY(take(scan, asked[i], cells[i + 1], all[asked[i].column]));
   for (const Asked& figure : asked) all[figure.column].nulls = rows - std::min(rows, all[figure.column].count);

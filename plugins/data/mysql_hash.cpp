@@ -46,36 +46,47 @@ MysqlHasher::MysqlHasher(const std::vector<MysqlColumnPlan>& plans, const TableR
       invalid_is_null_(request.policies.invalid_text == "null"),
       invalid_is_replaced_(request.policies.invalid_text == "replace") {}
 
-uint64_t MysqlHasher::hash(size_t column, const MysqlCell& cell, std::optional<int64_t> question_marks) {
-  if (cell.is_null()) return null_hash;
+void MysqlHasher::hash(size_t column, std::span<const MysqlCell> cells, std::span<const MysqlCell> marks,
+                       std::vector<uint64_t>& hashes) {
   const MysqlColumnPlan& plan = plans_[column];
+  const auto each = [&](const auto& hash_value) {
+    for (const MysqlCell& cell : cells) hashes.push_back(cell.is_null() ? null_hash : hash_value(cell));
+  };
   using enum MysqlKind;
   switch (plan.kind) {
-    case boolean: return hash_bool(big_endian(cell) != 0);
+    case boolean: return each([](const MysqlCell& cell) { return hash_bool(big_endian(cell) != 0); });
     case int8:
     case int16:
     case int32:
-    case int64: return hash_int(integer_of(cell, plan.is_unsigned));
-    case uint64: return hash_decimal(static_cast<Int128>(static_cast<uint64_t>(integer_of(cell, true))));
-    case bits: return hash_int(static_cast<int64_t>(big_endian(cell)));
-    case bits64: return hash_decimal(static_cast<Int128>(big_endian(cell)));
-    case decimal: return hash_decimal(unscaled_of(cell.text()));
-    case float32: return hash_double(read_little_endian<float>(cell.data));
-    case float64: return hash_double(read_little_endian<double>(cell.data));
+    case int64: return each([&](const MysqlCell& cell) { return hash_int(integer_of(cell, plan.is_unsigned)); });
+    case uint64:
+      return each([](const MysqlCell& cell) {
+        return hash_decimal(static_cast<Int128>(static_cast<uint64_t>(integer_of(cell, true))));
+      });
+    case bits: return each([](const MysqlCell& cell) { return hash_int(static_cast<int64_t>(big_endian(cell))); });
+    case bits64: return each([](const MysqlCell& cell) { return hash_decimal(static_cast<Int128>(big_endian(cell))); });
+    case decimal: return each([](const MysqlCell& cell) { return hash_decimal(unscaled_of(cell.text())); });
+    case float32: return each([](const MysqlCell& cell) { return hash_double(read_little_endian<float>(cell.data)); });
+    case float64: return each([](const MysqlCell& cell) { return hash_double(read_little_endian<double>(cell.data)); });
     case date:
     case datetime:
-    case instant: return hash_temporal(plan, cell);
+    case instant: return each([&](const MysqlCell& cell) { return hash_temporal(plan, cell); });
     case time: {
       std::string text;
-      format_mysql_time(cell, text);
-      return hash_text(text);
+      return each([&](const MysqlCell& cell) {
+        format_mysql_time(cell, text);
+        return hash_text(text);
+      });
     }
     case digits:
-    case binary: return hash_text(cell.text());
-    case text: return hash_characters(cell, question_marks);
-    case geometry: return hash_bytes(cell.data + 4, cell.size - 4);
+    case binary: return each([](const MysqlCell& cell) { return hash_text(cell.text()); });
+    case text:
+      return each([&](const MysqlCell& cell) {
+        const auto row = static_cast<size_t>(&cell - cells.data());
+        return hash_characters(cell, marks.empty() ? std::nullopt : question_marks_of(marks[row]));
+      });
+    case geometry: return each([](const MysqlCell& cell) { return hash_bytes(cell.data + 4, cell.size - 4); });
   }
-  return null_hash;
 }
 
 uint64_t MysqlHasher::hash_temporal(const MysqlColumnPlan& plan, const MysqlCell& cell) {

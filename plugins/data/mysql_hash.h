@@ -4,6 +4,7 @@
 // shows as a difference here.
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "plugins/data/mysql_types.h"
@@ -15,8 +16,9 @@ namespace udon::data {
 class MysqlHasher {
  public:
   MysqlHasher(const std::vector<MysqlColumnPlan>& plans, const TableRequest& request, std::optional<WallClock> clock);
-  // Of a value that was found fit to be taken. `question_marks` as for the decoder.
-  uint64_t hash(size_t column, const MysqlCell& cell, std::optional<int64_t> question_marks);
+  // Of a column's values that were found fit to be taken, appended to `hashes`. `marks` as for the decoder.
+  void hash(size_t column, std::span<const MysqlCell> cells, std::span<const MysqlCell> marks,
+            std::vector<uint64_t>& hashes);
 
  private:
   uint64_t hash_temporal(const MysqlColumnPlan& plan, const MysqlCell& cell);

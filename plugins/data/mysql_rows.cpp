@@ -48,10 +48,7 @@ MysqlRows::MysqlRows(std::unique_ptr<MysqlSession> session, const MysqlScan& sca
       scan_(scan),
       ranges_(ranges),
       after_last_(after_last),
-      hasher_(scan.plans, scan.request, scan.clock) {
-  for (const MysqlColumnPlan& plan : scan.plans)
-    decoders_.push_back(make_mysql_decoder(plan, scan.request, scan.clock));
-}
+      blocks_(scan.plans, scan.marks, scan.request, scan.clock) {}
 
 Result<void> MysqlRows::open() {
   TRY_ASSIGN(const bool is_open, open_range());
@@ -68,7 +65,7 @@ Result<bool> MysqlRows::open_range() {
   if (!range->empty()) sql += (scan_.where.sql.empty() ? " where " : " and ") + *range;
   TRY_ASSIGN(stream_, MysqlRowStream::open(*session_, sql, scan_.where.values));
   TRY(check_mysql_result(scan_.plans, stream_->columns()));
-  splitter_.emplace(stream_->columns());
+  blocks_.start_stream(stream_->columns());
   return true;
 }
 
@@ -81,15 +78,8 @@ Result<void> MysqlRows::end() {
 
 Result<std::optional<SourceBatch>> MysqlRows::next() {
   if (has_ended_) return std::optional<SourceBatch>();
-  const bool is_hashed = scan_.request.certify != CertifyLevel::rows;
-  for (auto& decoder : decoders_) decoder->reserve(scan_.request.batch_rows);
-  SourceBatch batch;
-  if (is_hashed) {
-    batch.hashes.resize(scan_.plans.size());
-    for (auto& column : batch.hashes) column.reserve(static_cast<size_t>(scan_.request.batch_rows));
-  }
-  int64_t rows = 0, bytes = 0;
-  while (rows < scan_.request.batch_rows && bytes < scan_.request.batch_bytes) {
+  blocks_.start_batch();
+  while (!blocks_.is_full()) {
     if (!stream_) {
       const auto is_open = open_range();
       if (!is_open) return is_open.error().within("table " + scan_.table);
@@ -98,59 +88,34 @@ Result<std::optional<SourceBatch>> MysqlRows::next() {
         break;
       }
     }
-    std::span<const uint8_t> packet;
-    const MysqlRowStream::Step step = stream_->next(packet);
-    if (step == MysqlRowStream::Step::failed) return stream_->error().within("table " + scan_.table);
-    if (step == MysqlRowStream::Step::end) {
-      stream_.reset();
-      continue;
+    switch (blocks_.read(*stream_)) {
+      case MysqlBlocks::Step::rows: break;
+      case MysqlBlocks::Step::end: stream_.reset(); break;
+      case MysqlBlocks::Step::failed: return stream_->error().within("table " + scan_.table);
+      case MysqlBlocks::Step::malformed:
+        return Error{ErrorKind::unavailable, session_->address() + ": table " + scan_.table + ", row " +
+                                                 std::to_string(stream_->rows()) + ": the server sent a malformed row"};
+      case MysqlBlocks::Step::refused: return value_error();
     }
-    if (!splitter_->split(packet, cells_))
-      return Error{ErrorKind::unavailable, session_->address() + ": table " + scan_.table + ", row " +
-                                               std::to_string(stream_->rows()) + ": the server sent a malformed row"};
-    for (size_t column = 0; column < decoders_.size(); ++column) {
-      const std::optional<int64_t> marks = question_marks(column);
-      const ValueProblem problem = decoders_[column]->append(cells_[column], marks);
-      if (problem != ValueProblem::none) return value_error(problem, column);
-      if (is_hashed) batch.hashes[column].push_back(hasher_.hash(column, cells_[column], marks));
-    }
-    ++rows;
-    bytes += static_cast<int64_t>(packet.size());
   }
-  if (rows == 0) return std::optional<SourceBatch>();
-  std::vector<std::shared_ptr<arrow::Array>> arrays;
-  for (auto& decoder : decoders_) {
-    TRY_ASSIGN(arrays.emplace_back(), from_arrow(decoder->finish(), "batch of " + scan_.table));
-  }
-  batch.rows = arrow::RecordBatch::Make(scan_.schema, rows, std::move(arrays));
+  if (blocks_.rows() == 0) return std::optional<SourceBatch>();
+  TRY_ASSIGN(SourceBatch batch, from_arrow(blocks_.finish_batch(scan_.schema), "batch of " + scan_.table));
   return std::optional<SourceBatch>(std::move(batch));
 }
 
-std::vector<PolicyUse> MysqlRows::policy_uses() const {
-  std::vector<PolicyUse> uses;
-  for (const auto& decoder : decoders_)
-    for (PolicyUse& use : decoder->policy_uses()) uses.push_back(std::move(use));
-  return uses;
-}
-
-std::optional<int64_t> MysqlRows::question_marks(size_t column) const {
-  if (scan_.marks[column] == 0) return std::nullopt;
-  const MysqlCell& cell = cells_[scan_.marks[column]];
-  int64_t count = 0;
-  std::memcpy(&count, cell.data, std::min<size_t>(cell.size, sizeof count));
-  return cell.is_null() ? std::nullopt : std::optional(count);
-}
+std::vector<PolicyUse> MysqlRows::policy_uses() const { return blocks_.policy_uses(); }
 
 std::string MysqlRows::row_name() const {
   std::string name;
   for (const size_t column : scan_.key)
     name += (name.empty() ? "" : ", ") + scan_.plans[column].info.request.source_name + " = " +
-            describe_mysql_cell(scan_.plans[column], cells_[column]);
-  if (name.empty()) name = "row " + std::to_string(stream_->rows()) + " of the answer";
+            describe_mysql_cell(scan_.plans[column], blocks_.refused_cell(column));
+  if (name.empty()) name = "row " + std::to_string(blocks_.refusal().row) + " of the answer";
   return name;
 }
 
-Error MysqlRows::value_error(ValueProblem problem, size_t column) const {
+Error MysqlRows::value_error() const {
+  const auto [problem, column, row] = blocks_.refusal();
   const MysqlColumnPlan& plan = scan_.plans[column];
   const Advice advice = advice_for(problem);
   std::string message = "table " + scan_.table + ", column `" + plan.info.request.source_name + "` (" +
@@ -158,7 +123,7 @@ Error MysqlRows::value_error(ValueProblem problem, size_t column) const {
   if (problem == ValueProblem::too_large)
     message += "the value is larger than " + std::to_string(scan_.request.value_bytes_max) + " bytes";
   else if (plan.info.request.mask.empty())
-    message += describe_mysql_cell(plan, cells_[column]) + " " + advice.what;
+    message += describe_mysql_cell(plan, blocks_.refused_cell(column)) + " " + advice.what;
   else
     message += std::string("the value ") + advice.what;  // never quoted: it is masked
   if (*advice.choices != '\0') message += std::string("; choose ") + advice.choices + ", or leave the column out";

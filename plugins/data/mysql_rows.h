@@ -5,10 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "plugins/data/mysql_decode.h"
-#include "plugins/data/mysql_hash.h"
+#include "plugins/data/mysql_block.h"
 #include "plugins/data/mysql_types.h"
-#include "plugins/data/mysql_wire.h"
 #include "plugins/data/reader.h"
 #include "plugins/data/split.h"
 #include "plugins/data/wall_clock.h"
@@ -48,19 +46,15 @@ class MysqlRows final : public BatchSource {
  private:
   Result<bool> open_range();
   Result<void> end();
-  std::optional<int64_t> question_marks(size_t column) const;
   std::string row_name() const;
-  Error value_error(ValueProblem problem, size_t column) const;
+  Error value_error() const;
 
   std::unique_ptr<MysqlSession> session_;
   std::unique_ptr<MysqlRowStream> stream_;  // after the session: it ends first; null between two ranges
   const MysqlScan& scan_;
   RangeQueue& ranges_;
   const AfterLast after_last_;
-  std::optional<MysqlRowSplitter> splitter_;
-  MysqlHasher hasher_;
-  std::vector<std::unique_ptr<MysqlColumnDecoder>> decoders_;
-  std::vector<MysqlCell> cells_;
+  MysqlBlocks blocks_;
   bool has_ended_ = false;
 };
 

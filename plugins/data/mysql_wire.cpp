@@ -52,17 +52,16 @@ MysqlRowSplitter::MysqlRowSplitter(const std::vector<MysqlColumn>& columns) {
   for (const MysqlColumn& column : columns) widths_.push_back(width_of(column.type));
 }
 
-bool MysqlRowSplitter::split(std::span<const uint8_t> packet, std::vector<MysqlCell>& cells) const {
+bool MysqlRowSplitter::split(std::span<const uint8_t> packet, MysqlCell* cells, size_t stride) const {
   const size_t columns = widths_.size();
   const size_t bitmap = (columns + 2 + 7) / 8;
   if (packet.size() < 1 + bitmap || packet[0] != 0) return false;
   const uint8_t* nulls = packet.data() + 1;
   const uint8_t* at = nulls + bitmap;
   const uint8_t* const end = packet.data() + packet.size();
-  cells.resize(columns);
-  for (size_t i = 0; i < columns; ++i) {
+  for (size_t i = 0; i < columns; ++i, cells += stride) {
     if ((nulls[(i + 2) / 8] >> ((i + 2) % 8)) & 1) {
-      cells[i] = {};
+      *cells = {};
       continue;
     }
     uint64_t size = 0;
@@ -75,7 +74,7 @@ bool MysqlRowSplitter::split(std::span<const uint8_t> packet, std::vector<MysqlC
       return false;
     }
     if (static_cast<uint64_t>(end - at) < size) return false;
-    cells[i] = {size == 0 ? &nothing : at, static_cast<size_t>(size)};
+    *cells = {size == 0 ? &nothing : at, static_cast<size_t>(size)};
     at += size;
   }
   return at == end;

@@ -1,8 +1,10 @@
 #pragma once
 // A row packet of the binary protocol, cut into the cells of its columns. Nothing is converted here; lengths are
 // checked, because what comes over a network is not ours.
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -27,12 +29,20 @@ struct MysqlDateTime {
 class MysqlRowSplitter {
  public:
   explicit MysqlRowSplitter(const std::vector<MysqlColumn>& columns);
-  // False: the packet is not a row of these columns. Cells point into it.
-  bool split(std::span<const uint8_t> packet, std::vector<MysqlCell>& cells) const;
+  // False: the packet is not a row of these columns. Cells point into it; the next column's is `stride` behind.
+  bool split(std::span<const uint8_t> packet, MysqlCell* cells, size_t stride = 1) const;
 
  private:
   std::vector<int8_t> widths_;  // bytes; -1: a length stands before the value; -2: one byte of length does
 };
+
+// Of a column that counts the true question marks of another: none if that is NULL.
+inline std::optional<int64_t> question_marks_of(const MysqlCell& cell) {
+  if (cell.is_null()) return std::nullopt;
+  int64_t count = 0;
+  std::memcpy(&count, cell.data, std::min(cell.size, sizeof count));
+  return count;
+}
 
 // Of a temporal cell: 0, 4, 7 or 11 bytes. False: any other length.
 bool read_mysql_datetime(const MysqlCell& cell, MysqlDateTime& value);

@@ -2,8 +2,7 @@
 #include <fmt/format.h>
 
 #include "plugins/data/arrow_result.h"
-#include "plugins/data/mysql_decode.h"
-#include "plugins/data/mysql_hash.h"
+#include "plugins/data/mysql_block.h"
 #include "plugins/data/mysql_types.h"
 #include "plugins/data/mysql_wire.h"
 #include "plugins/data/query_sessions.h"
@@ -137,44 +136,28 @@ class MysqlQueryRows final : public QueryRows {
       fields.push_back(arrow::field(info.request.name, info.type));
     }
     TRY(check_distinct(names));
-    for (const MysqlColumnPlan& plan : plans_) decoders_.push_back(make_mysql_decoder(plan, request_, clock));
-    splitter_.emplace(stream_->columns());
-    hasher_.emplace(plans_, request_, clock);
+    blocks_.emplace(plans_, std::vector<size_t>(), request_, clock);
+    blocks_->start_stream(stream_->columns());
     schema_ = arrow::schema(std::move(fields));
     return columns;
   }
 
   Result<std::optional<SourceBatch>> next() override {
     if (has_ended_ || plans_.empty()) return std::optional<SourceBatch>();
-    const bool is_hashed = request_.certify != CertifyLevel::rows;
-    for (auto& decoder : decoders_) decoder->reserve(request_.batch_rows);
-    SourceBatch batch;
-    if (is_hashed) batch.hashes.resize(plans_.size());
-    int64_t rows = 0, bytes = 0;
-    for (; rows < request_.batch_rows && bytes < request_.batch_bytes; ++rows) {
-      std::span<const uint8_t> packet;
-      const MysqlRowStream::Step step = stream_->next(packet);
-      if (step == MysqlRowStream::Step::failed) return stream_->error();
-      if (step == MysqlRowStream::Step::end) {
-        has_ended_ = true;
-        break;
+    blocks_->start_batch();
+    while (!has_ended_ && !blocks_->is_full()) {
+      switch (blocks_->read(*stream_)) {
+        case MysqlBlocks::Step::rows: break;
+        case MysqlBlocks::Step::end: has_ended_ = true; break;
+        case MysqlBlocks::Step::failed: return stream_->error();
+        case MysqlBlocks::Step::malformed:
+          return Error{ErrorKind::unavailable,
+                       fmt::format("{}: row {}: the server sent a malformed row", session_.address(), stream_->rows())};
+        case MysqlBlocks::Step::refused: return value_error();
       }
-      if (!splitter_->split(packet, cells_))
-        return Error{ErrorKind::unavailable,
-                     fmt::format("{}: row {}: the server sent a malformed row", session_.address(), stream_->rows())};
-      for (size_t c = 0; c < plans_.size(); ++c) {
-        const ValueProblem problem = decoders_[c]->append(cells_[c], std::nullopt);
-        if (problem != ValueProblem::none) return value_error(problem, c);
-        if (is_hashed) batch.hashes[c].push_back(hasher_->hash(c, cells_[c], std::nullopt));
-      }
-      bytes += static_cast<int64_t>(packet.size());
     }
-    if (rows == 0) return std::optional<SourceBatch>();
-    arrow::ArrayVector arrays;
-    for (auto& decoder : decoders_) {
-      TRY_ASSIGN(arrays.emplace_back(), from_arrow(decoder->finish(), "rows of the answer"));
-    }
-    batch.rows = arrow::RecordBatch::Make(schema_, rows, std::move(arrays));
+    if (blocks_->rows() == 0) return std::optional<SourceBatch>();
+    TRY_ASSIGN(SourceBatch batch, from_arrow(blocks_->finish_batch(schema_), "rows of the answer"));
     return std::optional(std::move(batch));
   }
 
@@ -182,21 +165,19 @@ class MysqlQueryRows final : public QueryRows {
   std::string mechanism() const override { return "one statement, one reader"; }
   std::string position() const override { return {}; }
   std::vector<PolicyUse> policy_uses() const override {
-    std::vector<PolicyUse> uses;
-    for (const auto& decoder : decoders_)
-      for (PolicyUse& use : decoder->policy_uses()) uses.push_back(std::move(use));
-    return uses;
+    return blocks_ ? blocks_->policy_uses() : std::vector<PolicyUse>();
   }
 
  private:
-  Error value_error(ValueProblem problem, size_t c) const {
+  Error value_error() const {
+    const auto [problem, c, row] = blocks_->refusal();
     const ColumnInfo& info = plans_[c].info;
-    if (problem == ValueProblem::too_large) return value_too_large(info, stream_->rows(), request_.value_bytes_max);
+    if (problem == ValueProblem::too_large) return value_too_large(info, row, request_.value_bytes_max);
     const ErrorKind kind = problem == ValueProblem::malformed   ? ErrorKind::unavailable
                            : problem == ValueProblem::no_memory ? ErrorKind::io
                                                                 : ErrorKind::data;
-    return Error{kind, fmt::format("{}: {} {}", place_of(info, stream_->rows()),
-                                   describe_mysql_cell(plans_[c], cells_[c]), words_for(problem))};
+    return Error{kind, fmt::format("{}: {} {}", place_of(info, row),
+                                   describe_mysql_cell(plans_[c], blocks_->refused_cell(c)), words_for(problem))};
   }
 
   MysqlSession& session_;
@@ -204,11 +185,8 @@ class MysqlQueryRows final : public QueryRows {
   TableRequest request_;
   std::unique_ptr<MysqlRowStream> stream_;
   std::vector<MysqlColumnPlan> plans_;
-  std::optional<MysqlRowSplitter> splitter_;
-  std::optional<MysqlHasher> hasher_;
-  std::vector<std::unique_ptr<MysqlColumnDecoder>> decoders_;
+  std::optional<MysqlBlocks> blocks_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::vector<MysqlCell> cells_;
   bool has_ended_ = false;
 };
 
