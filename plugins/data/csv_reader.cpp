@@ -16,8 +16,8 @@ class CsvReader final : public TableReader, public BatchSource {
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     stop_ = std::move(stop);
-    TRY_ASSIGN(TextRows rows,
-               TextRows::make(options_.schema, request, options_.display, options_.binary, options_.rejects));
+    TRY_ASSIGN(TextRows rows, TextRows::make(options_.schema, request, options_.display, options_.binary,
+                                             options_.rejects == nullptr ? OnBadRow::error : OnBadRow::keep));
     rows_.emplace(std::move(rows));
     TRY_ASSIGN(decoder_, TextDecoder::make(options_.encoding));
     TRY_ASSIGN(auto bytes, open_bytes(file_, options_.compression, options_.display));
@@ -37,6 +37,7 @@ class CsvReader final : public TableReader, public BatchSource {
     while (true) {
       TRY(fill_batch());
       TRY_ASSIGN(auto batch, rows_->finish_batch());
+      if (options_.rejects != nullptr) TRY(options_.rejects->add(rows_->take_bad_rows(), options_.display));
       if (batch || at_end_) return batch;
     }
   }
@@ -44,7 +45,11 @@ class CsvReader final : public TableReader, public BatchSource {
   std::vector<BatchSource*> sources() override { return {this}; }
   std::string mechanism() const override { return "one file, read once"; }
   std::string position() const override { return {}; }
-  std::vector<PolicyUse> policy_uses() const override { return rows_->policy_uses(); }
+  std::vector<PolicyUse> policy_uses() const override {
+    std::vector<PolicyUse> uses = rows_->policy_uses();
+    if (options_.rejects != nullptr) options_.rejects->report(uses);
+    return uses;
+  }
 
  private:
   Result<void> fill_batch() {

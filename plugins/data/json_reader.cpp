@@ -1,200 +1,158 @@
 #include "plugins/data/json_reader.h"
 
-#include <fmt/format.h>
-
-#include <functional>
-#include <unordered_map>
+#include <algorithm>
+#include <deque>
+#include <future>
 #include <utility>
 
-#include "base/text.h"
-#include "plugins/data/json_object.h"
-#include "plugins/data/json_text.h"
+#include "plugins/data/json_rows.h"
+#include "plugins/data/line_blocks.h"
+#include "plugins/data/policy_counter.h"
 
 namespace udon::data {
 namespace {
 
-constexpr std::string_view replacement = "\xEF\xBF\xBD";
+// Threads that parse; one more encodes, and lags behind where these are quicker.
+constexpr size_t parsers = 2;
+constexpr size_t block_bytes_min = 256 << 10;
 
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-
-// What a JSON number may become.
-enum class NumberUse { integer, decimal, as_it_stands, none };
-
-NumberUse number_use(const arrow::DataType& type) {
-  if (arrow::is_integer(type.id())) return NumberUse::integer;
-  if (arrow::is_decimal(type.id())) return NumberUse::decimal;
-  return type.id() == arrow::Type::BINARY ? NumberUse::none : NumberUse::as_it_stands;
-}
-
-class JsonReader final : public TableReader, public BatchSource, private JsonMembers {
+class JsonReader : public TableReader, public BatchSource {
  public:
-  JsonReader(Path file, JsonOptions options) : file_(std::move(file)), options_(std::move(options)) {}
-
-  Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
-    stop_ = std::move(stop);
-    TRY_ASSIGN(TextRows rows,
-               TextRows::make(options_.schema, request, options_.display, options_.binary, options_.rejects));
-    rows_.emplace(std::move(rows));
-    TRY_ASSIGN(decoder_, TextDecoder::make(options_.encoding));
-    TRY_ASSIGN(auto bytes, open_bytes(file_, options_.compression, options_.display));
-    records_.emplace(std::move(bytes), options_.form, options_.display, request.value_bytes_max);
-    for (size_t c = 0; c < rows_->width(); ++c) {
-      column_of_.emplace(rows_->name(c), c);
-      number_use_.push_back(number_use(rows_->type(c)));
-    }
-    return rows_->columns(options_.form == JsonForm::lines ? "ndjson" : "json");
-  }
-
-  Result<std::optional<SourceBatch>> next() override {
-    while (true) {
-      for (int64_t records = 0; !at_end_ && !rows_->is_full(); ++records) {
-        if ((records & 4095) == 0 && stop_.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop"};
-        TRY_ASSIGN(const std::optional<JsonRecord> record, records_->next());
-        if (!record) {
-          at_end_ = true;
-        } else if (const std::string problem = add_row(record->text); !problem.empty()) {
-          TRY(rows_->bad_row(record->line, problem, record->text));
-        } else {
-          rows_->end_row();
-        }
-      }
-      TRY_ASSIGN(auto batch, rows_->finish_batch());
-      if (batch || at_end_) return batch;
-    }
-  }
+  explicit JsonReader(JsonOptions options) : options_(std::move(options)) {}
 
   std::vector<BatchSource*> sources() override { return {this}; }
   std::string mechanism() const override { return "one file, read once"; }
   std::string position() const override { return {}; }
-  std::vector<PolicyUse> policy_uses() const override { return rows_->policy_uses(); }
+
+  Result<std::optional<SourceBatch>> next() override {
+    while (ready_.empty() && !at_end_) {
+      TRY_ASSIGN(ReadRows read, read_more());
+      if (options_.rejects != nullptr) TRY(options_.rejects->add(read.bad_rows, options_.display));
+      std::ranges::move(read.batches, std::back_inserter(ready_));
+    }
+    if (ready_.empty()) return std::optional<SourceBatch>();
+    std::optional<SourceBatch> batch = std::move(ready_.front());
+    ready_.pop_front();
+    return batch;
+  }
+
+ protected:
+  // Rows in the file's order; sets at_end_ behind the last.
+  virtual Result<ReadRows> read_more() = 0;
+
+  std::vector<PolicyUse> with_rejects(std::vector<PolicyUse> uses) const {
+    if (options_.rejects != nullptr) options_.rejects->report(uses);
+    return uses;
+  }
+
+  const JsonOptions options_;
+  std::stop_token stop_;
+  bool at_end_ = false;
 
  private:
-  using Problem = JsonObjectParser::Problem;
+  std::deque<SourceBatch> ready_;
+};
 
-  // What is wrong with it, or nothing.
-  std::string add_row(std::string_view text) {
-    is_converted_ = options_.encoding != Encoding::utf8;
-    is_repaired_ = false;
-    next_column_ = 0;
-    trouble_.clear();
-    switch (is_converted_ ? parse_converted(text) : parser_.parse(text, *this)) {
-      case Problem::none: return {};
-      case Problem::given_up: return trouble_;
-      case Problem::no_object: break;
-    }
-    const std::string hint =
-        text.starts_with('[') && options_.form == JsonForm::lines ? "; an array is `format: json`" : "";
-    return shown_text(text) + " " + parser_.problem() + hint;
+// The elements of an array: where one ends is known only when all before it have been read.
+class ArrayReader final : public JsonReader {
+ public:
+  ArrayReader(Path file, JsonOptions options) : JsonReader(std::move(options)), file_(std::move(file)) {}
+
+  Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
+    stop_ = std::move(stop);
+    TRY_ASSIGN(JsonRows rows, JsonRows::make(options_, request));
+    rows_.emplace(std::move(rows));
+    TRY_ASSIGN(auto bytes, open_bytes(file_, options_.compression, options_.display));
+    records_.emplace(std::move(bytes), options_.form, options_.display, request.value_bytes_max);
+    return rows_->columns();
   }
+  std::vector<PolicyUse> policy_uses() const override { return with_rejects(rows_->policy_uses()); }
 
-  Problem parse_converted(std::string_view text) {
-    const auto decoded = decoder_.decode(text, scratch_);
-    is_repaired_ = !decoded;
-    padded_.assign(decoded ? *decoded : std::string_view(scratch_));
-    const size_t size = padded_.size();
-    padded_.append(JsonRecords::padding, '\0');
-    return parser_.parse({padded_.data(), size}, *this);
-  }
-
-  bool give_up(std::string trouble) {
-    trouble_ = std::move(trouble);
-    return false;
-  }
-
-  // Keys come in the order of the schema mostly.
-  std::optional<size_t> column_of(std::string_view key) {
-    if (next_column_ < rows_->width() && rows_->name(next_column_) == key) return next_column_++;
-    const auto found = column_of_.find(key);
-    if (found == column_of_.end()) return std::nullopt;
-    next_column_ = found->second + 1;
-    return found->second;
-  }
-
-  bool take(const JsonMember& member) override {
-    const auto column = column_of(member.key);
-    if (!column) {
-      if (options_.on_unknown_key == UnknownKey::ignore) return true;
-      std::vector<std::string> names;
-      for (const auto& [name, type] : options_.schema) names.push_back(name);
-      return give_up(fmt::format("key {} is not in the schema{}; state it, or say `on_unknown_key: ignore`",
-                                 shown_text(member.key), did_you_mean(member.key, names)));
-    }
-    const size_t c = *column;
-    if (rows_->has(c)) return give_up(fmt::format("key `{}` comes twice", rows_->name(c)));
-    if (take_value(c, member)) return true;
-    if (trouble_.empty()) trouble_ = rows_->reason();
-    return false;
-  }
-
-  bool take_value(size_t c, const JsonMember& member) {
-    using Kind = JsonMember::Kind;
-    const bool is_string = rows_->type(c).id() == arrow::Type::STRING;
-    switch (member.kind) {
-      case Kind::null: rows_->append_null(c); return true;
-      case Kind::number: return take_number(c, member.text);
-      case Kind::boolean: return rows_->append(c, member.text);
-      case Kind::text: return is_string ? take_text(c, member.text) : rows_->append(c, member.text);
-      case Kind::nested:
-        if (is_string) return take_text(c, member.text);
-        return give_up(fmt::format("column `{}`: {} is {}, which only a `string` can hold, as its JSON text",
-                                   rows_->name(c), shown_text(member.text),
-                                   member.text.starts_with('{') ? "an object" : "an array"));
-    }
-    return true;
-  }
-
-  bool take_text(size_t c, std::string_view text) {
-    if (is_converted_) {
-      if (is_repaired_ && text.find(replacement) != text.npos) return rows_->append_invalid(c, text);
-    } else if (!decoder_.decode(text, scratch_)) {
-      return rows_->append_invalid(c, scratch_);
-    }
-    return rows_->append(c, text);
-  }
-
-  bool take_number(size_t c, std::string_view number) {
-    switch (number_use_[c]) {
-      case NumberUse::none:
-        return give_up(
-            fmt::format("column `{}`: {} is a number, a text was expected", rows_->name(c), shown_text(number)));
-      case NumberUse::as_it_stands: return rows_->append(c, number);
-      case NumberUse::integer:
-        if (number.find_first_of(".eE") == number.npos) return rows_->append(c, number);
-        break;
-      case NumberUse::decimal:
-        if (number.find_first_of("eE") == number.npos) return rows_->append(c, number);
-        break;
-    }
-    // In JSON 1, 1.0 and 1e0 are one number.
-    const std::string plain = without_exponent(number).value_or(std::string(number));
-    return rows_->append(c, number_use_[c] == NumberUse::integer ? without_zero_fraction(plain) : plain);
+ private:
+  Result<ReadRows> read_more() override {
+    TRY_ASSIGN(JsonRows::Read read, rows_->read_batch(*records_, stop_));
+    at_end_ = read.at_end;
+    return std::move(read.rows);
   }
 
   Path file_;
-  JsonOptions options_;
-  std::stop_token stop_;
-  std::optional<TextRows> rows_;
+  std::optional<JsonRows> rows_;
   std::optional<JsonRecords> records_;
-  JsonObjectParser parser_;
-  TextDecoder decoder_;
-  std::string scratch_, padded_;
-  std::unordered_map<std::string, size_t, TextHash, std::equal_to<>> column_of_;
-  std::vector<NumberUse> number_use_;
-  // Of the object that is being read.
-  size_t next_column_ = 0;
-  bool is_converted_ = false;
-  bool is_repaired_ = false;  // while it was converted: U+FFFD in it stands for bytes that were no text
-  std::string trouble_;
-  bool at_end_ = false;
+};
+
+// Lines: blocks of them are read by several threads, and come in their order.
+class LinesReader final : public JsonReader {
+ public:
+  LinesReader(Path file, JsonOptions options) : JsonReader(std::move(options)), file_(std::move(file)) {}
+
+  Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
+    stop_ = std::move(stop);
+    record_bytes_max_ = request.value_bytes_max;
+    for (size_t i = 0; i < parsers; ++i) {
+      TRY_ASSIGN(JsonRows rows, JsonRows::make(options_, request));
+      parsers_.push_back(std::make_unique<Parser>(Parser{.rows = std::move(rows), .block = {}, .read = {}}));
+    }
+    TRY_ASSIGN(auto bytes, open_bytes(file_, options_.compression, options_.display));
+    // Text takes more room than values, and as many blocks are held as batches.
+    const auto block_bytes = std::max(static_cast<size_t>(request.batch_bytes) / 2, block_bytes_min);
+    blocks_.emplace(std::move(bytes), options_.display, block_bytes, record_bytes_max_);
+    return parsers_.front()->rows.columns();
+  }
+  std::vector<PolicyUse> policy_uses() const override {
+    std::vector<PolicyUse> uses;
+    for (const auto& parser : parsers_) add_uses(uses, parser->rows.policy_uses());
+    return with_rejects(std::move(uses));
+  }
+
+ private:
+  struct Parser {
+    JsonRows rows;
+    LineBlock block;
+    std::future<Result<ReadRows>> read;  // last: it ends before what it uses
+  };
+
+  Result<ReadRows> read_more() override {
+    while (has_more_ && busy_ < parsers) start();
+    if (busy_ == 0) {
+      if (trouble_) return *trouble_;  // of what comes behind all that was read
+      at_end_ = true;
+      return ReadRows();
+    }
+    Parser& oldest = *parsers_[(started_ - busy_) % parsers];
+    --busy_;
+    return oldest.read.get();
+  }
+
+  void start() {
+    Parser& parser = *parsers_[started_ % parsers];
+    const Result<bool> has_block = blocks_->next(parser.block);
+    if (!has_block) trouble_ = has_block.error();
+    has_more_ = has_block && *has_block;
+    if (!has_more_) return;
+    ++started_;
+    ++busy_;
+    parser.read = std::async(std::launch::async, [this, &parser]() -> Result<ReadRows> {
+      JsonRecords records(bytes_of(parser.block), options_.form, options_.display, record_bytes_max_,
+                          parser.block.first_line);
+      return parser.rows.read_all(records, stop_);
+    });
+  }
+
+  Path file_;
+  int64_t record_bytes_max_ = 0;
+  std::optional<LineBlocks> blocks_;
+  std::vector<std::unique_ptr<Parser>> parsers_;
+  size_t started_ = 0;  // blocks
+  size_t busy_ = 0;     // of them not yet taken
+  bool has_more_ = true;
+  std::optional<Error> trouble_;
 };
 
 }  // namespace
 
 std::unique_ptr<TableReader> make_json_reader(const Path& file, JsonOptions options) {
-  return std::make_unique<JsonReader>(file, std::move(options));
+  if (options.form == JsonForm::array) return std::make_unique<ArrayReader>(file, std::move(options));
+  return std::make_unique<LinesReader>(file, std::move(options));
 }
 
 }  // namespace udon::data

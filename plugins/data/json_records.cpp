@@ -16,8 +16,13 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 }  // namespace
 
 JsonRecords::JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display,
-                         int64_t record_bytes_max)
-    : bytes_(std::move(bytes)), form_(form), display_(std::move(display)), record_bytes_max_(record_bytes_max) {}
+                         int64_t record_bytes_max, int64_t first_line)
+    : bytes_(std::move(bytes)),
+      form_(form),
+      display_(std::move(display)),
+      record_bytes_max_(record_bytes_max),
+      started_(first_line > 1),
+      line_(first_line) {}
 
 Error JsonRecords::at_line(std::string_view text) const {
   return {ErrorKind::data, fmt::format("{}:{}: {}", display_, line_, text)};

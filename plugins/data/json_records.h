@@ -22,7 +22,9 @@ class JsonRecords {
  public:
   static constexpr size_t padding = 64;  // bytes behind a record that may be read; the first is NUL
 
-  JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display, int64_t record_bytes_max);
+  // `first_line`: the number of the line with which the bytes begin.
+  JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display, int64_t record_bytes_max,
+              int64_t first_line = 1);
 
   // Nothing: the end. data: an array that is none, or is not whole; a record longer than record_bytes_max.
   Result<std::optional<JsonRecord>> next();
@@ -45,8 +47,10 @@ class JsonRecords {
   size_t end_ = 0;    // of the bytes; behind it the padding
   size_t cut_at_ = 0;
   char cut_byte_ = '\0';  // what stood where the NUL stands now
-  bool at_end_ = false, started_ = false, is_open_ = false, is_done_ = false;
-  int64_t line_ = 1;
+  bool at_end_ = false;
+  bool started_;  // past a byte order mark
+  bool is_open_ = false, is_done_ = false;
+  int64_t line_;
 };
 
 }  // namespace udon::data

@@ -12,7 +12,6 @@ namespace udon::data {
 namespace {
 
 constexpr size_t shown_bytes_max = 60;
-constexpr std::string_view on_bad_row = "on_bad_row=reject";
 
 std::optional<std::string> from_hex(std::string_view text) {
   const auto digit = [](char c) {
@@ -68,7 +67,7 @@ std::string shown_text(std::string_view text) {
 }
 
 Result<TextRows> TextRows::make(const StatedSchema& schema, const TableRequest& request, const std::string& display,
-                                BinaryText binary, RejectLog* rejects) {
+                                BinaryText binary, OnBadRow on_bad_row) {
   TextRows rows;
   arrow::FieldVector fields;
   for (const auto& [name, type_text] : schema) {
@@ -86,7 +85,7 @@ Result<TextRows> TextRows::make(const StatedSchema& schema, const TableRequest& 
   rows.is_hashed_ = request.certify != CertifyLevel::rows;
   if (rows.is_hashed_) rows.hashes_.resize(rows.columns_.size());
   rows.display_ = display;
-  rows.rejects_ = rejects;
+  rows.on_bad_row_ = on_bad_row;
   rows.batch_rows_ = request.batch_rows;
   rows.batch_bytes_ = request.batch_bytes;
   return rows;
@@ -104,7 +103,7 @@ std::vector<ColumnInfo> TextRows::columns(const std::string& source_type) const 
 bool TextRows::is_full() const {
   if (rows_ >= batch_rows_) return true;
   if ((rows_ & 255) != 0) return false;
-  int64_t bytes = rows_ * 8 * static_cast<int64_t>(columns_.size());
+  int64_t bytes = kept_bytes_ + rows_ * 8 * static_cast<int64_t>(columns_.size());
   for (const auto& column : columns_) bytes += column->value_bytes();
   return bytes > batch_bytes_;
 }
@@ -172,8 +171,9 @@ Error TextRows::at_line(int64_t line, std::string_view text) const {
 }
 
 Result<void> TextRows::bad_row(int64_t line, std::string_view reason, std::string_view raw) {
-  if (rejects_ == nullptr) return at_line(line, reason);
-  if (const auto added = rejects_->add(line, reason, raw); !added) return added.error().within(display_);
+  if (on_bad_row_ == OnBadRow::error) return at_line(line, reason);
+  kept_.push_back({line, std::string(reason), std::string(raw)});
+  kept_bytes_ += static_cast<int64_t>(raw.size());
   bad_rows_.push_back(rows_);
   fill_row();
   invalid_in_row_.clear();
@@ -197,7 +197,7 @@ Result<std::optional<SourceBatch>> TextRows::finish_batch() {
     hashes_[c].reserve(size);
   }
   const int64_t rows = rows_ - bad;
-  rows_ = 0;
+  rows_ = kept_bytes_ = 0;
   bad_rows_.clear();
   filled_.assign(columns_.size(), 0);
   if (rows == 0) return std::optional<SourceBatch>();
@@ -208,8 +208,6 @@ Result<std::optional<SourceBatch>> TextRows::finish_batch() {
 std::vector<PolicyUse> TextRows::policy_uses() const {
   std::vector<PolicyUse> uses;
   for (size_t c = 0; c < names_.size(); ++c) invalid_[c].report(names_[c], uses);
-  if (rejects_ != nullptr && rejects_->rows() > 0)
-    uses.push_back({"", std::string(on_bad_row), static_cast<uint64_t>(rejects_->rows())});
   return uses;
 }
 

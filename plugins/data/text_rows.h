@@ -24,12 +24,13 @@ using StatedSchema = std::vector<std::pair<std::string, std::string>>;  // name 
 // A value in a message: short, and safe to print on one line.
 std::string shown_text(std::string_view text);
 
+enum class OnBadRow { error, keep };
+
 // Used by one thread.
 class TextRows {
  public:
-  // `rejects`: where rows go that do not fit; null: such a row is an error.
   static Result<TextRows> make(const StatedSchema& schema, const TableRequest& request, const std::string& display,
-                               BinaryText binary, RejectLog* rejects);
+                               BinaryText binary, OnBadRow on_bad_row);
 
   std::vector<ColumnInfo> columns(const std::string& source_type) const;
   size_t width() const { return columns_.size(); }
@@ -47,12 +48,14 @@ class TextRows {
 
   // Columns that have no value are NULL.
   void end_row();
-  // data: where rows that do not fit are errors, or there are too many of them.
+  // data: where rows that do not fit are errors.
   Result<void> bad_row(int64_t line, std::string_view reason, std::string_view raw);
   Error at_line(int64_t line, std::string_view text) const;
 
   // The batch; nothing if it has no rows.
   Result<std::optional<SourceBatch>> finish_batch();
+  // Rows that do not fit, since the last call.
+  std::vector<BadRow> take_bad_rows() { return std::exchange(kept_, {}); }
   std::vector<PolicyUse> policy_uses() const;
 
  private:
@@ -70,8 +73,10 @@ class TextRows {
   std::vector<int64_t> bad_rows_;  // of this batch, in order
   std::string reason_, scratch_;
   std::string display_;
-  RejectLog* rejects_ = nullptr;
-  int64_t rows_ = 0;  // in the batch, bad ones too
+  OnBadRow on_bad_row_ = OnBadRow::error;
+  std::vector<BadRow> kept_;
+  int64_t kept_bytes_ = 0;  // in this batch
+  int64_t rows_ = 0;        // in the batch, bad ones too
   int64_t batch_rows_ = 0, batch_bytes_ = 0;
   bool is_hashed_ = false;
 };
