@@ -132,6 +132,19 @@ TEST_CASE("TLS is verified when asked for, and always off loopback") {
   }
 }
 
+TEST_CASE("over TLS too an answer may take its time") {
+  Connection connection = services.mariadb();
+  connection.extra.set("ssl_mode", "verify_identity");
+  connection.extra.set("ssl_ca", services.certificate("mariadb"));
+  auto session = connect(connection);
+  REQUIRE(session->is_encrypted());
+  for (const char* slow : {"select sleep(0.03)", "select sleep(0.3)"}) {
+    const auto table = session->query(slow);
+    INFO((table ? "" : table.error().message));
+    CHECK(table);
+  }
+}
+
 TEST_CASE("rows stream in the binary protocol, with bound values") {
   auto session = connect(services.mariadb());
   auto stream =

@@ -117,7 +117,9 @@ Result<std::unique_ptr<MysqlSession>> MysqlSession::connect(const Connection& co
 
   MARIADB_PVIO* wire = mysql->net.pvio;
   const int answer_seconds = static_cast<int>(options.answer_timeout.count());
-  wire->methods->set_timeout(wire, PVIO_READ_TIMEOUT, answer_seconds > 0 ? answer_seconds : -1);
+  // 0 is for ever. A negative one is so without TLS only: the kernel takes it for "don't wait", and over TLS libmariadb
+  // then waits as many milliseconds as the option above has seconds.
+  wire->methods->set_timeout(wire, PVIO_READ_TIMEOUT, answer_seconds);
   keep_alive(mysql_get_socket(mysql));
 
   Impl* raw = impl.get();
