@@ -40,6 +40,11 @@ struct SignedAwsRequest {
 
 SignedAwsRequest sign_aws_request(const AwsRequest& request, const AwsCredentials& credentials, TimePoint now);
 
+// The same as a URL that anybody may use until it is `good_for` seconds old: its path and query, with the signature in
+// the query. No header but the host is signed. It is a secret: whoever has it has that right.
+std::string presign_aws_request(const AwsRequest& request, const AwsCredentials& credentials, TimePoint now,
+                                std::chrono::seconds good_for);
+
 // "20260131T000000Z"
 std::string format_aws_time(TimePoint time);
 

@@ -1,25 +1,73 @@
 // operator_runner FOLDER: for each line of standard input, {"operator": name, "parameters": {…}}, runs that operator
-// out of its shared object, and prints a line: {"value": …, "message", "log": […]} or {"error": kind, "message"}. For
-// the comparisons with other software that Python makes. FOLDER: for staging.
+// out of its shared object, and prints a line: {"value": …, "message", "log": […]} or {"error": kind, "message",
+// "log"}. For tests that Python makes. FOLDER: for staging. An order may also have "connections": {id: URI},
+// "stop_after": seconds until the try is asked to stop, as at its timeout, and "try": its number, 1 if not said. A
+// sensor is poked once: "met". "left": what is in the try's staging folder at the end.
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 
 #include "plugins/api/plugin_host.h"
 #include "tests/support/fake_task_context.h"
 
 namespace {
 
-udon::Result<udon::Outcome> run(udon::PluginHost& host, const udon::Value& order,
-                                udon::test::FakeTaskContext& context) {
+// Log lines come from any thread.
+class RunnerContext final : public udon::test::FakeTaskContext {
+ public:
+  RunnerContext(const udon::Clock& clock, int64_t number) : FakeTaskContext(clock), number_(number) {}
+  std::string try_id() const override { return "test-" + std::to_string(number_); }
+  int try_number() const override { return static_cast<int>(number_); }
+  int64_t fence() const override { return number_; }
+  void log(std::string_view text) override {
+    const std::lock_guard lock(mutex_);
+    FakeTaskContext::log(text);
+  }
+
+ private:
+  const int64_t number_;
+  std::mutex mutex_;
+};
+
+udon::Result<udon::Outcome> run(udon::PluginHost& host, const udon::Value& order, RunnerContext& context,
+                                udon::Value& answer) {
   const std::string name = order.text("operator");
+  for (const auto& [id, uri] :
+       order.get("connections").is_map() ? order.get("connections").as_map() : udon::Value::Map{}) {
+    TRY_ASSIGN(context.connections[id], udon::parse_connection_uri(id, uri.as_string()));
+  }
   TRY_ASSIGN(const udon::LoadedOperator* const found, host.find(name + ".so", name));
   for (const auto& problem : udon::check_parameters(found->spec, order.get("parameters")))
     return udon::Error{udon::ErrorKind::invalid, problem.param + " " + problem.message};
   TRY_ASSIGN(context.parameter_map, udon::complete_parameters(found->spec, order.get("parameters")));
-  return found->functions->make_operator()->run(context);
+  if (!found->functions->make_sensor) return found->functions->make_operator()->run(context);
+  TRY_ASSIGN(udon::Sensor::Poke poke, found->functions->make_sensor()->poke(context));
+  answer.set("met", poke.is_met);
+  return udon::Outcome{.return_value = std::move(poke.return_value), .message = std::move(poke.message)};
 }
+
+// Asks the try to stop after so long, unless it has ended.
+class Limit {
+ public:
+  Limit(double seconds, std::stop_source stop)
+      : thread_([this, seconds, stop](const std::stop_token& ended) mutable {
+          std::unique_lock lock(mutex_);
+          if (!changed_.wait_for(lock, ended, std::chrono::duration<double>(seconds), [] { return false; }) &&
+              !ended.stop_requested())
+            stop.request_stop();
+        }) {}
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::jthread thread_;
+};
 
 }  // namespace
 
@@ -33,11 +81,16 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "%s\n", order.error().message.c_str());
       return 2;
     }
-    udon::test::FakeTaskContext context(clock);
-    context.staging_folder = udon::Path(argv[1]) / "staging/test-1";
+    const udon::Value& number = order->get("try");
+    RunnerContext context(clock, number.is_int() ? number.as_int() : 1);
+    context.staging_folder = udon::Path(argv[1]) / "staging" / context.try_id();
     if (!udon::remove_tree(context.staging_folder) || !udon::make_directories(context.staging_folder)) return 2;
-    const auto outcome = run(host, *order, context);
+    std::optional<Limit> limit;
+    const udon::Value& seconds = order->get("stop_after");
+    if (seconds.is_number()) limit.emplace(seconds.as_double(), context.stop);
     udon::Value answer = udon::Value::map();
+    const auto outcome = run(host, *order, context, answer);
+    limit.reset();
     if (outcome) {
       answer.set("value", outcome->return_value);
     } else {
@@ -47,6 +100,11 @@ int main(int argc, char** argv) {
     udon::Value log = udon::Value::list();
     for (const std::string& text : context.lines) log.push_back(text);
     answer.set("log", std::move(log));
+    udon::Value left = udon::Value::list();
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(context.staging_folder, ignored))
+      left.push_back(entry.path().filename().string());
+    answer.set("left", std::move(left));
     std::puts(udon::to_json(answer).c_str());
     std::fflush(stdout);
   }

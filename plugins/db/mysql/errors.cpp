@@ -27,7 +27,8 @@ ErrorKind kind_of_mysql_error(unsigned number, std::string_view text) {
     case ER_ACCOUNT_HAS_BEEN_LOCKED:
     case mysql8_must_change_password:
     case mysql8_account_locked:
-    case CR_AUTH_PLUGIN_CANNOT_LOAD: return ErrorKind::denied;
+    case CR_AUTH_PLUGIN_CANNOT_LOAD:
+    case CR_PLUGIN_NOT_ALLOWED: return ErrorKind::denied;
     case CR_SSL_CONNECTION_ERROR:
       // One number for a certificate that does not fit, which stays so, and for a peer that hung up in the handshake.
       return text.find("ertificate") != std::string_view::npos || text.find("alidation") != std::string_view::npos ||
@@ -82,11 +83,14 @@ ErrorKind kind_of_mysql_error(unsigned number, std::string_view text) {
 namespace {
 
 // What the reader can do about it, where the server's message alone does not say.
-std::string advice(unsigned number, const std::string& connection_id) {
+std::string advice(unsigned number, const std::string& connection_id, const std::string& login_advice) {
   const std::string of = " of connection `" + connection_id + "`";
   switch (number) {
     case ER_ACCESS_DENIED_ERROR:
-    case ER_ACCESS_DENIED_NO_PASSWORD_ERROR: return "; check login and password" + of;
+    case ER_ACCESS_DENIED_NO_PASSWORD_ERROR:
+      return login_advice.empty() ? "; check login and password" + of : login_advice;
+    case CR_PLUGIN_NOT_ALLOWED:
+      return "; the server asks for the password in clear, which it gets only by auth=aws_iam (RDS with IAM)";
     case ER_DBACCESS_DENIED_ERROR:
     case ER_TABLEACCESS_DENIED_ERROR:
     case ER_COLUMNACCESS_DENIED_ERROR: return "; ask for GRANT SELECT on it";
@@ -134,7 +138,7 @@ Error MysqlSession::Impl::error(std::string_view doing, unsigned number, std::st
   if (stop.stop_requested()) return Error{ErrorKind::cancelled, what + ": stopped"};
   std::string message = what + ": " + std::string(text.empty() ? "connection lost" : text);
   if (number != 0) message += " (" + std::to_string(number) + ", " + std::string(sqlstate) + ")";
-  message += advice(number == 0 ? CR_SERVER_LOST : number, connection.id);
+  message += advice(number == 0 ? CR_SERVER_LOST : number, connection.id, login_advice);
   return Error{number == 0 ? ErrorKind::unavailable : kind_of_mysql_error(number, text), message};
 }
 

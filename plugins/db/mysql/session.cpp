@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "connections/secrets/rds_token.h"
 #include "plugins/db/mysql/impl.h"
 // After mysql.h; for setting a timeout on a session that is open.
 #include <ma_pvio.h>
@@ -33,7 +34,9 @@ void keep_alive(my_socket socket) {
   setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 }
 
-Result<void> set_tls(MYSQL* mysql, const Connection& connection, bool is_local) {
+enum class Tls { none, unverified, verified };
+
+Result<Tls> set_tls(MYSQL* mysql, const Connection& connection, bool is_local) {
   const std::string mode = lower_ascii(connection.option("ssl_mode", is_local ? "disabled" : "verify_identity"));
   static const std::vector<std::string> modes{"disabled", "required", "verify_identity"};
   if (mode != "disabled" && mode != "required" && mode != "verify_identity")
@@ -42,7 +45,7 @@ Result<void> set_tls(MYSQL* mysql, const Connection& connection, bool is_local) 
   const my_bool on = 1, off = 0;
   if (mode == "disabled") {
     mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &off);
-    return {};
+    return Tls::none;
   }
   mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
   mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, mode == "verify_identity" ? &on : &off);
@@ -52,7 +55,21 @@ Result<void> set_tls(MYSQL* mysql, const Connection& connection, bool is_local) 
                                                         {"ssl_key", MYSQL_OPT_SSL_KEY}};
   for (const auto& [key, option] : files)
     if (const std::string file = connection.option(key); !file.empty()) mysql_options(mysql, option, file.c_str());
-  return {};
+  return mode == "verify_identity" ? Tls::verified : Tls::unverified;
+}
+
+// A server may ask for another way to prove who we are, also for the password in clear: whoever stands between us and
+// an unverified one would get it so. A token is asked for in no other way, and is good for a quarter of an hour only.
+void allow_ways_to_log_in(MYSQL* mysql, Tls tls, bool is_token) {
+  std::string ways = "mysql_native_password";
+  if (is_token) {
+    mysql_options(mysql, MYSQL_DEFAULT_AUTH, ways.c_str());  // RDS answers with the switch to the other
+    ways += ",mysql_clear_password";
+  } else {
+    ways += ",caching_sha2_password,sha256_password,client_ed25519,auth_gssapi_client,parsec";
+    if (tls != Tls::none) ways += ",dialog";
+  }
+  mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH, ways.c_str());
 }
 
 }  // namespace
@@ -108,10 +125,14 @@ Result<std::unique_ptr<MysqlSession>> MysqlSession::connect(const Connection& co
   const unsigned no_files = 0;
   mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &no_files);  // a server must not ask us for files
   mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", options.program.c_str());
-  TRY(set_tls(mysql, connection, !socket.empty() || is_loopback(host)));
+  TRY_ASSIGN(const bool is_token, asks_for_aws_iam(connection));
+  TRY_ASSIGN(const Tls tls, set_tls(mysql, connection, (!socket.empty() || is_loopback(host)) && !is_token));
+  TRY_ASSIGN(const LoginPassword login, login_password(connection, 3306, tls == Tls::verified, stop));
+  impl->login_advice = login.advice;
+  allow_ways_to_log_in(mysql, tls, is_token);
 
   if (!mysql_real_connect(mysql, socket.empty() ? host.c_str() : nullptr, connection.login.c_str(),
-                          connection.password.c_str(), connection.schema.empty() ? nullptr : connection.schema.c_str(),
+                          login.password.c_str(), connection.schema.empty() ? nullptr : connection.schema.c_str(),
                           static_cast<unsigned>(port), socket.empty() ? nullptr : socket.c_str(), CLIENT_MULTI_RESULTS))
     return impl->error("connect as " + connection.login);
 

@@ -42,6 +42,7 @@ struct MysqlOptions {
 //   ssl_ca, ssl_capath, ssl_cert, ssl_key   files; without ssl_ca the system's authorities are trusted
 //   unix_socket  path, instead of host and port
 //   connect_timeout  seconds
+//   auth         aws_iam: the password is a token of RDS, made for each session (connections/secrets/rds_token.h)
 // Used by one thread at a time, but for the stop token's callback.
 class MysqlSession {
  public:

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "connections/secrets/rds_token.h"
 #include "plugins/db/postgres/impl.h"
 #include "plugins/db/row_error.h"
 
@@ -145,14 +146,15 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
                                                                   std::stop_token stop) {
   const std::string host = connection.host.empty() ? "127.0.0.1" : connection.host;
   const std::string port = std::to_string(connection.port == 0 ? 5432 : connection.port);
-  const bool is_local = is_loopback(host);
-  TRY_ASSIGN(const std::string ssl_mode, libpq_ssl_mode(connection, is_local));
+  TRY_ASSIGN(const bool is_token, asks_for_aws_iam(connection));
+  TRY_ASSIGN(const std::string ssl_mode, libpq_ssl_mode(connection, is_loopback(host) && !is_token));
+  TRY_ASSIGN(const LoginPassword login, login_password(connection, 5432, ssl_mode == "verify-full", stop));
 
   Parameters parameters;
   parameters.add("host", host);
   parameters.add("port", port);
   parameters.add("user", connection.login);
-  parameters.add("password", connection.password);
+  parameters.add("password", login.password);
   parameters.add("dbname", connection.schema);
   parameters.add("application_name", options.program);
   parameters.add("client_encoding", "UTF8");
@@ -201,7 +203,11 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
     if (message.find("database \"") != std::string::npos && message.find("does not exist") != std::string::npos)
       kind = ErrorKind::not_found;
     if (message.find("invalid sslmode") != std::string::npos) kind = ErrorKind::invalid;
-    if (kind == ErrorKind::denied) message += "; check login and password of connection `" + connection.id + "`";
+    if (kind == ErrorKind::denied) {
+      const bool is_about_tls = message.find("certificate") != std::string::npos;
+      message +=
+          is_token && !is_about_tls ? login.advice : "; check login and password of connection `" + connection.id + "`";
+    }
     if (kind == ErrorKind::not_found) message += "; check the database of connection `" + connection.id + "`";
     if (kind == ErrorKind::unavailable)
       message += "; is the server up, and are host and port of connection `" + connection.id + "` right?";

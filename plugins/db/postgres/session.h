@@ -36,8 +36,9 @@ struct PostgresOptions {
 
 // Options of a connection (its URI's query): ssl_mode disabled, required, verify_identity (the default off loopback) or
 // libpq's own sslmode; ssl_ca, ssl_cert, ssl_key (or libpq's sslrootcert, sslcert, sslkey): files, without ssl_ca the
-// system's authorities; connect_timeout in seconds; options, target_session_attrs as libpq has them.
-// Used by one thread at a time, but for the stop token's callback.
+// system's authorities; connect_timeout in seconds; auth=aws_iam: the password is a token of RDS, made for each
+// session; options, target_session_attrs as libpq has them. Used by one thread at a time, but for the stop token's
+// callback.
 class PostgresSession {
  public:
   // denied: user, password, rights, a certificate that does not fit. unavailable: nobody answers; both name host:port.
