@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 
 #include "base/limits.h"
 #include "plugins/data/array_hash.h"
@@ -222,9 +223,10 @@ Result<void> Encoder::end_file(PlaceFiles& open) {
   std::vector<std::string> names;
   for (const ColumnInfo& column : encoding_.columns) names.push_back(column.request.name);
   const bool has_figures = request.table.certify == CertifyLevel::source;
+  auto hashing = std::async(std::launch::async, [&] { return sha256_of_file(file.path); });
   if (!request.text)
     TRY(verify_parquet(file.path, open.certifier, request.table.certify, names, has_figures ? &figures_ : nullptr));
-  TRY_ASSIGN(std::string sha256, sha256_of_file(file.path));
+  TRY_ASSIGN(std::string sha256, hashing.get());
   file.certificate = {.uri = {},
                       .rows = open.certifier.rows(),
                       .bytes = static_cast<uint64_t>(bytes),
