@@ -26,7 +26,7 @@ namespace udon::data {
 namespace {
 
 constexpr int64_t read_back_batch_rows = 64 * 1024;
-constexpr int64_t read_back_batch_bytes = 2 << 20;  // as encoded; few rows where values are large
+constexpr int64_t read_back_batch_bytes = 2 << 20;  // as encoded; few rows where values are large or columns many
 
 Error fault(const std::string& difference) {
   return {ErrorKind::data, "what was written is not what was read from the source: " + difference +

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
+#include "plugins/data/memory_pool.h"
 
 namespace udon::data {
 namespace {
@@ -80,6 +81,7 @@ class PlaceFiles {
   Certifier certifier;
   size_t file = 0;  // which of the encoder's
   int64_t raw_bytes = 0;
+  int64_t dictionary_bytes = 0;  // that its writer may have
   std::unique_ptr<TableWriter> writer;
   TextWriter* text = nullptr;  // the writer, where it is one of text
 };
@@ -111,6 +113,11 @@ Result<PlaceFiles*> Encoder::open_place(uint32_t place) {
                              limits::files_per_result_max)};
   auto open = std::make_unique<PlaceFiles>(place, request.table.certify, encoding_.columns.size());
   open->file = files_.size();
+  // Half of what the others have left.
+  int64_t dictionary_bytes = encoding_.request.parquet.dictionary_bytes;
+  for (const auto& [unused, other] : open_) dictionary_bytes -= other->dictionary_bytes;
+  if (request.layout != nullptr) dictionary_bytes /= 2;
+  open->dictionary_bytes = dictionary_bytes;
   Path path = request.folder /
               fmt::format("{}-{}{}", number_, files_.size(), request.text ? request.text->extension : ".parquet");
   files_.push_back({.path = std::move(path), .place = place, .certificate = {}});
@@ -121,6 +128,7 @@ Result<PlaceFiles*> Encoder::open_place(uint32_t place) {
   } else {
     ParquetOptions options = request.parquet;
     options.expected_ratio = ratio_;
+    options.dictionary_bytes = dictionary_bytes;
     TRY_ASSIGN(open->writer, ParquetWriter::create(files_.back().path, encoding_.schema, options));
   }
   return (open_[place] = std::move(open)).get();
@@ -220,6 +228,7 @@ Result<void> Encoder::end_file(PlaceFiles& open) {
   TRY_ASSIGN(const int64_t bytes, open.writer->finish());
   if (open.text != nullptr) TRY(open.text->verify());
   open.writer.reset();
+  trim_memory();
   std::vector<std::string> names;
   for (const ColumnInfo& column : encoding_.columns) names.push_back(column.request.name);
   const bool has_figures = request.table.certify == CertifyLevel::source;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace udon::data {
 namespace {
@@ -15,18 +16,23 @@ constexpr size_t packets_bytes = 128 << 10;    // what stays in a processor's ca
 
 MysqlBlocks::MysqlBlocks(const std::vector<MysqlColumnPlan>& plans, std::vector<size_t> marks,
                          const TableRequest& request, const std::optional<WallClock>& clock)
-    : plans_(plans), marks_(std::move(marks)), request_(request), hasher_(plans, request, clock) {
+    : plans_(plans),
+      marks_(std::move(marks)),
+      request_(request),
+      hasher_(plans, request, clock),
+      limits_(request, plans.size()) {
   for (const MysqlColumnPlan& plan : plans) decoders_.push_back(make_mysql_decoder(plan, request, clock));
   packets_.resize(packets_bytes);
 }
 
 void MysqlBlocks::start_batch() {
-  rows_ = bytes_ = 0;
-  for (auto& decoder : decoders_) decoder->reserve(request_.batch_rows);
+  limits_.begin();
+  is_alone_ = false;
+  for (auto& decoder : decoders_) decoder->reserve(limits_.rows_max());
   hashes_.clear();
   if (request_.certify == CertifyLevel::rows) return;
   hashes_.resize(plans_.size());
-  for (auto& column : hashes_) column.reserve(static_cast<size_t>(request_.batch_rows));
+  for (auto& column : hashes_) column.reserve(static_cast<size_t>(limits_.rows_max()));
 }
 
 void MysqlBlocks::start_stream(const std::vector<MysqlColumn>& columns) {
@@ -43,14 +49,22 @@ MysqlBlocks::Step MysqlBlocks::read(MysqlRowStream& stream) {
 
 MysqlBlocks::Step MysqlBlocks::fill(MysqlRowStream& stream) {
   filled_ = 0;
-  rows_before_ = stream.rows();
+  rows_before_ = stream.rows() - (waiting_.data() != nullptr ? 1 : 0);
   size_t used = 0;
   while (filled_ < block_rows_ && !is_full()) {
-    std::span<const uint8_t> packet;
-    const MysqlRowStream::Step step = stream.next(packet);
-    if (step == MysqlRowStream::Step::failed) return Step::failed;
-    if (step == MysqlRowStream::Step::end) return Step::end;
-    bytes_ += static_cast<int64_t>(packet.size());
+    std::span<const uint8_t> packet = std::exchange(waiting_, {});
+    if (packet.data() == nullptr) {
+      const MysqlRowStream::Step step = stream.next(packet);
+      if (step == MysqlRowStream::Step::failed) return Step::failed;
+      if (step == MysqlRowStream::Step::end) return Step::end;
+    }
+    const auto bytes = static_cast<int64_t>(packet.size());
+    is_alone_ = limits_.is_large(bytes);
+    if (is_alone_ && limits_.rows() > 0) {
+      is_alone_ = false;
+      waiting_ = packet;
+      break;
+    }
     // A packet is there until the next one is asked for: the last one of a block needs no copy.
     const bool is_last = packet.size() > packets_.size() - used;
     if (!is_last) {
@@ -60,7 +74,7 @@ MysqlBlocks::Step MysqlBlocks::fill(MysqlRowStream& stream) {
     }
     if (!splitter_->split(packet, &cells_[filled_], block_rows_)) return Step::malformed;
     ++filled_;
-    ++rows_;
+    limits_.add(bytes);
     if (is_last) break;
   }
   return Step::rows;
@@ -85,7 +99,8 @@ arrow::Result<SourceBatch> MysqlBlocks::finish_batch(const std::shared_ptr<arrow
   for (auto& decoder : decoders_) {
     ARROW_ASSIGN_OR_RAISE(arrays.emplace_back(), decoder->finish());
   }
-  return SourceBatch{.rows = arrow::RecordBatch::Make(schema, rows_, std::move(arrays)), .hashes = std::move(hashes_)};
+  return SourceBatch{.rows = arrow::RecordBatch::Make(schema, limits_.rows(), std::move(arrays)),
+                     .hashes = std::move(hashes_)};
 }
 
 std::vector<PolicyUse> MysqlBlocks::policy_uses() const {

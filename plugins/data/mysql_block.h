@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "plugins/data/batch_limits.h"
 #include "plugins/data/mysql_decode.h"
 #include "plugins/data/mysql_hash.h"
 #include "plugins/data/mysql_types.h"
@@ -38,8 +39,8 @@ class MysqlBlocks {
     refused,    // refusal() says which value
   };
   Step read(MysqlRowStream& stream);
-  bool is_full() const { return rows_ >= request_.batch_rows || bytes_ >= request_.batch_bytes; }
-  int64_t rows() const { return rows_; }  // of the batch
+  bool is_full() const { return limits_.is_full() || is_alone_ || (waiting_.data() != nullptr && rows() > 0); }
+  int64_t rows() const { return limits_.rows(); }  // of the batch
   // The rows since start_batch, with their hashes if the level asks for them.
   arrow::Result<SourceBatch> finish_batch(const std::shared_ptr<arrow::Schema>& schema);
   std::vector<PolicyUse> policy_uses() const;
@@ -73,7 +74,9 @@ class MysqlBlocks {
   std::vector<MysqlCell> cells_;  // [column * block_rows_ + row]
   size_t filled_ = 0;             // rows of the block
   uint64_t rows_before_ = 0;      // of the stream, before the block
-  int64_t rows_ = 0, bytes_ = 0;  // of the batch
+  BatchLimits limits_;
+  bool is_alone_ = false;             // a row that makes a batch of its own is in it
+  std::span<const uint8_t> waiting_;  // one that will be in the next, which the stream still holds
   Refusal refusal_;
   size_t refused_at_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/unicode.h"
+#include "plugins/data/memory_pool.h"
 #include "plugins/data/policy_counter.h"
 #include "plugins/data/text_repair.h"
 #include "plugins/data/text_times.h"
@@ -20,7 +21,7 @@ template <class Builder, class Read>
 class FixedDecoder : public MysqlColumnDecoder {
  public:
   FixedDecoder(const std::shared_ptr<arrow::DataType>& type, Read read)
-      : builder_(type, arrow::default_memory_pool()), read_(std::move(read)) {}
+      : builder_(type, memory_pool()), read_(std::move(read)) {}
 
   void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
   ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell>, size_t& at) override {
@@ -216,7 +217,7 @@ template <class Builder>
 class BytesDecoder : public MysqlColumnDecoder {
  public:
   BytesDecoder(const MysqlColumnPlan& plan, const TableRequest& request)
-      : builder_(plan.info.type, arrow::default_memory_pool()),
+      : builder_(plan.info.type, memory_pool()),
         bytes_max_(request.value_bytes_max),
         prefix_(plan.kind == MysqlKind::geometry ? 4 : 0),
         is_text_(plan.kind == MysqlKind::text),

@@ -111,6 +111,8 @@ class MysqlReader final : public TableReader {
       position_.clear();
     }
     TRY(tell_catalog(facts));
+    const auto readers_max = static_cast<size_t>(std::max(1, scan_.request.split.into));
+    if (snapshot.sessions.size() > readers_max) snapshot.sessions.resize(readers_max);
     TRY_ASSIGN(scan_.plans, plan_mysql_columns(facts.columns, scan_.request));
     TRY_ASSIGN(scan_.where, bind_mysql_where(scan_.request, facts.columns, scan_.clock));
     find_key(facts.key);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/ensure.h"
 #include "plugins/data/arrow_result.h"
 
 namespace udon::data {
@@ -98,6 +99,7 @@ Result<std::optional<SourceBatch>> MysqlRows::next() {
       case MysqlBlocks::Step::refused: return value_error();
     }
   }
+  ENSURE(blocks_.rows() > 0 || has_ended_, "a batch without rows is the end");
   if (blocks_.rows() == 0) return std::optional<SourceBatch>();
   TRY_ASSIGN(SourceBatch batch, from_arrow(blocks_.finish_batch(scan_.schema), "batch of " + scan_.table));
   return std::optional<SourceBatch>(std::move(batch));

@@ -15,12 +15,19 @@
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
+#include "plugins/data/memory_pool.h"
 
 namespace udon::data {
 namespace {
 
 constexpr int64_t distinct_sample_rows = 4096;
 constexpr size_t distinct_sample_min = 512;
+// A dictionary's hash table takes this much when it is empty, and for each byte of values (of 4 to 8 bytes each) so
+// many.
+constexpr int64_t dictionary_table_bytes = 24 << 10;
+constexpr int64_t dictionary_bytes_per_byte = 12;
+constexpr int64_t dictionary_page_bytes_min = 1 << 10;
+constexpr int64_t dictionary_page_bytes_max = 1 << 20;
 
 Result<parquet::Compression::type> compression_of(const std::string& name) {
   static const std::map<std::string, parquet::Compression::type> known = {{"snappy", parquet::Compression::SNAPPY},
@@ -91,9 +98,11 @@ class ArrowParquetWriter final : public ParquetWriter {
     if (batch.num_rows() == 0) return {};
     if (!writer_) TRY(open(&batch));
     const int64_t bytes = arrow::util::TotalBufferSize(batch);
+    if (bytes > options_.large_bytes) return write_large(batch, bytes);
     if (!in_group_ || group_rows_ + batch.num_rows() > options_.row_group_rows ||
         (group_rows_ > 0 && group_bytes_ + bytes > options_.row_group_bytes)) {
       TRY(from_arrow(writer_->NewBufferedRowGroup(), "write " + file_.string()));
+      if (in_group_) trim_memory();
       in_group_ = true;
       group_rows_ = group_bytes_ = 0;
     }
@@ -136,16 +145,14 @@ class ArrowParquetWriter final : public ParquetWriter {
         ->enable_statistics()
         ->enable_write_page_index()
         ->created_by("udon");
-    for (int c = 0; first != nullptr && c < first->num_columns(); ++c) {
-      TRY_ASSIGN(const bool is_distinct, is_mostly_distinct(*first->column(c)));
-      if (is_distinct) properties.disable_dictionary(schema_->field(c)->name());
-    }
+    properties.memory_pool(memory_pool())->data_pagesize(options_.page_bytes);
+    TRY(choose_dictionaries(first, properties));
     parquet::ArrowWriterProperties::Builder arrow_properties;
     arrow_properties.coerce_timestamps(arrow::TimeUnit::MICRO)->disallow_truncated_timestamps();
     arrow_properties.set_use_threads(false);
     if (options_.compat == Compat::hive3) arrow_properties.enable_deprecated_int96_timestamps();
-    TRY_ASSIGN(writer_, from_arrow(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), out_,
-                                                                    properties.build(), arrow_properties.build()),
+    TRY_ASSIGN(writer_, from_arrow(parquet::arrow::FileWriter::Open(*schema_, memory_pool(), out_, properties.build(),
+                                                                    arrow_properties.build()),
                                    "create " + file_.string()));
     auto metadata = std::make_shared<arrow::KeyValueMetadata>();
     // By this key Spark tells the calendar of a file's days and times (DataSourceUtils.datetimeRebaseSpec): without it,
@@ -153,6 +160,36 @@ class ArrowParquetWriter final : public ParquetWriter {
     metadata->Append("org.apache.spark.version", "3.5.0");
     for (const auto& [key, value] : options_.metadata) metadata->Append(key, value);
     return from_arrow(writer_->AddKeyValueMetadata(metadata), "create " + file_.string());
+  }
+
+  // Each column where one is of use has an equal part of what they may take; where that is too little, none has one.
+  Result<void> choose_dictionaries(const arrow::RecordBatch* first, parquet::WriterProperties::Builder& properties) {
+    int64_t columns = 0;
+    for (int c = 0; first != nullptr && c < first->num_columns(); ++c) {
+      TRY_ASSIGN(const bool is_distinct, is_mostly_distinct(*first->column(c)));
+      if (is_distinct)
+        properties.disable_dictionary(schema_->field(c)->name());
+      else
+        ++columns;
+    }
+    if (columns == 0) return {};
+    const int64_t page = (options_.dictionary_bytes / columns - dictionary_table_bytes) / dictionary_bytes_per_byte;
+    if (page < dictionary_page_bytes_min)
+      properties.disable_dictionary();
+    else
+      properties.dictionary_pagesize_limit(std::min(page, dictionary_page_bytes_max));
+    return {};
+  }
+
+  // Column by column into the file: nothing of it is kept.
+  Result<void> write_large(const arrow::RecordBatch& batch, int64_t bytes) {
+    in_group_ = false;
+    group_rows_ = group_bytes_ = 0;
+    TRY(from_arrow(writer_->NewRowGroup(), "write " + file_.string()));
+    for (const auto& column : batch.columns())
+      TRY(from_arrow(writer_->WriteColumnChunk(*column), "write " + file_.string()));
+    raw_bytes_ += bytes;
+    return {};
   }
 
   Path file_;

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
+#include "plugins/data/memory_pool.h"
 
 namespace udon::data {
 namespace {
@@ -22,7 +23,7 @@ namespace {
 template <class Builder>
 class BuiltColumn : public ParsedColumn {
  public:
-  explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, arrow::default_memory_pool()) {}
+  explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, memory_pool()) {}
   void append_null() override { keep(builder_.AppendNull()); }
   Result<std::shared_ptr<arrow::Array>> finish() override {
     TRY(from_arrow(status_, "build a column"));

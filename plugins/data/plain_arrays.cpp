@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
+#include "plugins/data/memory_pool.h"
 
 namespace udon::data {
 namespace {
@@ -68,7 +69,7 @@ std::optional<int64_t> in_microseconds(int64_t ticks, arrow::TimeUnit::type unit
 template <class Array, class Builder>
 MadeArray as_time(const arrow::Array& values, const std::shared_ptr<arrow::DataType>& type,
                   arrow::TimeUnit::type unit) {
-  return each<Array>(values, Builder(type, arrow::default_memory_pool()),
+  return each<Array>(values, Builder(type, memory_pool()),
                      [unit](const Array& a, int64_t i) { return in_microseconds(a.Value(i), unit); });
 }
 
@@ -76,7 +77,7 @@ MadeArray undictionaried(const arrow::Array& values) {
   const auto& from = static_cast<const arrow::DictionaryArray&>(values);
   TRY_ASSIGN(const auto dictionary, plain_array(from.dictionary()));
   std::unique_ptr<arrow::ArrayBuilder> builder;
-  TRY(from_arrow(arrow::MakeBuilder(arrow::default_memory_pool(), dictionary->type(), &builder), "build a column"));
+  TRY(from_arrow(arrow::MakeBuilder(memory_pool(), dictionary->type(), &builder), "build a column"));
   for (int64_t i = 0; i < from.length(); ++i) {
     if (from.IsNull(i)) {
       TRY(from_arrow(builder->AppendNull(), "build a column"));

@@ -12,6 +12,7 @@
 
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
+#include "plugins/data/memory_pool.h"
 #include "plugins/data/policy_counter.h"
 #include "plugins/data/text_repair.h"
 #include "plugins/data/text_times.h"
@@ -40,7 +41,7 @@ T big_endian(const uint8_t* data) {
 template <class Builder>
 class BuiltColumn : public PostgresColumn {
  public:
-  explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, arrow::default_memory_pool()) {}
+  explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, memory_pool()) {}
   void append_null() override { keep(builder_.AppendNull()); }
   Result<std::shared_ptr<arrow::Array>> finish() override {
     TRY(from_arrow(status_, "build a column"));

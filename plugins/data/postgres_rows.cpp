@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "base/ensure.h"
 #include "base/text.h"
+#include "plugins/data/batch_limits.h"
 #include "plugins/data/canonical.h"
 
 namespace udon::data {
@@ -66,9 +69,9 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
   const bool hashed = scan_.request.certify != CertifyLevel::rows;
   SourceBatch batch;
   if (hashed) batch.hashes.resize(columns_.size());
-  int64_t rows = 0;
-  int64_t bytes = 0;
-  while (rows < scan_.request.batch_rows && bytes < scan_.request.batch_bytes) {
+  BatchLimits limits(scan_.request, columns_.size());
+  bool is_alone = false;
+  while (!limits.is_full() && !is_alone) {
     if (!stream_) {
       const auto is_open = open_range();
       if (!is_open) return is_open.error().within("table " + scan_.request.table);
@@ -77,27 +80,34 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
         break;
       }
     }
-    std::span<const PostgresField> row;
-    const auto step = stream_->next(row);
+    std::span<const PostgresField> row = std::exchange(waiting_, {});
+    const auto step = !row.empty() ? PostgresCopyStream::Step::row : stream_->next(row);
     if (step == PostgresCopyStream::Step::failed) return stream_->error().within("table " + scan_.request.table);
     if (step == PostgresCopyStream::Step::end) {
       stream_.reset();
       continue;
     }
+    int64_t bytes = 0;
+    for (const PostgresField& field : row) bytes += std::max(field.size, 0);
+    is_alone = limits.is_large(bytes);
+    if (is_alone && limits.rows() > 0) {
+      waiting_ = row;
+      break;
+    }
     for (size_t c = 0; c < columns_.size(); ++c) {
       TRY_ASSIGN(const uint64_t hash, take(row, c, hashed));
       if (hashed) batch.hashes[c].push_back(hash);
-      bytes += 8 + std::max(row[c].size, 0);
     }
-    ++rows;
+    limits.add(bytes);
   }
-  if (rows == 0) return std::optional<SourceBatch>();
+  ENSURE(limits.rows() > 0 || has_ended_, "a batch without rows is the end");
+  if (limits.rows() == 0) return std::optional<SourceBatch>();
   arrow::ArrayVector arrays;
   for (const auto& column : columns_) {
     TRY_ASSIGN(auto array, column->finish());
     arrays.push_back(std::move(array));
   }
-  batch.rows = arrow::RecordBatch::Make(scan_.schema, rows, std::move(arrays));
+  batch.rows = arrow::RecordBatch::Make(scan_.schema, limits.rows(), std::move(arrays));
   return std::optional<SourceBatch>(std::move(batch));
 }
 

@@ -3,6 +3,7 @@
 // (FORMAT binary).
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,7 @@ class PostgresRows final : public BatchSource {
   const AfterLast after_last_;
   std::vector<std::unique_ptr<PostgresColumn>> columns_;
   PostgresHasher hasher_;
+  std::span<const PostgresField> waiting_;  // a row for a batch of its own, which the stream still holds
   bool has_ended_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "plugins/data/arrow_result.h"
+#include "plugins/data/memory_pool.h"
 #include "plugins/data/recast.h"
 #include "plugins/data/recast_trouble.h"
 #include "plugins/data/type_name.h"
@@ -34,7 +35,7 @@ class EachValue final : public Recast {
     const std::shared_ptr<arrow::DataType> whole = type();
     const auto* const extension =
         whole->id() == arrow::Type::EXTENSION ? static_cast<const arrow::ExtensionType*>(whole.get()) : nullptr;
-    Builder builder(extension == nullptr ? whole : extension->storage_type(), arrow::default_memory_pool());
+    Builder builder(extension == nullptr ? whole : extension->storage_type(), memory_pool());
     TRY(from_arrow(builder.Reserve(values.length()), "recast a column"));
     for (int64_t row = 0; row < values.length(); ++row) {
       bool is_null = values.IsNull(row);

@@ -15,11 +15,11 @@
 #include "plugins/data/certifier.h"
 #include "plugins/data/encoder.h"
 #include "plugins/data/figures.h"
+#include "plugins/data/memory_pool.h"
+#include "plugins/data/memory_shares.h"
 
 namespace udon::data {
 namespace {
-
-constexpr size_t queued_batches_max = 2;
 
 Result<void> read_into(BatchSource& source, BatchQueue& queue, const std::stop_token& stop) {
   while (true) {
@@ -32,8 +32,8 @@ Result<void> read_into(BatchSource& source, BatchQueue& queue, const std::stop_t
 }
 
 // One source to its end.
-Result<void> copy(BatchSource& source, Encoder& encoder, const std::stop_token& stop) {
-  BatchQueue queue(queued_batches_max);
+Result<void> copy(BatchSource& source, Encoder& encoder, int64_t queued_bytes, const std::stop_token& stop) {
+  BatchQueue queue(queued_bytes);
   Result<void> encoded;
   std::jthread encoding([&] {
     while (auto batch = queue.pop()) {
@@ -57,11 +57,11 @@ Result<void> copy(BatchSource& source, Encoder& encoder, const std::stop_token& 
 
 // All sources at once. One that fails stops the others; its error is told, not theirs.
 Result<void> copy_all(const std::vector<BatchSource*>& sources, std::vector<std::unique_ptr<Encoder>>& encoders,
-                      std::stop_source& stop) {
+                      int64_t queued_bytes, std::stop_source& stop) {
   std::mutex mutex;
   std::optional<Error> failure;
   const auto run = [&](size_t i) {
-    const Result<void> copied = copy(*sources[i], *encoders[i], stop.get_token());
+    const Result<void> copied = copy(*sources[i], *encoders[i], queued_bytes, stop.get_token());
     if (copied) return;
     {
       const std::lock_guard lock(mutex);
@@ -162,27 +162,35 @@ std::vector<CopyPart> parts_of(const CopyResult& all, const std::vector<StagedFi
   return list;
 }
 
+// Of the budget, what a reader of so many columns may hold; fewer readers where there is too little for all of them.
+void share_memory(TableRequest& request, int64_t memory_bytes, size_t columns) {
+  request.split.into = readers_within(memory_bytes, request.split.into, columns);
+  const MemoryShares shares = memory_shares(memory_bytes, request.split.into, columns);
+  request.batch_bytes = shares.batch_bytes;
+  request.value_bytes_max = shares.value_bytes_max;
+}
+
 }  // namespace
 
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
-  // The budget, in equal shares: of each two batches are queued, one is being read, one encoded; the row group being
-  // encoded is the largest part.
-  const int64_t share = request.memory_bytes / std::max(1, request.table.split.into);
-  request.table.batch_bytes = std::clamp<int64_t>(share / 32, 1 << 20, 8 << 20);
-  request.table.value_bytes_max = share / 8;
+  return_freed_memory();
+  const int readers_asked = request.table.split.into;
+  int readers_max = readers_asked;
+  share_memory(request.table, request.memory_bytes, 0);
   if (request.text) request.table.certify = CertifyLevel::rows;
-  request.parquet.row_group_bytes = std::max<int64_t>(share / 8 * 3, 4 << 20);
 
   std::stop_source stop_all;
   const std::stop_callback passed_on(stop, [&stop_all] { stop_all.request_stop(); });
-  // What the catalog makes of the condition is what the certificate tells.
-  if (const auto on_catalog = request.table.on_catalog)
-    request.table.on_catalog = [on_catalog, &request](const auto& catalog, TableRequest& asked) -> Result<void> {
-      TRY(on_catalog(catalog, asked));
-      request.table.where = asked.where;
-      request.table.where_parameters = asked.where_parameters;
-      return {};
-    };
+  const auto on_catalog = request.table.on_catalog;
+  request.table.on_catalog = [&](const auto& catalog, TableRequest& asked) -> Result<void> {
+    if (on_catalog) TRY(on_catalog(catalog, asked));
+    share_memory(asked, request.memory_bytes, asked.all_columns ? catalog.size() : asked.columns.size());
+    readers_max = asked.split.into;
+    // What the catalog makes of the condition is what the certificate tells.
+    request.table.where = asked.where;
+    request.table.where_parameters = asked.where_parameters;
+    return {};
+  };
   TRY_ASSIGN(const std::vector<ColumnInfo> columns, reader.open(TableRequest(request.table), stop_all.get_token()));
   if (request.layout != nullptr) TRY(request.layout->open(columns));
   CopyResult result;
@@ -196,6 +204,11 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   request.parquet.metadata.emplace_back("udon.certificate", certificate.id);
 
   const std::vector<BatchSource*> sources = reader.sources();
+  const MemoryShares shares = memory_shares(request.memory_bytes, static_cast<int>(sources.size()), columns.size());
+  request.parquet.row_group_bytes = shares.row_group_bytes;
+  request.parquet.large_bytes = shares.large_bytes;
+  request.parquet.page_bytes = shares.page_bytes;
+  request.parquet.dictionary_bytes = shares.dictionary_bytes;
   Progress progress(request.on_progress);
   TRY_ASSIGN(const std::shared_ptr<arrow::Schema> schema, schema_of_files(columns, request));
   const Encoding encoding{.columns = columns,
@@ -208,7 +221,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   std::vector<DatabaseFigures> figures;
   const auto copied = [&]() -> Result<void> {
     for (const auto& encoder : encoders) TRY(encoder->open());
-    TRY(copy_all(sources, encoders, stop_all));
+    TRY(copy_all(sources, encoders, shares.queued_bytes, stop_all));
     if (request.table.certify == CertifyLevel::source) {
       TRY_ASSIGN(figures, compared_figures(reader, encoding, encoders));
     }
@@ -236,6 +249,9 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   all.fill(certificate);
   certificate.where = described_condition(request.table, columns);
   certificate.mechanism = reader.mechanism();
+  if (readers_max < readers_asked)
+    certificate.mechanism +=
+        fmt::format("; `memory` is enough for {} of {} readers of so many columns", readers_max, readers_asked);
   certificate.position = reader.position();
   certificate.policies = reader.policy_uses();
   if (request.mask_key != nullptr) certificate.mask_key_fingerprint = request.mask_key->fingerprint();

@@ -3,10 +3,12 @@
 // "log"}. For tests that Python makes. FOLDER: for staging. An order may also have "connections": {id: URI},
 // "stop_after": seconds until the try is asked to stop, as at its timeout, and "try": its number, 1 if not said. A
 // sensor is poked once: "met". "left": what is in the try's staging folder at the end.
+// "peak_rss": bytes, the most that this process has had in memory so far.
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <mutex>
 #include <optional>
@@ -69,6 +71,14 @@ class Limit {
   std::jthread thread_;
 };
 
+// The kernel's own mark, in this process alone: rusage would tell of its parent's before exec.
+int64_t peak_rss() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -105,6 +115,7 @@ int main(int argc, char** argv) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(context.staging_folder, ignored))
       left.push_back(entry.path().filename().string());
     answer.set("left", std::move(left));
+    answer.set("peak_rss", peak_rss());
     std::puts(udon::to_json(answer).c_str());
     std::fflush(stdout);
   }
