@@ -13,7 +13,7 @@ namespace udon::cli {
 struct Positional {
   std::string name;
   std::string help;
-  enum class Count { one, optional, some } count = Count::one;
+  enum class Count { one, optional, some, any } count = Count::one;
   enum class Kind { text, integer } kind = Kind::text;
   std::vector<std::string> choices = {};  // the only words, if there are any
 };

@@ -141,6 +141,7 @@ Bound bind(const Command& command, CLI::App& app, Slots& slots) {
       case Positional::Count::one: option->required()->expected(1)->allow_extra_args(false); break;
       // Without extra args CLI11 would never give it a word, as none is expected.
       case Positional::Count::optional: option->expected(0, 1)->allow_extra_args(); break;
+      case Positional::Count::any: option->expected(0, 1 << 20); break;
       case Positional::Count::some: option->required()->expected(1, 1 << 20); break;
     }
     if (positional.kind == Positional::Kind::integer) option->check(is_integer());

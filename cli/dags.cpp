@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/dags_check.h"
+#include "cli/simulate.h"
 #include "cli/verbs.h"
 
 namespace udon::cli {
@@ -196,6 +197,7 @@ std::vector<Command> dags_commands() {
        {{"pools", "pools that exist, separated by commas, where no server is asked", "A,B"},
         {"connections", "connections that exist, likewise", "A,B"}},
        check_dags},
+      simulate_command(),
       {"dags",
        "trigger",
        "Triggers a run",

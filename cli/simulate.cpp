@@ -1,0 +1,294 @@
+#include "cli/simulate.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "base/text.h"
+#include "dagfile/catalog.h"
+#include "plugins/spec/builtin.h"
+#include "scheduler/rehearsal.h"
+
+namespace udon::cli {
+namespace {
+
+// Of a task: how long it took lately (the middle of the times), and into how many it was mapped last.
+struct Habit {
+  std::vector<Duration> durations;
+  std::string last_run;
+  int64_t mapped = 0;
+};
+using Habits = std::map<std::pair<std::string, std::string>, Habit>;
+
+constexpr int successes_looked_at = 1000;  // of a DAG
+
+// What a server or a store remembers; nothing where there is neither.
+Result<Habits> habits_of(const std::vector<DagPtr>& dags, Session& session) {
+  Habits habits;
+  const Result<Api*> api = session.api();
+  if (!api && api.error().kind == ErrorKind::not_found) return habits;
+  if (!api) return api.error();
+  for (const DagPtr& dag : dags) {
+    const Result<Value> page = (*api)->get(
+        "/api/v2/dags/" + percent_encode(dag->dag_id) +
+        "/dagRuns/~/taskInstances?state=success&order_by=-start_date&limit=" + std::to_string(successes_looked_at));
+    if (!page && page.error().kind == ErrorKind::not_found) continue;  // never seen there
+    if (!page) return page.error();
+    for (const Value& row : page->get("task_instances").as_list()) {
+      const auto start = parse_time(row.text("start_date"));
+      const auto end = parse_time(row.text("end_date"));
+      Habit& habit = habits[{dag->dag_id, row.text("task_id")}];
+      if (start && end) habit.durations.push_back(*end - *start);
+      if (habit.last_run.empty()) habit.last_run = row.text("dag_run_id");
+      if (habit.last_run == row.text("dag_run_id") && row.integer("map_index", -1) >= 0) habit.mapped += 1;
+    }
+  }
+  for (auto& [task, habit] : habits) std::ranges::sort(habit.durations);
+  return habits;
+}
+
+struct Known {
+  std::vector<Pool> pools;
+  std::map<std::string, bool> is_paused;
+};
+
+Result<Known> known_of(Session& session) {
+  Known known;
+  const Result<Api*> api = session.api();
+  if (!api && api.error().kind == ErrorKind::not_found) return known;
+  if (!api) return api.error();
+  TRY_ASSIGN(const Value pools, (*api)->get_all("/api/v2/pools", "pools"));
+  for (const Value& pool : pools.get("pools").as_list())
+    known.pools.push_back({.name = pool.text("name"),
+                           .slots = static_cast<int>(pool.integer("slots", 0)),
+                           .include_deferred = pool.flag("include_deferred")});
+  TRY_ASSIGN(const Value dags, (*api)->get_all("/api/v2/dags", "dags"));
+  for (const Value& dag : dags.get("dags").as_list()) known.is_paused[dag.text("dag_id")] = dag.flag("is_paused");
+  return known;
+}
+
+// NAME=SLOTS, over what is known.
+Result<void> put_pool(const std::string& text, std::vector<Pool>& pools) {
+  const size_t equals = text.rfind('=');
+  int slots = 0;
+  const char* const end = text.data() + text.size();
+  const bool is_number = equals != std::string::npos && equals > 0 &&
+                         std::from_chars(text.data() + equals + 1, end, slots).ptr == end && equals + 1 < text.size();
+  if (!is_number || slots < -1)
+    return Error{ErrorKind::invalid, "--pool: `" + text + "` is not NAME=SLOTS, such as narrow=2 (-1: no limit)"};
+  const std::string name = text.substr(0, equals);
+  const auto found = std::ranges::find(pools, name, &Pool::name);
+  if (found != pools.end())
+    found->slots = slots;
+  else
+    pools.push_back({.name = name, .slots = slots});
+  return {};
+}
+
+// Those that are named; else all that are not paused.
+Result<std::vector<DagPtr>> chosen(const CatalogSnapshot& catalog, const std::vector<std::string>& named,
+                                   const Known& known) {
+  std::vector<DagPtr> dags;
+  for (const auto& [id, dag] : catalog.dags) {
+    const auto paused = known.is_paused.find(id);
+    const bool is_paused =
+        paused == known.is_paused.end() ? dag->is_paused_upon_creation.value_or(false) : paused->second;
+    if (named.empty() ? !is_paused : std::ranges::find(named, id) != named.end()) dags.push_back(dag);
+  }
+  std::vector<std::string> ids;
+  for (const auto& [id, dag] : catalog.dags) ids.push_back(id);
+  for (const std::string& id : named)
+    if (!catalog.dags.contains(id))
+      return Error{ErrorKind::not_found, "there is no DAG `" + id + "` in the DAGs folder" + did_you_mean(id, ids) +
+                                             "; see `udon dags check`"};
+  if (dags.empty())
+    return Error{ErrorKind::not_found, catalog.dags.empty()
+                                           ? "there are no DAGs in the DAGs folder; see `udon dags check`"
+                                           : "all DAGs are paused; name those that are to be simulated"};
+  return dags;
+}
+
+Value time_or_null(const std::optional<TimePoint>& at, const std::string& zone) {
+  return at ? Value(format_local_time(*at, zone)) : Value();
+}
+
+// With who holds what is waited for.
+std::string text_of(const Reason& reason) {
+  if (reason.holders.empty()) return reason.text;
+  constexpr size_t named_max = 2;
+  std::vector<std::string> named(
+      reason.holders.begin(),
+      reason.holders.begin() + static_cast<std::ptrdiff_t>(std::min(named_max, reason.holders.size())));
+  const size_t others = reason.holders.size() - named.size();
+  return reason.text + "; held by " + join(named, ", ") +
+         (others == 0 ? "" : " and " + std::to_string(others) + (others == 1 ? " other" : " others"));
+}
+
+// Whole seconds for people.
+std::string shown_duration(std::optional<Duration> duration) {
+  return duration ? format_duration(std::chrono::floor<std::chrono::seconds>(*duration)) : "";
+}
+
+class Report {
+ public:
+  Report(const std::vector<RehearsedRun>& runs, const std::vector<DagPtr>& dags) {
+    for (const DagPtr& dag : dags) zones_[dag->dag_id] = dag->schedule.timezone;
+    for (const RehearsedRun& run : runs) add(run);
+  }
+  Value::List take_runs() { return std::move(runs_); }
+  Value::List take_tasks() { return std::move(tasks_); }
+  int64_t waiting() const { return waiting_; }
+  int64_t unfinished() const { return unfinished_; }
+
+ private:
+  void add(const RehearsedRun& run) {
+    const std::string& zone = zones_[run.row.dag_id];
+    Duration longest{0};
+    std::string why;
+    // The run itself waits for its turn.
+    if (run.row.start_date && *run.row.start_date > run.row.run_after) {
+      longest = *run.row.start_date - run.row.run_after;
+      why = "max_active_runs: earlier runs had not ended";
+    } else if (!run.row.start_date) {
+      why = "max_active_runs: earlier runs have not ended";
+    }
+    Value::List tasks;
+    for (const RehearsedTask& task : by_start(run.tasks)) {
+      const TaskInstance& row = task.row;
+      std::optional<Duration> waited;
+      if (row.scheduled_at && row.queued_at) waited = *row.queued_at - *row.scheduled_at;
+      const bool has_waited = task.waited && waited.value_or(Duration(1)) > Duration(0);
+      if (has_waited && waited.value_or(Duration(0)) >= longest) {
+        longest = waited.value_or(Duration(0));
+        why = task_name(row) + ": " + text_of(*task.waited);
+      }
+      tasks.push_back(Value::Map{{"dag_id", run.row.dag_id},
+                                 {"dag_run_id", run.row.run_id},
+                                 {"task_id", row.task_id},
+                                 {"map_index", row.map_index},
+                                 {"state", to_string(row.state)},
+                                 {"start_date", time_or_null(row.start_date, zone)},
+                                 {"end_date", time_or_null(row.end_date, zone)},
+                                 {"waited_seconds", has_waited && waited ? Value(seconds_of(*waited)) : Value()},
+                                 {"waited_for", has_waited ? Value(text_of(*task.waited)) : Value()}});
+    }
+    const bool has_ended = run.row.end_date.has_value();
+    unfinished_ += has_ended ? 0 : 1;
+    waiting_ += why.empty() ? 0 : 1;
+    const auto took =
+        run.row.start_date && has_ended ? std::optional(*run.row.end_date - *run.row.start_date) : std::nullopt;
+    runs_.push_back(Value::Map{{"dag_id", run.row.dag_id},
+                               {"dag_run_id", run.row.run_id},
+                               {"run_after", format_local_time(run.row.run_after, zone)},
+                               {"logical_date", time_or_null(run.row.logical_date, zone)},
+                               {"start_date", time_or_null(run.row.start_date, zone)},
+                               {"end_date", time_or_null(run.row.end_date, zone)},
+                               {"duration", shown_duration(took)},
+                               {"state", to_string(run.row.state)},
+                               {"waited", longest > Duration(0) ? shown_duration(longest) : ""},
+                               {"waited_for", why.empty() ? Value() : Value(why)},
+                               {"tasks", tasks}});
+    std::ranges::move(tasks, std::back_inserter(tasks_));
+  }
+
+  static std::vector<RehearsedTask> by_start(std::vector<RehearsedTask> tasks) {
+    std::ranges::stable_sort(tasks, [](const RehearsedTask& a, const RehearsedTask& b) {
+      return a.row.start_date.value_or(TimePoint::max()) < b.row.start_date.value_or(TimePoint::max());
+    });
+    return tasks;
+  }
+  static std::string task_name(const TaskInstance& row) {
+    return row.map_index < 0 ? row.task_id : row.task_id + "[" + std::to_string(row.map_index) + "]";
+  }
+  static double seconds_of(Duration duration) { return static_cast<double>(duration.count()) / 1e6; }
+
+  std::map<std::string, std::string> zones_;
+  Value::List runs_, tasks_;
+  int64_t waiting_ = 0, unfinished_ = 0;
+};
+
+// Integer flags were checked already.
+Result<Rehearsal> rehearsal_of(const Arguments& arguments, Session& session, Known& known) {
+  Rehearsal rehearsal;
+  TRY_ASSIGN(rehearsal.from, parse_time(arguments.text_or("from", format_time(session.clock().now()))));
+  const std::string to = arguments.text_or("to", format_time(rehearsal.from + std::chrono::hours(24)));
+  TRY_ASSIGN(rehearsal.to, parse_time(to));
+  if (rehearsal.to <= rehearsal.from)
+    return Error{ErrorKind::invalid, "--to " + to + " is not after --from " + format_time(rehearsal.from)};
+  rehearsal.parallelism = static_cast<int>(session.settings().integer("core", "parallelism"));
+  for (const std::string& pool : arguments.all("pool")) TRY(put_pool(pool, known.pools));
+  rehearsal.pools = known.pools;
+  return rehearsal;
+}
+
+Result<int> simulate(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(Known known, known_of(session));
+  TRY_ASSIGN(Rehearsal rehearsal, rehearsal_of(arguments, session, known));
+  TRY_ASSIGN(const Duration otherwise, parse_duration(arguments.text_or("duration", "1m")));
+  if (otherwise <= Duration(0)) return Error{ErrorKind::invalid, "--duration: a task takes some time"};
+  TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
+  Catalog catalog(session.settings().path("core", "dags_folder"), operators);
+  const CatalogPtr snapshot = catalog.refresh();
+  TRY_ASSIGN(rehearsal.dags, chosen(*snapshot, arguments.all("DAG"), known));
+  TRY_ASSIGN(const Habits habits, habits_of(rehearsal.dags, session));
+  const auto habit_of = [&](const std::string& dag_id, const std::string& task_id) -> const Habit* {
+    const auto found = habits.find({dag_id, task_id});
+    return found == habits.end() ? nullptr : &found->second;
+  };
+  rehearsal.duration = [&](const std::string& dag_id, const std::string& task_id) {
+    const Habit* habit = habit_of(dag_id, task_id);
+    return habit == nullptr || habit->durations.empty() ? otherwise : habit->durations[habit->durations.size() / 2];
+  };
+  rehearsal.mapped_length = [&](const std::string& dag_id, const std::string& task_id) {
+    const Habit* habit = habit_of(dag_id, task_id);
+    return habit == nullptr || habit->mapped == 0 ? int64_t{1} : habit->mapped;
+  };
+  TRY_ASSIGN(const std::vector<RehearsedRun> runs, rehearse(rehearsal));
+
+  Report report(runs, rehearsal.dags);
+  Output& output = session.output();
+  const bool shows_tasks = arguments.has("tasks") && output.format() == Format::table;
+  if (shows_tasks)
+    output.list(Value::Map{{"tasks", report.take_tasks()}}, "tasks",
+                {column("RUN", "dag_run_id"),
+                 {"TASK",
+                  [](const Value& task) {
+                    const int64_t index = task.integer("map_index", -1);
+                    return task.text("dag_id") + "." + task.text("task_id") +
+                           (index < 0 ? "" : "[" + std::to_string(index) + "]");
+                  }},
+                 column("START", "start_date"),
+                 column("END", "end_date"),
+                 column("STATE", "state"),
+                 column("WAITED FOR", "waited_for")});
+  else
+    output.list(Value::Map{{"runs", report.take_runs()}, {"total_entries", static_cast<int64_t>(runs.size())}}, "runs",
+                {column("DAG", "dag_id"), column("RUN AFTER", "run_after"), column("START", "start_date"),
+                 column("END", "end_date"), column("TOOK", "duration"), column("STATE", "state"),
+                 column("WAITED", "waited"), column("FOR", "waited_for")});
+  output.note(std::to_string(runs.size()) + (runs.size() == 1 ? " run" : " runs") + " from " +
+              format_time(rehearsal.from) + " to " + format_time(rehearsal.to) + ", of which " +
+              std::to_string(report.waiting()) + " would wait for something and " +
+              std::to_string(report.unfinished()) +
+              " would not have ended. Every try is taken to succeed, after the "
+              "time that it took lately, or " +
+              format_duration(otherwise) + " where that is not known (--duration)");
+  return succeeded;
+}
+
+}  // namespace
+
+Command simulate_command() {
+  return {"dags",
+          "simulate",
+          "Plays the calendar forward: what would run when, and what would wait for what",
+          {{"DAG", "ids of DAGs; else all that are not paused", Positional::Count::any}},
+          {{"from", "runs that are due from then on; else now", "TIME"},
+           {"to", "when it ends; else a day later", "TIME"},
+           {"duration", "of a task that has no history, such as 10m; else 1m", "DURATION"},
+           {"pool", "slots of a pool, whatever it has; several times", "NAME=SLOTS", Flag::Count::any},
+           {"tasks", "a line for each task instance", ""}},
+          simulate};
+}
+
+}  // namespace udon::cli

@@ -1,0 +1,200 @@
+#include "scheduler/rehearsal.h"
+
+#include <algorithm>
+#include <climits>
+#include <queue>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "scheduler/loop.h"
+#include "scheduler/state.h"
+#include "scheduler/why.h"
+#include "store/memory_store.h"
+
+namespace udon {
+namespace {
+
+constexpr int turns_without_time_max = 10'000;
+
+// Tries that start at once, take their time and succeed.
+class TimedExecutor final : public Executor {
+ public:
+  TimedExecutor(const Rehearsal& rehearsal, const Clock& clock) : rehearsal_(rehearsal), clock_(clock) {
+    for (const DagPtr& dag : rehearsal.dags) note_mapped(*dag);
+  }
+
+  std::string name() const override { return "rehearsal"; }
+  bool takes(TryKind, const std::string&) const override { return true; }
+  bool is_for(TryKind) const override { return true; }
+  int free_slots() const override { return INT_MAX / 2; }
+
+  Result<void> start(const TryRequest& request) override {
+    const TimePoint now = clock_.now();
+    reports_.push_back({request.try_id, TryStarted{.at = now, .hostname = {}, .pid = 0}});
+    TryEnded end{.result = TryEnded::Result::success, .message = {}, .started_at = now};
+    end.at = now + rehearsal_.duration(request.key.dag_id, request.key.task_id);
+    if (const auto found = lengths_.find({request.key.dag_id, request.key.task_id}); found != lengths_.end())
+      end.xcom.set("return_value", Value::List(static_cast<size_t>(found->second)));
+    ends_.push({end.at, ++started_, {request.try_id, std::move(end)}});
+    running_.insert(request.try_id);
+    return {};
+  }
+  std::vector<Report> poll() override {
+    while (!ends_.empty() && ends_.top().at <= clock_.now()) {
+      if (running_.erase(ends_.top().report.try_id) > 0) reports_.push_back(ends_.top().report);
+      ends_.pop();
+    }
+    return std::exchange(reports_, {});
+  }
+  void acknowledge(const TryId&) override {}
+  void kill(const TryId& id, EndCause why, const std::string& message) override {
+    if (running_.erase(id) == 0) return reports_.push_back({id, TryUnknown{}});
+    TryEnded end{.cause = why, .message = message};
+    end.at = clock_.now();
+    reports_.push_back({id, std::move(end)});
+  }
+  void adopt(const TryRequest& request) override { reports_.push_back({request.try_id, TryUnknown{}}); }
+  std::vector<TryId> running() const override { return {running_.begin(), running_.end()}; }
+
+  std::optional<TimePoint> next_report() const {
+    if (!reports_.empty()) return clock_.now();
+    return ends_.empty() ? std::nullopt : std::optional(ends_.top().at);
+  }
+
+ private:
+  struct End {
+    TimePoint at;
+    int64_t number;
+    Report report;
+    bool operator<(const End& other) const { return std::tie(other.at, other.number) < std::tie(at, number); }
+  };
+
+  // Whose value is a list that others are mapped over.
+  void note_mapped(const Dag& dag) {
+    for (const Task& task : dag.tasks) {
+      if (!task.expand) continue;
+      for (const MapInput& input : task.expand->inputs)
+        if (const auto* source = std::get_if<std::string>(&input.source))
+          lengths_[{dag.dag_id, *source}] = rehearsal_.mapped_length(dag.dag_id, task.task_id);
+    }
+  }
+
+  const Rehearsal& rehearsal_;
+  const Clock& clock_;
+  std::map<std::pair<std::string, std::string>, int64_t> lengths_;
+  std::vector<Report> reports_;
+  std::priority_queue<End> ends_;
+  std::set<TryId> running_;
+  int64_t started_ = 0;
+};
+
+class Stage {
+ public:
+  explicit Stage(const Rehearsal& rehearsal)
+      : rehearsal_(rehearsal), clock_(rehearsal.from), executor_(rehearsal, clock_) {}
+
+  Result<std::vector<RehearsedRun>> play() {
+    TRY(furnish());
+    Loop loop(
+        {.installation = "rehearsal", .dags_folder = "/", .parallelism = rehearsal_.parallelism}, clock_,
+        store_.reader(), store_.writer(), store_.settings(), {&executor_}, [](const TryId&) { return ""; }, metrics_);
+    TRY(loop.start());
+    loop.offer(catalog());
+    int turns_without_time = 0;
+    while (clock_.now() < rehearsal_.to) {
+      TRY_ASSIGN(const std::optional<TimePoint> wake_at, loop.turn());
+      if (!loop.state().stopped().empty()) return Error{ErrorKind::io, loop.state().stopped()};
+      TRY(note_waiting(loop.state()));
+      std::optional<TimePoint> next = wake_at;
+      if (const auto report = executor_.next_report(); report && (!next || *report < *next)) next = report;
+      if (!next) break;
+      if (*next > clock_.now()) {
+        clock_.advance(std::min(*next, rehearsal_.to) - clock_.now());
+        turns_without_time = 0;
+      } else if (++turns_without_time > turns_without_time_max) {
+        return Error{ErrorKind::invalid, "time stands still at " + format_time(clock_.now()) +
+                                             ": tries that take no time follow each other without end"};
+      }
+    }
+    return runs();
+  }
+
+ private:
+  // Pools; and for each DAG that what was due before is done.
+  Result<void> furnish() {
+    for (const Pool& pool : rehearsal_.pools) TRY(store_.settings().put_pool(pool, StoreSettings::Existing::replace));
+    Batch batch{.at = rehearsal_.from};
+    TRY_ASSIGN(batch.epoch, store_.writer().acquire_epoch(rehearsal_.from));
+    for (const DagPtr& dag : rehearsal_.dags) {
+      // With a version: it is not new, and so not paused by what its file says of new ones.
+      DagRecord record{.dag_id = dag->dag_id, .file = dag->file, .version = dag->version};
+      Schedule latest = dag->schedule;
+      latest.catchup = false;
+      const TimePoint before = rehearsal_.from - Duration(1);
+      const auto due = next_due_run(latest, std::nullopt, before);
+      if (due && due->run_after <= before) record.last_scheduled_logical_date = due->logical_date;
+      batch.changes.emplace_back(PutDag{std::move(record)});
+    }
+    return store_.writer().commit(batch);
+  }
+
+  CatalogPtr catalog() const {
+    auto snapshot = std::make_shared<CatalogSnapshot>();
+    snapshot->generation = 1;
+    for (const DagPtr& dag : rehearsal_.dags) snapshot->dags.emplace(dag->dag_id, dag);
+    return snapshot;
+  }
+
+  // Why what could run does not: asked when it is first seen so.
+  Result<void> note_waiting(const State& state) {
+    if (state.counters().last_instance > rehearsal_.instances_max)
+      return Error{ErrorKind::invalid, "more than " + std::to_string(rehearsal_.instances_max) +
+                                           " task instances until " + format_time(clock_.now()) +
+                                           ": name fewer DAGs, or a shorter time"};
+    for (const auto& [group, runs] : state.ready())
+      for (const auto& [number, tasks] : runs)
+        for (const auto& [priority, task] : tasks)
+          for (const int position : state.slot({number, task}).ready) note_waiting(state, {number, task, position});
+    return {};
+  }
+  void note_waiting(const State& state, InstanceRef at) {
+    const InstanceNumber number = state.instance(at).number;
+    if (reasons_.contains(number)) return;
+    Reason reason = why(clock_.now(), state, at);
+    if (reason.kind != ReasonKind::ready) reasons_.emplace(number, std::move(reason));
+  }
+
+  Result<std::vector<RehearsedRun>> runs() {
+    constexpr int page = 1000;
+    std::vector<RehearsedRun> all;
+    RunFilter filter;
+    filter.order_by = "run_after";
+    for (int64_t offset = 0;; offset += page) {
+      TRY_ASSIGN(const Page<DagRun> rows, store_.reader().runs(filter, {.limit = page, .offset = offset}));
+      for (const DagRun& row : rows.rows) {
+        RehearsedRun& run = all.emplace_back(RehearsedRun{.row = row, .tasks = {}});
+        TRY_ASSIGN(const std::vector<TaskInstance> instances, store_.reader().instances_of(row.number));
+        for (const TaskInstance& instance : instances) {
+          const auto found = reasons_.find(instance.number);
+          run.tasks.push_back(
+              {.row = instance, .waited = found == reasons_.end() ? std::nullopt : std::optional(found->second)});
+        }
+      }
+      if (static_cast<int>(rows.rows.size()) < page) return all;
+    }
+  }
+
+  const Rehearsal& rehearsal_;
+  FakeClock clock_;
+  MemoryStore store_;
+  Metrics metrics_;
+  TimedExecutor executor_;
+  std::map<InstanceNumber, Reason> reasons_;
+};
+
+}  // namespace
+
+Result<std::vector<RehearsedRun>> rehearse(const Rehearsal& rehearsal) { return Stage(rehearsal).play(); }
+
+}  // namespace udon

@@ -1,0 +1,46 @@
+#pragma once
+// The calendar played forward: the real loop among a clock that is moved, a store in memory and tries that only take
+// their time. What would run when, and what would wait for what.
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "model/dag.h"
+#include "model/pool.h"
+#include "model/reason.h"
+#include "model/run.h"
+
+namespace udon {
+
+struct Rehearsal {
+  std::vector<DagPtr> dags;
+  std::vector<Pool> pools;
+  int parallelism = 32;
+  // Runs are due from `from` on; what was due earlier has been run. At `to` it ends, whatever still runs.
+  TimePoint from{}, to{};
+  // How long a try takes. All succeed.
+  std::function<Duration(const std::string& dag_id, const std::string& task_id)> duration;
+  // Into how many a task is mapped whose list is an XCom.
+  std::function<int64_t(const std::string& dag_id, const std::string& task_id)> mapped_length;
+  // More task instances than this are a mistake in the times or the schedules.
+  int64_t instances_max = 2'000'000;
+};
+
+struct RehearsedTask {
+  TaskInstance row;              // as it stood at the end
+  std::optional<Reason> waited;  // why it did not start when it could have
+};
+struct RehearsedRun {
+  DagRun row;
+  std::vector<RehearsedTask> tasks;  // in the order in which they were made
+};
+
+// In the order in which they were due. invalid: too many; or there is nothing to wait for, and time stands still.
+Result<std::vector<RehearsedRun>> rehearse(const Rehearsal& rehearsal);
+
+}  // namespace udon

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""`udon dags simulate`: without any server, and with the history of one."""
+import unittest
+
+from installation import Installation
+
+FILE = """
+dag: 야간
+schedule: "30 2 * * *"
+timezone: Europe/Berlin
+start_date: 2020-01-01
+catchup: true
+tasks:
+  list: {operator: bash, command: "echo '{\\"return_value\\": [1, 2]}' > $UDON_XCOM_FILE"}
+  load: {operator: bash, command: "true", expand: {item: {xcom: list}}, pool: narrow}
+---
+dag: asleep
+schedule: "@hourly"
+is_paused_upon_creation: true
+tasks:
+  a: {operator: empty}
+"""
+
+
+class Simulate(unittest.TestCase):
+    def test_without_a_server(self):
+        with Installation() as udon:
+            udon.dag("market", FILE)
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--to", "2026-03-30T00:00:00Z", "--duration", "10m", "--pool", "narrow=1"]
+            runs = udon.json(*words)["runs"]
+            self.assertEqual([(run["dag_id"], run["run_after"], run["end_date"]) for run in runs],
+                             [("야간", "2026-03-28T02:30:00+01:00", "2026-03-28T02:50:00+01:00"),
+                              ("야간", "2026-03-29T03:00:00+02:00", "2026-03-29T03:20:00+02:00")])  # 02:30 was skipped
+            table = udon.udon(*words)
+            self.assertIn("2026-03-29T03:00:00+02:00", table)
+            self.assertIn("2 runs from 2026-03-28T00:00:00Z", udon.told)
+            self.assertEqual(udon.udon(*words, "--tasks").count("야간.load[0]"), 2)
+            # A DAG that is paused is played if it is named.
+            runs = udon.json(*words, "asleep")["runs"]
+            self.assertEqual(len(runs), 48)
+            udon.udon(*words, "aslep", code=1)
+            self.assertIn("did you mean `asleep`", udon.told)
+            udon.udon("dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--to", "2026-03-27T00:00:00Z", code=1)
+            self.assertIn("is not after --from", udon.told)
+            udon.udon("dags", "simulate", "--pool", "narrow", code=1)
+            self.assertIn("is not NAME=SLOTS", udon.told)
+
+    def test_with_history(self):
+        with Installation() as udon:
+            udon.dag("market", FILE.replace("catchup: true\n", ""))
+            udon.start()
+            udon.udon("pools", "set", "narrow", "1")
+            udon.udon("dags", "trigger", "야간", "--run-id", "first", "--wait")
+            words = ["dags", "simulate", "야간", "--from", "2030-01-01T00:00:00Z", "--to", "2030-01-02T00:00:00Z", "--duration", "1h"]
+            run, = udon.json(*words)["runs"]
+            tasks = {(task["task_id"], task["map_index"]): task for task in run["tasks"]}
+            self.assertEqual(sorted(tasks), [("list", -1), ("load", 0), ("load", 1)])  # as many as last time
+            self.assertIn("pool `narrow`", tasks["load", 1]["waited_for"])
+            self.assertIn("load", run["waited_for"])
+            self.assertLess(run["end_date"], "2030-01-01T03:00")  # the tasks' own times, not --duration
+
+
+if __name__ == "__main__":
+    unittest.main()

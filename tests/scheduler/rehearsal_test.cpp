@@ -1,0 +1,124 @@
+#include "scheduler/rehearsal.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace udon;
+using namespace std::chrono_literals;
+
+namespace {
+
+TimePoint at(const char* text) { return parse_time(text).value(); }
+
+Dag daily(const std::string& id, const std::string& cron, const std::string& zone) {
+  Dag dag{.dag_id = id, .file = id + ".yaml", .version = "1"};
+  dag.schedule.kind = CronSchedule{.crons = {parse_cron(cron).value()}};
+  dag.schedule.timezone = zone;
+  return dag;
+}
+
+Task task(const std::string& id, std::vector<int> upstream = {}, const std::string& pool = "default_pool") {
+  Task task{.task_id = id, .operator_name = "bash"};
+  task.upstream = std::move(upstream);
+  task.pool = pool;
+  return task;
+}
+
+Dag with(Dag dag, std::vector<Task> tasks) {
+  for (size_t i = 0; i < tasks.size(); ++i)
+    for (const int upstream : tasks[i].upstream)
+      tasks[static_cast<size_t>(upstream)].downstream.push_back(static_cast<int>(i));
+  dag.tasks = std::move(tasks);
+  return dag;
+}
+
+Rehearsal rehearsal(std::vector<Dag> dags, const char* from, const char* to) {
+  Rehearsal made{.from = at(from), .to = at(to)};
+  for (Dag& dag : dags) made.dags.push_back(std::make_shared<const Dag>(std::move(dag)));
+  made.duration = [](const std::string&, const std::string&) { return Duration(10min); };
+  made.mapped_length = [](const std::string&, const std::string&) { return int64_t{3}; };
+  return made;
+}
+
+std::vector<RehearsedRun> played(const Rehearsal& what) {
+  auto runs = rehearse(what);
+  if (!runs) FAIL(runs.error().message);
+  return *runs;
+}
+
+const RehearsedTask& find(const RehearsedRun& run, const std::string& task_id) {
+  const auto found = std::ranges::find(run.tasks, task_id, [](const RehearsedTask& task) { return task.row.task_id; });
+  REQUIRE(found != run.tasks.end());
+  return *found;
+}
+
+}  // namespace
+
+TEST_CASE("a rehearsal follows the clock of the DAG's zone through daylight saving, and repeats nothing of the past") {
+  Dag dag = with(daily("nightly", "30 2 * * *", "Europe/Berlin"), {task("load")});
+  dag.schedule.start_date = at("2020-01-01T00:00:00Z");
+  dag.schedule.catchup = true;
+  const auto runs = played(rehearsal({dag}, "2026-03-28T01:30:00Z", "2026-03-31T00:00:00Z"));
+  REQUIRE(runs.size() == 3);
+  CHECK(runs[0].row.run_after == at("2026-03-28T01:30:00Z"));
+  CHECK(runs[1].row.run_after == at("2026-03-29T01:00:00Z"));  // 02:30 was skipped: 03:00 in summer time
+  CHECK(runs[2].row.run_after == at("2026-03-30T00:30:00Z"));
+  for (const RehearsedRun& run : runs) {
+    CHECK(run.row.state == RunState::success);
+    CHECK(run.row.end_date == run.row.run_after + 10min);
+    CHECK(!find(run, "load").waited);
+  }
+}
+
+TEST_CASE("who waits in a rehearsal is told for what, and for how long") {
+  const Dag dag =
+      with(daily("shop", "0 * * * *", "UTC"), {task("a", {}, "narrow"), task("b", {}, "narrow"), task("c", {0, 1})});
+  Rehearsal what = rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T00:59:00Z");
+  what.pools = {{.name = "narrow", .slots = 1}};
+  const auto runs = played(what);
+  REQUIRE(runs.size() == 1);
+  CHECK(!find(runs[0], "a").waited);
+  const RehearsedTask& second = find(runs[0], "b");
+  REQUIRE(second.waited);
+  CHECK(second.waited->kind == ReasonKind::pool_full);
+  CHECK(*second.row.queued_at - *second.row.scheduled_at == Duration(10min));
+  CHECK(find(runs[0], "c").row.start_date == at("2026-01-01T00:20:00Z"));
+  CHECK(runs[0].row.end_date == at("2026-01-01T00:30:00Z"));
+
+  what.pools = {{.name = "narrow", .slots = 2}};
+  CHECK(played(what)[0].row.end_date == at("2026-01-01T00:20:00Z"));
+}
+
+TEST_CASE("a rehearsal ends when it is told to: what runs then has no end, what waits for its turn has not begun") {
+  Dag dag = with(daily("slow", "*/5 * * * *", "UTC"), {task("a")});
+  dag.max_active_runs = 1;
+  dag.schedule.start_date = at("2025-01-01T00:00:00Z");
+  dag.schedule.catchup = true;
+  const auto runs = played(rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T00:15:00Z"));
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0].row.end_date == at("2026-01-01T00:10:00Z"));
+  CHECK(runs[1].row.run_after == at("2026-01-01T00:05:00Z"));
+  CHECK(runs[1].row.start_date == at("2026-01-01T00:10:00Z"));
+  CHECK(!runs[1].row.end_date);
+}
+
+TEST_CASE("a task that is mapped over what another gives has as many instances as it is said to have") {
+  Task mapped = task("load", {0});
+  mapped.expand = MapSpec{.inputs = {{.name = "item", .source = "list"}}};
+  const Dag dag = with(daily("fleet", "0 0 * * *", "UTC"), {task("list"), mapped});
+  const auto runs = played(rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"));
+  REQUIRE(runs.size() == 1);
+  CHECK(std::ranges::count(runs[0].tasks, "load", [](const RehearsedTask& task) { return task.row.task_id; }) == 3);
+  CHECK(runs[0].row.state == RunState::success);
+}
+
+TEST_CASE("more task instances than anybody reads are an error that says what to do") {
+  const Dag dag = with(daily("busy", "* * * * *", "UTC"), {task("a")});
+  Rehearsal what = rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+  what.instances_max = 60;
+  const auto runs = rehearse(what);
+  REQUIRE(!runs);
+  CHECK_THAT(runs.error().message,
+             Catch::Contains("more than 60 task instances until 2026-01-01T01:00:00Z: name fewer"));
+}
