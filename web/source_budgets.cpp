@@ -44,7 +44,7 @@ SourceGrant SourceBudgets::ask(const Use& use, Duration now) {
     own.rows_taken = rows;
   }
   own.rows_taken = std::max(own.rows_taken, use.ask.rows_per_second_held);
-  if (grant.readers < own.wanted) grant.reason = reason_of(shares, use, now);
+  if (grant.readers < own.wanted || grant.rows_per_second == 0.0) grant.reason = reason_of(shares, use, now);
   return grant;
 }
 
@@ -81,8 +81,9 @@ int SourceBudgets::readers_of(const Shares& shares, const Use& use, Duration now
 }
 
 std::string SourceBudgets::reason_of(const Shares& shares, const Use& use, Duration now) const {
-  if (now < learning_until_ && use.ask.readers_held == 0)
+  if (now < learning_until_ && (use.ask.readers_held == 0 || use.ask.rows_per_second_held == 0))
     return "the scheduler has just started, and first learns who reads " + use.source;
+  if (shares.at(use.fence).taken >= use.ask.readers_wanted) return "others still have all rows per second of " + use.source;
   std::string others;
   int64_t count = 0;
   for (const auto& [fence, share] : shares) {

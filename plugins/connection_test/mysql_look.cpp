@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "connections/source_bounds.h"
 #include "plugins/connection_test/looks.h"
 #include "plugins/connection_test/mysql_grants.h"
 #include "plugins/db/mysql/session.h"
@@ -34,6 +35,7 @@ class MysqlLook {
     if (question_.wants("position")) TRY(look_at_position());
     if (question_.wants("lag")) TRY(look_at_lag());
     if (question_.wants("archive") && is_there) TRY(look_at_delete());
+    TRY(look_at_bounds());
     return std::move(finding_);
   }
 
@@ -181,6 +183,27 @@ class MysqlLook {
     else
       finding_.missing("lag", "the state of replication may not be read",
                        grant(is_mariadb_ ? "SLAVE MONITOR" : "REPLICATION CLIENT", "*.*"));
+    return {};
+  }
+
+  // What it takes to keep to the bounds that the connection's options set.
+  Result<void> look_at_bounds() {
+    TRY_ASSIGN(const SourceBounds bounds, parse_source_bounds(connection_));
+    if (!bounds.any()) return {};
+    const size_t before = finding_.checks.size();
+    if (bounds.max_lag) {
+      TRY_ASSIGN(const bool is_allowed, may(is_mariadb_ ? "show all slaves status" : "show replica status"));
+      if (!is_allowed)
+        finding_.missing("bounds", "max_lag: the state of replication may not be read",
+                         grant(is_mariadb_ ? "SLAVE MONITOR" : "REPLICATION CLIENT", "*.*"));
+    }
+    if (bounds.max_snapshot_age) {
+      TRY_ASSIGN(const bool is_allowed, may("select count(*) from information_schema.innodb_trx"));
+      if (!is_allowed)
+        finding_.missing("bounds", "max_snapshot_age: the transactions of others may not be seen",
+                         grant("PROCESS", "*.*"));
+    }
+    if (finding_.checks.size() == before) finding_.ok("bounds", "what they need to know can be read");
     return {};
   }
 

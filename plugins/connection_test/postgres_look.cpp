@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "connections/source_bounds.h"
 #include "plugins/connection_test/looks.h"
 #include "plugins/db/postgres/session.h"
 
@@ -26,6 +27,7 @@ class PostgresLook {
       finding_.ok("split", "several readers share an exported snapshot, which takes no right");
     if (question_.wants("position")) finding_.ok("position", "the WAL position can be read by anybody");
     if (question_.wants("lag")) TRY(look_at_lag());
+    TRY(look_at_bounds());
     return std::move(finding_);
   }
 
@@ -127,6 +129,18 @@ class PostgresLook {
                                      : "the WAL receiver's state could be read, were this a replica");
     else
       finding_.missing("lag", "the WAL receiver's state may not be read", grant("pg_read_all_stats"));
+    return {};
+  }
+
+  // What it takes to keep to the bounds that the connection's options set.
+  Result<void> look_at_bounds() {
+    TRY_ASSIGN(const SourceBounds bounds, parse_source_bounds(connection_));
+    if (!bounds.any()) return {};
+    TRY_ASSIGN(const PostgresTable has, session_.query("select pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')"));
+    if (has.rows[0][0] == "t" || (!bounds.max_lag && !bounds.max_threads_running && !bounds.max_snapshot_age))
+      finding_.ok("bounds", "what they need to know can be read");
+    else
+      finding_.missing("bounds", "what the sessions of others do may not be seen", grant("pg_read_all_stats"));
     return {};
   }
 

@@ -93,9 +93,10 @@ class CsvExport final : public Operator {
     data::TableRequest request = request_of(parameters);
     request.all_columns = true;
     const auto rows = session->rows(statements[0]);
-    limit.start();
+    data::ExportForm timed = form;
+    timed.on_start = [&limit] { limit.start(); };
     auto outcome = data::export_table(context, *rows, std::move(request),
-                                      connection.display() + " task " + context.task_id(), form);
+                                      connection.display() + " task " + context.task_id(), timed);
     limit.finish();
     if (!outcome) return limit.explain(outcome.error());
     return outcome;

@@ -11,6 +11,7 @@
 #include "plugins/data/increment.h"
 #include "plugins/data/last_result.h"
 #include "plugins/data/mask.h"
+#include "plugins/data/pace.h"
 #include "plugins/data/partition_export.h"
 #include "plugins/data/publisher.h"
 #include "plugins/data/table_copy.h"
@@ -295,6 +296,22 @@ namespace {
 
 using Copy = std::function<Result<CopyResult>(const CopyRequest&)>;
 
+// For a reader of a server that may have bounds; nullptr for any other.
+Result<std::unique_ptr<Pace>> pace_of(TaskContext& context, const ExportForm& form) {
+  const std::string id = context.parameters().text("connection");
+  if (id.empty() || !form.keeps_pace) return std::unique_ptr<Pace>();
+  TRY_ASSIGN(const Connection connection, context.connection(id));
+  std::unique_ptr<SourceObserver> observer = make_source_observer(connection, context.clock());
+  if (!observer) return std::unique_ptr<Pace>();
+  return std::make_unique<Pace>(
+      Pace::Options{.connection = id,
+                    .source = source_of(connection),
+                    .ask = [&context](const SourceAsk& ask) { return context.ask_source(ask); },
+                    .observer = std::move(observer),
+                    .log = [&context](const std::string& line) { context.log(line); },
+                    .clock = context.clock()});
+}
+
 Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableRequest request, const std::string& source,
                           const ExportForm& form, SqlDialect dialect) {
   const Value& parameters = context.parameters();
@@ -341,6 +358,9 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   copy.target_file_bytes = parameters.integer("target_file_bytes");
   copy.clock = &context.clock();
   copy.layout = ways.layout();
+  TRY_ASSIGN(const std::unique_ptr<Pace> pace, pace_of(context, form));
+  copy.pace = pace.get();
+  copy.on_start = form.on_start;
   const ParquetOptions parquet = copy.parquet;
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
   const Duration began = context.clock().monotonic();

@@ -1,6 +1,7 @@
 #pragma once
 // What all operators that publish a table share: their common parameters, and the way from a reader to a certified,
 // published result.
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -34,6 +35,8 @@ struct ExportForm {
   // where they are.
   RejectLog* rejects = nullptr;
   bool may_reject = false;
+  std::function<void()> on_start;  // before the reader is opened, once the bounds of its server let it
+  bool keeps_pace = true;          // no: it holds locks already, and must not wait
 };
 
 // Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,

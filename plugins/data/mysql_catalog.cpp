@@ -123,8 +123,7 @@ Result<std::vector<MysqlCatalogColumn>> read_columns(MysqlSession& session, cons
 }  // namespace
 
 Result<void> prepare_mysql_session(MysqlSession& session) {
-  // net_write_timeout: a slow upload makes us read slowly; 60 s, the default, would cut the export.
-  TRY(session.execute("set session time_zone = '+00:00', sql_mode = '', net_write_timeout = 3600"));
+  TRY(session.execute("set session time_zone = '+00:00', sql_mode = '', " + std::string(patient_server)));
   // Under READ COMMITTED the next WITH CONSISTENT SNAPSHOT would be ignored without a word.
   TRY(session.execute("set session transaction isolation level repeatable read"));
   return {};

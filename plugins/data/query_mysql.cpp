@@ -226,9 +226,8 @@ Result<std::unique_ptr<QuerySession>> open_mysql_queries(const Connection& conne
   how.program = options.program;
   how.row_errors = RowErrors::told;
   TRY_ASSIGN(std::unique_ptr<MysqlSession> session, MysqlSession::connect(connection, how, std::move(stop)));
-  // The server's SQL mode stays: it is what makes a value that does not fit an error. A slow upload makes us read
-  // slowly, so the server has to be patient.
-  TRY(session->execute("set session time_zone = '+00:00', autocommit = 1, net_write_timeout = 3600"));
+  // The server's SQL mode stays: it is what makes a value that does not fit an error.
+  TRY(session->execute("set session time_zone = '+00:00', autocommit = 1, " + std::string(patient_server)));
   return std::unique_ptr<QuerySession>(std::make_unique<MysqlQueries>(std::move(session), options.timezone));
 }
 

@@ -21,18 +21,24 @@
 namespace udon::data {
 namespace {
 
-Result<void> read_into(BatchSource& source, BatchQueue& queue, const std::stop_token& stop) {
+Result<void> read_into(BatchSource& source, BatchQueue& queue, Pace* pace, const std::stop_token& stop) {
+  Pace::Turn turn(pace);
   while (true) {
     if (stop.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop"};
-    TRY_ASSIGN(std::optional<SourceBatch> batch, source.next());
-    if (!batch) return {};
-    if (batch->rows->num_rows() == 0) continue;
-    if (!queue.push(std::move(*batch))) return {};  // the encoder has failed, and says why
+    TRY(turn.before_batch(stop));
+    auto batch = source.next();
+    if (!batch) return turn.explain(batch.error());
+    if (!*batch) return {};
+    const int64_t rows = (*batch)->rows->num_rows();
+    turn.after_batch(rows);
+    if (rows == 0) continue;
+    if (!queue.push(std::move(**batch))) return {};  // the encoder has failed, and says why
   }
 }
 
 // One source to its end.
-Result<void> copy(BatchSource& source, Encoder& encoder, int64_t queued_bytes, const std::stop_token& stop) {
+Result<void> copy(BatchSource& source, Encoder& encoder, int64_t queued_bytes, Pace* pace,
+                  const std::stop_token& stop) {
   BatchQueue queue(queued_bytes);
   Result<void> encoded;
   std::jthread encoding([&] {
@@ -44,7 +50,7 @@ Result<void> copy(BatchSource& source, Encoder& encoder, int64_t queued_bytes, c
       }
     }
   });
-  const Result<void> was_read = read_into(source, queue, stop);
+  const Result<void> was_read = read_into(source, queue, pace, stop);
   if (was_read)
     queue.end();
   else
@@ -57,11 +63,11 @@ Result<void> copy(BatchSource& source, Encoder& encoder, int64_t queued_bytes, c
 
 // All sources at once. One that fails stops the others; its error is told, not theirs.
 Result<void> copy_all(const std::vector<BatchSource*>& sources, std::vector<std::unique_ptr<Encoder>>& encoders,
-                      int64_t queued_bytes, std::stop_source& stop) {
+                      int64_t queued_bytes, Pace* pace, std::stop_source& stop) {
   std::mutex mutex;
   std::optional<Error> failure;
   const auto run = [&](size_t i) {
-    const Result<void> copied = copy(*sources[i], *encoders[i], queued_bytes, stop.get_token());
+    const Result<void> copied = copy(*sources[i], *encoders[i], queued_bytes, pace, stop.get_token());
     if (copied) return;
     {
       const std::lock_guard lock(mutex);
@@ -170,17 +176,13 @@ void share_memory(TableRequest& request, int64_t memory_bytes, size_t columns) {
   request.value_bytes_max = shares.value_bytes_max;
 }
 
-}  // namespace
-
-Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
-  return_freed_memory();
+Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::stop_source& stop_all) {
+  if (request.on_start) request.on_start();
   const int readers_asked = request.table.split.into;
   int readers_max = readers_asked;
   share_memory(request.table, request.memory_bytes, 0);
   if (request.text) request.table.certify = CertifyLevel::rows;
 
-  std::stop_source stop_all;
-  const std::stop_callback passed_on(stop, [&stop_all] { stop_all.request_stop(); });
   const auto on_catalog = request.table.on_catalog;
   request.table.on_catalog = [&](const auto& catalog, TableRequest& asked) -> Result<void> {
     if (on_catalog) TRY(on_catalog(catalog, asked));
@@ -204,6 +206,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   request.parquet.metadata.emplace_back("udon.certificate", certificate.id);
 
   const std::vector<BatchSource*> sources = reader.sources();
+  if (request.pace != nullptr) request.pace->opened(static_cast<int>(sources.size()));
   const MemoryShares shares = memory_shares(request.memory_bytes, static_cast<int>(sources.size()), columns.size());
   request.parquet.row_group_bytes = shares.row_group_bytes;
   request.parquet.large_bytes = shares.large_bytes;
@@ -221,7 +224,7 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   std::vector<DatabaseFigures> figures;
   const auto copied = [&]() -> Result<void> {
     for (const auto& encoder : encoders) TRY(encoder->open());
-    TRY(copy_all(sources, encoders, shares.queued_bytes, stop_all));
+    TRY(copy_all(sources, encoders, shares.queued_bytes, request.pace, stop_all));
     if (request.table.certify == CertifyLevel::source) {
       TRY_ASSIGN(figures, compared_figures(reader, encoding, encoders));
     }
@@ -263,6 +266,30 @@ Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::sto
   }
   if (request.layout != nullptr) result.parts = parts_of(result, files, encoders);
   return result;
+}
+
+// Within the bounds of the server.
+Result<CopyResult> copy_at_pace(TableReader& reader, CopyRequest request, const std::stop_token& stop,
+                                std::stop_source& stop_all) {
+  Pace& pace = *request.pace;
+  const int asked = request.table.split.into;
+  TRY_ASSIGN(request.table.split.into, pace.begin(asked, stop, [&stop_all] { stop_all.request_stop(); }));
+  request.table.batch_rows = pace.batch_rows(request.table.batch_rows);
+  auto copied = copy_at_once(reader, std::move(request), stop_all);
+  pace.end();
+  if (!copied)
+    if (const auto failure = pace.failure()) return *failure;
+  return copied;
+}
+
+}  // namespace
+
+Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
+  return_freed_memory();
+  std::stop_source stop_all;
+  const std::stop_callback passed_on(stop, [&stop_all] { stop_all.request_stop(); });
+  return request.pace != nullptr ? copy_at_pace(reader, std::move(request), stop, stop_all)
+                                 : copy_at_once(reader, std::move(request), stop_all);
 }
 
 }  // namespace udon::data

@@ -15,6 +15,7 @@
 #include "model/certificate.h"
 #include "plugins/data/layout.h"
 #include "plugins/data/mask.h"
+#include "plugins/data/pace.h"
 #include "plugins/data/parquet_writer.h"
 #include "plugins/data/reader.h"
 #include "plugins/data/text_writer.h"
@@ -40,7 +41,9 @@ struct CopyRequest {
   int64_t memory_bytes = 256 << 20;   // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
-  Layout* layout = nullptr;  // where rows do not all belong together
+  Pace* pace = nullptr;            // what the readers keep to, where their server has bounds
+  std::function<void()> on_start;  // before the reader is opened, once it may be
+  Layout* layout = nullptr;        // where rows do not all belong together
 };
 
 // With a layout: the rows of one place, as if they were all.
@@ -58,6 +61,7 @@ struct CopyResult {
 };
 
 // Errors are the reader's, or data (verification), io (disk full). The files are removed on error.
+// With a pace the reader is not opened before it may read, and asked for as many sources as are granted then.
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop);
 
 }  // namespace udon::data

@@ -82,6 +82,7 @@ class Sql final : public Operator {
     options.timezone = parameters.text("timezone");
     TRY_ASSIGN(session_, data::open_query_session(connection, options, limit_->token()));
     in_transaction_ = !parameters.flag("autocommit");
+    writes_ = access == data::Access::writes;
     if (in_transaction_) TRY(session_->begin(access));
 
     for (size_t i = 0; i < answer; ++i) TRY(execute(i));
@@ -157,7 +158,8 @@ class Sql final : public Operator {
       form.text->extension = ".csv";
     }
     const auto rows = session_->rows(statements_[answer]);
-    limit_->start();
+    form.on_start = [this] { limit_->start(); };
+    form.keeps_pace = !writes_;
     EndingReader reader(
         *rows,
         [&]() -> Result<void> {
@@ -239,7 +241,7 @@ class Sql final : public Operator {
   std::vector<data::Statement> statements_;
   std::optional<data::StatementLimit> limit_;
   std::unique_ptr<data::QuerySession> session_;
-  bool in_transaction_ = true;
+  bool in_transaction_ = true, writes_ = false;
   bool has_rows_ = false;
   int64_t changed_ = 0;
 };

@@ -1,6 +1,7 @@
 #pragma once
 // What a try sees, for tests of operators and sensors: parameters and connections are set, the rest is plain.
 #include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,7 +47,15 @@ class FakeTaskContext : public TaskContext {
     for (const auto& [id, connection] : connections) redactor.add_secrets_of(connection);
     return redactor.redact(text);
   }
-  void log(std::string_view text) override { lines.emplace_back(text); }
+  void log(std::string_view text) override {
+    const std::lock_guard lock(mutex_);
+    lines.emplace_back(text);
+  }
+  // While the operator runs.
+  std::vector<std::string> lines_so_far() const {
+    const std::lock_guard lock(mutex_);
+    return lines;
+  }
   int log_descriptor() override { return 2; }
   std::stop_token stop_token() const override { return stop.get_token(); }
   Result<std::filesystem::path> staging() override { return staging_folder; }
@@ -55,6 +64,7 @@ class FakeTaskContext : public TaskContext {
 
  private:
   const Clock& clock_;
+  mutable std::mutex mutex_;
 };
 
 }  // namespace udon::test

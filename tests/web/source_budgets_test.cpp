@@ -104,6 +104,7 @@ TEST_CASE("rows are divided over those that read") {
   std::vector<Reader> readers{{1}, {2, 8}, {3}};
   CHECK(source.ask(readers[0]).rows_per_second == 900.0);
   CHECK(source.ask(readers[1]).rows_per_second == 0.0);  // not before the first has less
+  CHECK(readers[1].given.reason == "others still have all rows per second of mysql://db:3306");
   source.settle(readers);
   for (const Reader& reader : readers) CHECK(reader.given.rows_per_second == 300.0);
 }

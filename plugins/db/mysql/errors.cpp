@@ -99,6 +99,12 @@ std::string advice(unsigned number, const std::string& connection_id, const std:
     case CR_CONNECTION_ERROR:
     case CR_CONN_HOST_ERROR:
     case CR_UNKNOWN_HOST: return "; is the server up, and are host and port" + of + " right?";
+    case ER_NET_READ_ERROR:
+    case ER_NET_READ_INTERRUPTED:
+    case ER_NET_ERROR_ON_WRITE:
+    case ER_NET_WRITE_INTERRUPTED:
+      return "; the server waited for its net_write_timeout or net_read_timeout and then gave this session up: exports "
+             "set the former to a week, so look at what lies between (a proxy, a firewall)";
     case CR_SERVER_GONE_ERROR:
     case CR_SERVER_LOST:
     case CR_SERVER_LOST_EXTENDED:

@@ -36,6 +36,10 @@ struct MysqlOptions {
   RowErrors row_errors = RowErrors::hidden;
 };
 
+// For SET SESSION, which needs no right: the server waits a week for a reader that takes nothing, because it uploads
+// slowly or stands still (plugins/data/pace.h). By default it cuts the session after a minute.
+inline constexpr const char* patient_server = "net_write_timeout = 604800, wait_timeout = 604800";
+
 // Options of a connection (its URI's query):
 //   ssl_mode     disabled, required (encrypted, not verified) or verify_identity; the default is verify_identity, on
 //                loopback and for Unix sockets disabled

@@ -51,10 +51,10 @@ std::string one_line(std::string_view text) {
 
 // What the reader can do about it, where the server's message alone does not say.
 std::string advice(std::string_view sqlstate, std::string_view message) {
-  if (sqlstate == "40001" && message.find("recovery") != std::string_view::npos)
-    return "; the replica had to choose between replaying and this query: set hot_standby_feedback = on there, or "
-           "raise "
-           "max_standby_streaming_delay";
+  if ((sqlstate == "40001" || sqlstate == "40P01") && message.find("recovery") != std::string_view::npos)
+    return "; the replica had to choose between replaying and this query: set hot_standby_feedback = on there (the "
+           "primary then keeps old rows for as long), or raise max_standby_streaming_delay (the replica then lags for "
+           "as long), or read for a shorter time: `split`, a `window`, a `where`";
   if (sqlstate == "42501") return "; ask for GRANT SELECT on it";
   if (sqlstate == "42P01")
     return "; check its name, and that its schema is in the user's search_path or named before it (schema.table)";
