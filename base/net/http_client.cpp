@@ -85,6 +85,12 @@ class BodyReader {
   std::optional<Error> error_;
 };
 
+// Called before each sending: libcurl repeats what a kept connection died under without a word.
+int count_sending(void* times, char*, char*, int, int) {
+  ++*static_cast<int*>(times);
+  return CURL_PREREQFUNC_OK;
+}
+
 struct Receiver {
   HttpResponse response;
   int64_t bytes_max = 0;
@@ -250,6 +256,9 @@ Result<HttpResponse> HttpClient::Slot::send(const HttpRequest& request, const Ht
   set(CURLOPT_WRITEDATA, static_cast<void*>(&receiver));
   set(CURLOPT_HEADERFUNCTION, &Receiver::take_header);
   set(CURLOPT_HEADERDATA, static_cast<void*>(&receiver));
+  int times_sent = 0;
+  set(CURLOPT_PREREQFUNCTION, &count_sending);
+  set(CURLOPT_PREREQDATA, static_cast<void*>(&times_sent));
 
   auto code = drive(request.timeouts.stall, stop);
   if (!code) return code.error().within(url.authority());
@@ -262,6 +271,7 @@ Result<HttpResponse> HttpClient::Slot::send(const HttpRequest& request, const Ht
   long status = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   receiver.response.status = static_cast<int>(status);
+  receiver.response.times_sent = std::max(1, times_sent);
   return std::move(receiver.response);
 }
 

@@ -64,6 +64,9 @@ struct HttpResponse {
   int status = 0;
   HttpHeaders headers;  // names in lower case; those of the last response only (not of 100 Continue)
   std::string body;
+  // More than 1: a kept connection died under the request, which was sent again by a new one. The server may have
+  // carried out the first, too.
+  int times_sent = 1;
   // The first of that lower-case name, or nothing.
   std::string_view header(std::string_view name) const;
 };

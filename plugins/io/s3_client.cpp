@@ -129,7 +129,7 @@ Result<HttpResponse> S3Client::send_once(const S3Request& request, const Detour&
   HttpRequest http{.method = request.method,
                    .url = place.scheme + "://" + place.host + signed_request.target,
                    .headers = std::move(signed_request.headers),
-                   .timeouts = {.stall = request_stall(request, context_)},
+                   .timeouts = {.stall = request_stall(request, context_), .total = request.total},
                    .expect_continue = request.expect_continue,
                    .response_bytes_max = request.response_bytes_max,
                    .tls_authorities = settings_.tls_authorities,
@@ -167,7 +167,8 @@ Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token&
       const Duration asked_at = context_.clock.monotonic();
       auto response = send_once(request, detour, *identity, facts, stop);
       if (response) {
-        if (is_success(request, *response)) return S3Answer{std::move(*response), attempt, std::nullopt};
+        const int times_sent = attempt - 1 + response->times_sent;
+        if (is_success(request, *response)) return S3Answer{std::move(*response), times_sent, std::nullopt};
         if (detours < detours_max && learn_detour(request.object.bucket, detour, *response)) {
           ++detours, --attempt;
           continue;
@@ -179,7 +180,7 @@ Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token&
           continue;
         }
         if (is_last || !is_worth_repeating(problem.status, problem.code)) {
-          return S3Answer{std::move(*response), attempt, std::move(problem)};
+          return S3Answer{std::move(*response), times_sent, std::move(problem)};
         }
         pause = pause_before_next(*response, pause);
         why = facts.host + " answered " + std::to_string(problem.status) +
@@ -204,7 +205,7 @@ Result<S3Answer> S3Client::send(const S3Request& request, const std::stop_token&
                    std::to_string(attempts_max) + " in " + format_duration(rounded(pause)));
     }
     if (!context_.pause(pause, stop)) {
-      return Error{ErrorKind::cancelled, what + ": stopped while waiting to ask the store again"};
+      return Error{ErrorKind::cancelled, what + ": " + why + "; stopped while waiting to ask the store again"};
     }
   }
 }

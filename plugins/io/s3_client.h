@@ -29,6 +29,7 @@ struct S3Request {
   Sha256Digest body_sha256 = empty_sha256;
   int64_t response_bytes_max = 16 << 20;
   Duration stall{0};  // 0: the context's
+  Duration total{0};  // of one attempt; 0: as long as bytes move
   bool expect_continue = false;
   int attempts_max = 0;  // 0: the settings'
   // The store may say 200 first and find out later: then <Error> stands in the body.

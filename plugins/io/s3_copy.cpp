@@ -58,7 +58,7 @@ class CopyInParts final : public S3FileSystem {
           return {};
         });
     if (!done) {
-      static_cast<void>(abort_upload(*client_, state, {}, 2));
+      static_cast<void>(abort_given_up(*client_, state, 2));
       return done.error();
     }
     std::ranges::sort(parts, {}, &S3Part::number);

@@ -14,6 +14,8 @@
 namespace udon {
 namespace {
 
+constexpr auto patience_when_stopped = std::chrono::seconds(2);
+
 // Each has one connection and 1.3 MB of buffers: the part itself stays in the file.
 constexpr int upload_threads = 4;
 constexpr int64_t part_bytes_min = 5 << 20;
@@ -117,10 +119,8 @@ class S3PendingUpload final : public PendingUpload {
  public:
   S3PendingUpload(std::shared_ptr<S3Client> client, S3UploadState state)
       : client_(std::move(client)), state_(std::move(state)) {}
-  // Also when we are asked to stop, so without the try's stop token: parts that nobody aborts cost money. But not for
-  // minutes where the store is down; what was persisted lets the next try abort them.
   ~S3PendingUpload() override {
-    if (is_open_) static_cast<void>(abort_upload(*client_, state_, {}, 2));
+    if (is_open_) static_cast<void>(abort_given_up(*client_, state_, 2));
   }
   S3PendingUpload(const S3PendingUpload&) = delete;
   S3PendingUpload& operator=(const S3PendingUpload&) = delete;
@@ -138,7 +138,7 @@ class S3PendingUpload final : public PendingUpload {
   }
   Result<void> abort() override {
     if (!is_open_) return {};
-    TRY(abort_upload(*client_, state_, {}));
+    TRY(abort_given_up(*client_, state_));
     is_open_ = false;
     return {};
   }
@@ -312,15 +312,22 @@ Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state,
   return info;
 }
 
-Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop, int attempts_max) {
+Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop, int attempts_max,
+                          Duration total) {
   const S3Request request{.action = "abort the upload of",
                           .method = "DELETE",
                           .object = state.object,
                           .query = {{"uploadId", state.upload_id}},
+                          .total = total,
                           .attempts_max = attempts_max};
   TRY_ASSIGN(const S3Answer answer, client.send(request, stop));
   if (answer.problem && answer.problem->code != "NoSuchUpload") return answer.problem->error;
   return {};
+}
+
+Result<void> abort_given_up(S3Client& client, const S3UploadState& state, int attempts_max) {
+  if (client.context().stop.stop_requested()) return abort_upload(client, state, {}, 1, patience_when_stopped);
+  return abort_upload(client, state, {}, attempts_max);
 }
 
 }  // namespace udon

@@ -43,6 +43,10 @@ std::unique_ptr<PendingUpload> pending_upload_of(std::shared_ptr<S3Client> clien
 Result<ObjectInfo> complete_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop);
 // attempts_max: 0 is the settings'.
 Result<void> abort_upload(S3Client& client, const S3UploadState& state, const std::stop_token& stop,
-                          int attempts_max = 0);
+                          int attempts_max = 0, Duration total = Duration(0));
+// The same of what we give up ourselves. Also when we are asked to stop, so without the try's stop token: parts that
+// nobody aborts cost money. But then only for a moment, less than the grace that a try is given: what was persisted
+// lets the next try abort them.
+Result<void> abort_given_up(S3Client& client, const S3UploadState& state, int attempts_max = 0);
 
 }  // namespace udon

@@ -149,6 +149,18 @@ TEST_CASE("a kept connection that the server closed meanwhile is no error") {
     REQUIRE(client.send({.method = "PUT", .url = server.url(), .body = std::string("body")}));
 }
 
+TEST_CASE("a request that was sent twice, as a kept connection died under it, says so") {
+  int number = 0;  // of one connection after the other
+  FaultServer server([&](const SeenRequest&) { return ++number == 2 ? test::hang_up() : reply(200, "x"); });
+  HttpClient client;
+  for (const int times : {1, 2, 1}) {
+    const auto answer = client.send({.method = "POST", .url = server.url(), .body = std::string("body")});
+    REQUIRE(answer);
+    CHECK(answer->times_sent == times);
+  }
+  CHECK(server.requests().size() == 4);
+}
+
 TEST_CASE("many threads share a client") {
   FaultServer server([](const SeenRequest& seen) { return reply(200, seen.target); });
   HttpClient client;
