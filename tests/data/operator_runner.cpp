@@ -1,9 +1,9 @@
 // operator_runner FOLDER: for each line of standard input, {"operator": name, "parameters": {…}}, runs that operator
 // out of its shared object, and prints a line: {"value": …, "message", "log": […]} or {"error": kind, "message",
 // "log"}. For tests that Python makes. FOLDER: for staging. An order may also have "connections": {id: URI},
-// "stop_after": seconds until the try is asked to stop, as at its timeout, and "try": its number, 1 if not said. A
-// sensor is poked once: "met". "left": what is in the try's staging folder at the end.
-// "peak_rss": bytes, the most that this process has had in memory so far.
+// "stop_after": seconds until the try is asked to stop, as at its timeout, "try": its number, 1 if not said, and "run".
+// A sensor is poked once: "met". "left": what is in the try's staging folder at the end. "peak_rss": bytes, the most
+// that this process has had in memory so far.
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -23,7 +23,9 @@ namespace {
 // Log lines come from any thread.
 class RunnerContext final : public udon::test::FakeTaskContext {
  public:
-  RunnerContext(const udon::Clock& clock, int64_t number) : FakeTaskContext(clock), number_(number) {}
+  RunnerContext(const udon::Clock& clock, int64_t number, std::string run)
+      : FakeTaskContext(clock), number_(number), run_(std::move(run)) {}
+  std::string run_id() const override { return run_; }
   std::string try_id() const override { return "test-" + std::to_string(number_); }
   int try_number() const override { return static_cast<int>(number_); }
   int64_t fence() const override { return number_; }
@@ -34,6 +36,7 @@ class RunnerContext final : public udon::test::FakeTaskContext {
 
  private:
   const int64_t number_;
+  const std::string run_;
   std::mutex mutex_;
 };
 
@@ -92,7 +95,7 @@ int main(int argc, char** argv) {
       return 2;
     }
     const udon::Value& number = order->get("try");
-    RunnerContext context(clock, number.is_int() ? number.as_int() : 1);
+    RunnerContext context(clock, number.is_int() ? number.as_int() : 1, order->text("run", "run"));
     context.staging_folder = udon::Path(argv[1]) / "staging" / context.try_id();
     if (!udon::remove_tree(context.staging_folder) || !udon::make_directories(context.staging_folder)) return 2;
     std::optional<Limit> limit;

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import threading
 
@@ -12,6 +13,10 @@ class Hung(AssertionError):
     pass
 
 
+class Killed(AssertionError):
+    pass
+
+
 class Runner:
     """One process for all that a test asks of it."""
 
@@ -19,9 +24,9 @@ class Runner:
         self.process = subprocess.Popen([PROGRAM, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env={name: value for name, value in (os.environ | environment).items() if value is not None})
 
-    def run(self, operator, parameters, connections=None, stop_after=None, number=1, deadline=120):
+    def run(self, operator, parameters, connections=None, stop_after=None, number=1, run="run", deadline=120):
         """What it answers: value and message, or error and message; log; left. `deadline` is met by a failure only."""
-        order = {"operator": operator, "parameters": parameters, "connections": connections or {}, "try": number}
+        order = {"operator": operator, "parameters": parameters, "connections": connections or {}, "try": number, "run": run}
         if stop_after is not None:
             order["stop_after"] = stop_after
         hung = threading.Event()
@@ -39,7 +44,12 @@ class Runner:
         finally:
             watch.cancel()
         if not line:
-            raise Hung(f"{operator} {'did not end' if hung.is_set() else f'crashed: {self.process.wait()}'}: {order}")
+            code = self.process.wait()
+            if hung.is_set():
+                raise Hung(f"{operator} did not end: {order}")
+            if code == -signal.SIGKILL:
+                raise Killed
+            raise AssertionError(f"{operator} crashed with {code}: {order}")
         return json.loads(line)
 
     def close(self):

@@ -284,7 +284,13 @@ class TaskRunner {
   }
 
   TryEnded ended_of() {
-    if (stop_cause_ != StopCause::none) return ended_by_stop();
+    if (stop_cause_ != StopCause::none) {
+      TryEnded ended = ended_by_stop();
+      // What it was waiting for: a server that is silent is named here. A command has nothing to add.
+      if (!outcome_ && outcome_.error().message != "stopped")
+        ended.message += " (" + log_.redact(outcome_.error().message) + ")";
+      return ended;
+    }
     TryEnded ended{.result = TryEnded::Result::failed, .cause = EndCause::error};
     if (!exception_.empty()) {
       ended.message = log_.redact(exception_);

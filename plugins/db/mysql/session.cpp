@@ -150,10 +150,13 @@ Result<std::unique_ptr<MysqlSession>> MysqlSession::connect(const Connection& co
 }
 
 void MysqlSession::Impl::kill_query() {
+  // In all less than the grace of a try that is asked to stop.
   MysqlOptions brief;
-  brief.connect_timeout = std::chrono::seconds(3);
-  brief.answer_timeout = std::chrono::seconds(3);
-  auto other = MysqlSession::connect(connection, brief);
+  brief.connect_timeout = std::chrono::seconds(2);
+  brief.answer_timeout = std::chrono::seconds(2);
+  Connection briefly = connection;
+  briefly.extra.set("connect_timeout", "2");
+  auto other = MysqlSession::connect(briefly, brief);
   // Not told to stop, the server finds out when it next writes to the closed socket.
   if (other) (void)(*other)->execute("KILL " + std::to_string(mysql_thread_id(mysql.get())));
 }

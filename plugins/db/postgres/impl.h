@@ -22,6 +22,7 @@ struct PostgresSession::Impl {
   std::unique_ptr<PGcancel, FreeCancel> cancel;  // where and by which key the server is told to end a query
   std::string address;
   std::string login;
+  int server_version = 0;  // libpq forgets it with the connection
   RowErrors row_errors = RowErrors::hidden;
   std::stop_token stop;
   // Cuts the wait of the thread that uses the session. Built last, destroyed first: it touches the socket.
@@ -29,6 +30,8 @@ struct PostgresSession::Impl {
 
   // What libpq says of a result (or, without one, of the connection), or `cancelled` if we were stopped.
   Error error(std::string_view doing, const PGresult* result);
+  // Of a session that is given up: the server need not go on.
+  void end_query();
 };
 
 struct FreeResult {

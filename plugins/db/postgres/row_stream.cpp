@@ -77,8 +77,7 @@ PostgresRowStream::PostgresRowStream(std::unique_ptr<Impl> impl) : impl_(std::mo
 PostgresRowStream::~PostgresRowStream() {
   if (impl_->has_ended) return;
   // The rest of the rows may be millions: the server is told to stop, and the session ends.
-  char ignored[256];
-  if (impl_->session->cancel) PQcancel(impl_->session->cancel.get(), ignored, sizeof ignored);
+  impl_->session->end_query();
   ::shutdown(PQsocket(impl_->session->pq.get()), SHUT_RDWR);
 }
 

@@ -1,9 +1,14 @@
 #include "plugins/db/postgres/session.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <charconv>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "connections/secrets/rds_token.h"
 #include "plugins/db/postgres/impl.h"
@@ -40,6 +45,40 @@ Result<std::string> libpq_ssl_mode(const Connection& connection, bool is_local) 
 
 std::string first_of(const Connection& connection, const char* ours, const char* libpqs) {
   return connection.option(ours, connection.option(libpqs));
+}
+
+Result<std::chrono::seconds> connect_limit(const Connection& connection, std::chrono::seconds otherwise) {
+  const std::string text = connection.option("connect_timeout");
+  if (text.empty()) return otherwise;
+  int seconds = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (failure == std::errc() && end == text.data() + text.size() && seconds > 0) return std::chrono::seconds(seconds);
+  return Error{ErrorKind::invalid,
+               "connection " + connection.id + ": connect_timeout=" + text + " is not a number of seconds"};
+}
+
+// What PQconnectdbParams does, but a stop ends the wait, and the limit is of all together: libpq's own is of each
+// address, and nobody can interrupt it.
+enum class Connecting { done, timed_out, stopped };
+Connecting finish_connecting(PGconn* pq, std::chrono::seconds limit, const std::stop_token& stop) {
+  using Steady = std::chrono::steady_clock;
+  const FileDescriptor woken(::eventfd(0, EFD_CLOEXEC));
+  const std::stop_callback wake(stop, [&] {
+    const uint64_t one = 1;
+    static_cast<void>(!::write(woken.get(), &one, sizeof one));
+  });
+  const Steady::time_point end = Steady::now() + limit;
+  PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+  while (state != PGRES_POLLING_OK && state != PGRES_POLLING_FAILED && PQstatus(pq) != CONNECTION_BAD) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Steady::now()).count();
+    if (left <= 0) return Connecting::timed_out;
+    pollfd watched[] = {{PQsocket(pq), static_cast<short>(state == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0},
+                        {woken.get(), POLLIN, 0}};
+    if (::poll(watched, 2, static_cast<int>(left)) < 0 && errno != EINTR) return Connecting::timed_out;
+    if (stop.stop_requested()) return Connecting::stopped;
+    if (watched[0].revents != 0) state = PQconnectPoll(pq);
+  }
+  return Connecting::done;
 }
 
 // libpq's messages have several lines and end with one.
@@ -104,12 +143,18 @@ ErrorKind kind_of_sqlstate(std::string_view state) {
   return ErrorKind::invalid;
 }
 
+void PostgresSession::Impl::end_query() {
+  // From 14 on the server looks every two seconds whether we have hung up (set by connect). Not here for ever: PQcancel
+  // waits for its own connection's end without limit, and we may be here because nothing comes through.
+  if (!cancel || server_version >= 140000) return;
+  char ignored[256];
+  PQcancel(cancel.get(), ignored, sizeof ignored);
+}
+
 Error PostgresSession::Impl::error(std::string_view doing, const PGresult* result) {
   if (stop.stop_requested()) {
-    // A server notices a socket that was closed only when it writes to it, or looks (client_connection_check_interval).
-    char ignored[256];
-    if (cancel) PQcancel(cancel.get(), ignored, sizeof ignored);
-    return Error{ErrorKind::cancelled, std::string(doing) + ": asked to stop"};
+    end_query();
+    return Error{ErrorKind::cancelled, std::string(doing) + " at " + address + ": stopped"};
   }
   const char* state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : nullptr;
   const bool is_about_rows = state && may_quote_rows(result, state);
@@ -148,6 +193,7 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
   const std::string port = std::to_string(connection.port == 0 ? 5432 : connection.port);
   TRY_ASSIGN(const bool is_token, asks_for_aws_iam(connection));
   TRY_ASSIGN(const std::string ssl_mode, libpq_ssl_mode(connection, is_loopback(host) && !is_token));
+  TRY_ASSIGN(const std::chrono::seconds limit, connect_limit(connection, options.connect_timeout));
   TRY_ASSIGN(const LoginPassword login, login_password(connection, 5432, ssl_mode == "verify-full", stop));
 
   Parameters parameters;
@@ -158,8 +204,6 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
   parameters.add("dbname", connection.schema);
   parameters.add("application_name", options.program);
   parameters.add("client_encoding", "UTF8");
-  parameters.add("connect_timeout",
-                 connection.option("connect_timeout", std::to_string(options.connect_timeout.count())));
   // A peer that vanished without a word is noticed after 30 + 3 * 10 seconds, however long a query may take.
   parameters.add("keepalives_idle", "30");
   parameters.add("keepalives_interval", "10");
@@ -190,9 +234,18 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
   impl->address = (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + port;
   impl->login = connection.login;
   impl->stop = stop;
-  impl->pq.reset(PQconnectdbParams(keys.data(), values.data(), 0));
+  impl->pq.reset(PQconnectStartParams(keys.data(), values.data(), 0));
   if (!impl->pq) return Error{ErrorKind::io, "no memory for a PostgreSQL session"};
   PGconn* pq = impl->pq.get();
+  const std::string doing = "connect as " + connection.login + " to " + impl->address;
+  switch (finish_connecting(pq, limit, stop)) {
+    case Connecting::done: break;
+    case Connecting::stopped: return Error{ErrorKind::cancelled, doing + ": stopped"};
+    case Connecting::timed_out:
+      return Error{ErrorKind::unavailable, doing + ": no answer in " + std::to_string(limit.count()) +
+                                               " s; is the server up, and are host and port of connection `" +
+                                               connection.id + "` right?"};
+  }
   if (PQstatus(pq) != CONNECTION_OK) {
     // libpq keeps no SQLSTATE of a refused log-in, only the text.
     std::string message = one_line(PQerrorMessage(pq));
@@ -211,7 +264,7 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
     if (kind == ErrorKind::not_found) message += "; check the database of connection `" + connection.id + "`";
     if (kind == ErrorKind::unavailable)
       message += "; is the server up, and are host and port of connection `" + connection.id + "` right?";
-    return Error{kind, "connect as " + connection.login + " to " + impl->address + ": " + message};
+    return Error{kind, doing + ": " + message};
   }
   PQsetErrorVerbosity(pq, PQERRORS_DEFAULT);
   // Notices (a NOTICE of a view's function, say) are not ours to print.
@@ -219,6 +272,7 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
       pq, [](void*, const PGresult*) {}, nullptr);
   impl->cancel.reset(PQgetCancel(pq));
   impl->row_errors = options.row_errors;
+  impl->server_version = PQserverVersion(pq);
   Impl* raw = impl.get();
   impl->on_stop.emplace(stop, [raw] { ::shutdown(PQsocket(raw->pq.get()), SHUT_RDWR); });
 
@@ -299,7 +353,7 @@ Result<std::string> PostgresSession::literal(std::string_view text) {
 }
 
 const std::string& PostgresSession::address() const { return impl_->address; }
-int PostgresSession::server_version() const { return PQserverVersion(impl_->pq.get()); }
+int PostgresSession::server_version() const { return impl_->server_version; }
 bool PostgresSession::is_encrypted() const { return PQsslInUse(impl_->pq.get()) != 0; }
 
 }  // namespace udon
