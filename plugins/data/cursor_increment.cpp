@@ -164,9 +164,10 @@ class CursorIncrement final : public Increment {
     std::vector<std::string> names;
     std::vector<bool> nullable;
     Kind kind = Kind::other;
+    const CatalogColumn* first = nullptr;
     for (const std::string& name : cursor_.columns) {
       TRY_ASSIGN(const CatalogColumn* const column, catalog_column(catalog, name, "mode: cursor"));
-      if (names.empty()) kind = kind_of(column->type);
+      if (names.empty()) kind = kind_of(column->type), first = column;
       names.push_back(quote_identifier(column->name, request_.dialect));
       nullable.push_back(column->is_nullable);
     }
@@ -182,6 +183,7 @@ class CursorIncrement final : public Increment {
     if (!until_.is_null()) {
       conditions.push_back(beyond(names, nullable, until_, "<", "mode_to", values));
     } else {
+      if (kind == Kind::time) TRY(check_zone(*first));
       TRY(add_lag(kind, names[0], nullable[0], conditions, values));
     }
     if (conditions.empty()) return {};
@@ -267,6 +269,23 @@ class CursorIncrement final : public Increment {
                              "`key`, a column or a list of columns that tells them apart{}",
                              join(cursor_.columns, ", "),
                              key.empty() ? "" : fmt::format(": the primary key is ({})", join(key, ", ")))};
+  }
+
+  // `lag` is counted back from now, and what is now on the clock that the column's times were read from?
+  Result<void> check_zone(const CatalogColumn& column) const {
+    const std::string type = lower_ascii(column.type);
+    const bool has_zone = request_.dialect == SqlDialect::mysql
+                              ? type.starts_with("timestamp")
+                              : type.find("with time zone") != type.npos || type.starts_with("timestamptz");
+    const bool is_zero =
+        cursor_.lag.is_string() && parse_duration(cursor_.lag.as_string()).value_or(Duration(1)) == Duration(0);
+    if (has_zone || is_zero || !request_.timezone.empty()) return {};
+    return Error{
+        ErrorKind::invalid,
+        fmt::format("mode: cursor: `{}` ({}) has no zone, and {} is counted back from now: say which zone its "
+                    "times are meant in, for example `timezone: Asia/Seoul`; or `lag: 0s`, if no row is ever "
+                    "committed after one with a later time was read",
+                    column.name, column.type, cursor_.lag.is_null() ? "`lag`, 5m unless said otherwise," : "`lag`")};
   }
 
   Result<void> check_position(const Value& position) const {

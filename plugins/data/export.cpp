@@ -179,6 +179,7 @@ Result<Ways> ways_of(TaskContext& context, const TableRequest& request, const st
   const Value& mode = parameters.get("mode");
   const Value& partition_by = parameters.get("partition_by");
   TRY_ASSIGN(const ModeKind kind, mode_kind_of(mode));
+  TRY(check_partitions_around(files, to, partition_by.is_null() ? Partitions::none : Partitions::some));
   if (kind == ModeKind::full && partition_by.is_null()) return ways;
   TRY_ASSIGN(const std::optional<LastResult> last, read_last_result(files, to));
   if (partition_by.is_null()) {

@@ -1,5 +1,7 @@
 #include "plugins/data/last_result.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -72,6 +74,37 @@ Result<LastOfTable> read_last_of_table(FileSystem& files, const std::string& to)
   }
   TRY_ASSIGN(last.result, read_last_result(files, to));
   return last;
+}
+
+Result<void> check_partitions_around(FileSystem& files, const std::string& to, Partitions written) {
+  std::string folder = with_slash(to);
+  const std::string target = folder;
+  if (written == Partitions::none) {
+    TRY_ASSIGN(const std::optional<LastResult> here, read_last_result(files, folder));
+    if (here && here->value.get("partitions").is_list())
+      return Error{
+          ErrorKind::invalid,
+          fmt::format("to: {} holds a result with partitions by {}, made at {}, and this one has none: readers would "
+                      "take both for one table. Name another folder in `to`, or keep `partition_by`; or take that "
+                      "result away first, with its folders",
+                      target, to_json(here->value.get("partition_by")), here->certificate.made_at)};
+  }
+  for (size_t levels = table_of(folder).second; levels > 0; --levels) {
+    folder.resize(folder.rfind('/', folder.size() - 2) + 1);
+    const auto above = read_last_result(files, folder);
+    // Who may write in this folder may not have to read beside it.
+    if (!above && above.error().kind == ErrorKind::denied) continue;
+    if (!above) return above.error();
+    if (!*above || !(*above)->value.get("partitions").is_list()) continue;
+    return Error{
+        ErrorKind::invalid,
+        fmt::format("to: {} is a partition's folder of the result at {} (partitions by {}, made at {}), which alone "
+                    "replaces it. Name another folder in `to`; or have the partition made anew by the export to {}, "
+                    "with `mode: {{window: …}}`",
+                    target, folder, to_json((*above)->value.get("partition_by")), (*above)->certificate.made_at,
+                    folder)};
+  }
+  return {};
 }
 
 }  // namespace udon::data
