@@ -55,6 +55,19 @@ std::string shown_condition(const Value& certificate) {
                                   : std::string());
 }
 
+// "mode cursor, by id, from 10, to 20, lag 0": what of the source this run has read.
+std::string shown_increment(const Value& certificate) {
+  const Value& increment = certificate.get("increment");
+  if (!increment.is_map()) return "all anew";
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : increment.as_map()) {
+    if (key == "not_seen" || (key == "where" && plain_text(value).empty())) continue;
+    const bool is_open = value.is_null() && (key == "from" || key == "to");
+    parts.push_back(key + " " + (is_open ? (key == "from" ? "the beginning" : "the end") : plain_text(value)));
+  }
+  return join(parts, ", ");
+}
+
 Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   TRY_ASSIGN(const Value found, find(*api, arguments.text("CERTIFICATE")));
@@ -65,18 +78,21 @@ Result<int> show(const Arguments& arguments, Session& session) {
   const auto of_certificate = [](const char* title, const char* member) {
     return Column{title, [member](const Value& row) { return plain_text(row.get("certificate").get(member)); }};
   };
-  session.output().object(found, {column("certificate", "certificate_id"),
-                                  column("dag", "dag_id"),
-                                  column("run", "dag_run_id"),
-                                  {"task", shown_name},
-                                  column("made", "made_at"),
-                                  column("level", "level"),
-                                  column("source", "source"),
-                                  {"where", [](const Value& row) { return shown_condition(row.get("certificate")); }},
-                                  of_certificate("snapshot", "mechanism"),
-                                  of_certificate("position", "position"),
-                                  column("rows", "rows"),
-                                  column("manifest", "manifest")});
+  session.output().object(
+      found, {column("certificate", "certificate_id"),
+              column("dag", "dag_id"),
+              column("run", "dag_run_id"),
+              {"task", shown_name},
+              column("made", "made_at"),
+              column("level", "level"),
+              column("source", "source"),
+              {"where", [](const Value& row) { return shown_condition(row.get("certificate")); }},
+              of_certificate("snapshot", "mechanism"),
+              of_certificate("position", "position"),
+              column("rows", "rows"),
+              {"increment", [](const Value& row) { return shown_increment(row.get("certificate")); }},
+              {"not seen", [](const Value& row) { return row.get("certificate").get("increment").text("not_seen"); }},
+              column("manifest", "manifest")});
   const Value& certificate = found.get("certificate");
   const auto list_of = [&](const char* member) {
     return Value(Value::Map{{member, certificate.get(member)},

@@ -97,6 +97,7 @@ class Archive final : public Operator {
       TRY(check_same(*before, to));
       context_->log(fmt::format("{} holds the archive of an earlier try, {} rows: it stays, and its rows are deleted",
                                 to, before->certificate.rows));
+      is_resumed_ = true;
       return data::Published{.certificate = before->certificate, .manifest = before->manifest};
     }
     TRY_ASSIGN(const Outcome exported, data::export_table(
@@ -179,10 +180,11 @@ class Archive final : public Operator {
     TRY(session_->execute({.sql = fmt::format("select 1 from {} where {} for update", from, predicate)}));
     TRY(read_present(predicate, present));
     std::vector<const KnownRow*> same;
+    uint64_t gone = 0;
     for (const auto& [key, row] : archived) {
       const auto found = present.find(key);
       if (found == present.end()) {
-        gone_ += 1;
+        gone += 1;
       } else if (found->second.hashes != row.hashes) {
         changed_ += 1;
         if (changed_names_.size() < named_max) changed_names_.push_back(row.shown);
@@ -190,6 +192,9 @@ class Archive final : public Operator {
         same.push_back(&row);
       }
     }
+    // Batches go in the order of the archive: those of an earlier try come before the first that has rows to delete.
+    if (!same.empty()) is_beyond_earlier_ = true;
+    (is_resumed_ && !is_beyond_earlier_ ? deleted_earlier_ : gone_) += gone;
     if (!same.empty()) {
       TRY_ASSIGN(const int64_t removed,
                  session_->execute(
@@ -239,13 +244,16 @@ class Archive final : public Operator {
   }
 
   std::string so_far() const {
-    return fmt::format("{} rows deleted, {} changed since and kept, {} gone already", deleted_, changed_, gone_);
+    return fmt::format("{} rows deleted{}, {} changed since and kept, {} gone already", deleted_,
+                       deleted_earlier_ > 0 ? fmt::format(", {} by earlier tries", deleted_earlier_) : "", changed_,
+                       gone_);
   }
 
   Outcome outcome(const data::Published& archived) const {
     Outcome outcome;
     outcome.return_value = data::outcome_value(archived);
     outcome.return_value.set("deleted", static_cast<int64_t>(deleted_));
+    outcome.return_value.set("deleted_earlier", static_cast<int64_t>(deleted_earlier_));
     outcome.return_value.set("changed", static_cast<int64_t>(changed_));
     outcome.return_value.set("gone", static_cast<int64_t>(gone_));
     outcome.message = fmt::format("{} rows archived: {}", archived.certificate.rows, so_far());
@@ -263,7 +271,9 @@ class Archive final : public Operator {
   std::vector<size_t> key_;  // places of the key's columns
   std::unique_ptr<FileSystem> files_;
   std::unique_ptr<data::QuerySession> session_;
-  uint64_t deleted_ = 0, changed_ = 0, gone_ = 0;
+  uint64_t deleted_ = 0, changed_ = 0, gone_ = 0, deleted_earlier_ = 0;
+  bool is_resumed_ = false;         // the archive is that of an earlier try
+  bool is_beyond_earlier_ = false;  // a row was found that it had not deleted
   std::vector<std::string> changed_names_;
 };
 

@@ -87,7 +87,7 @@ tasks:
             shown = i.json("certificates", "show", named)
             self.assertEqual((shown["certificate"], shown["dag_id"]), (first["certificate"], "listed"))
         text = i.udon("certificates", "show", second["certificate"]["id"])
-        for word in ("certificates_test.listed_later", "id < :below", "9.25", "part-00000.parquet", "numeric(12,2)"):
+        for word in ("certificates_test.listed_later", "id < :below", "9.25", "part-00000.parquet", "numeric(12,2)", "all anew"):
             self.assertIn(word, text)
         missing = i.run("certificates", "show", "01234567-no-such-id")
         self.assertEqual((missing.returncode, "was not found" in missing.stderr), (1, True))

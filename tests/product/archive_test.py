@@ -105,7 +105,7 @@ class Archive(unittest.TestCase):
         dag = self.load(["table: logs", self.OLD, f"to: {to}"])
         self.i.udon("dags", "trigger", dag, "--run-id", "r", "--wait")
         again = self.value(dag, "r")
-        self.assertEqual((again["rows"], again["deleted"], again["gone"], len(self.archived(again))), (old, 0, old, old))
+        self.assertEqual((again["rows"], again["deleted"], again["deleted_earlier"], again["gone"], len(self.archived(again))), (old, 0, old, 0, old))
         # Other rows to the same folder: refused.
         log = self.move(["table: logs", 'where: {sql: "at < :before", before: "2026-01-06"}', f"to: {to}"], code=1)
         self.assertIn("holds another archive", log)
@@ -162,7 +162,7 @@ class Archive(unittest.TestCase):
             value = self.value(dag, "r")
             self.assertGreaterEqual(kills, 5)
             left = self.left() if connection == "maria" else int(self.pg.run("select count(*) from archive_test.logs"))
-            self.assertEqual((left, value["rows"], value["changed"], value["deleted"] + value["gone"]), (0, ROWS, 0, ROWS), connection)
+            self.assertEqual((left, value["rows"], value["changed"], value["gone"], value["deleted"] + value["deleted_earlier"]), (0, ROWS, 0, 0, ROWS), connection)
             self.assertEqual(len(self.archived(value)), ROWS)
 
     def test_an_archive_that_somebody_touched_deletes_nothing(self):
