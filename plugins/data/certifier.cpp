@@ -174,6 +174,13 @@ struct Counted {
   FileFigures figures;
 };
 
+// Rows that are to be in memory one at a time.
+bool has_large_rows(const parquet::FileMetaData& footer) {
+  for (int g = 0; g < footer.num_row_groups(); ++g)
+    if (footer.RowGroup(g)->total_byte_size() > footer.RowGroup(g)->num_rows() * read_back_batch_bytes) return true;
+  return false;
+}
+
 // The rows of some row groups.
 Result<Counted> count_groups(parquet::arrow::FileReader& file, const std::vector<int>& groups, CertifyLevel level,
                              bool has_figures) {
@@ -207,8 +214,10 @@ Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t col
     return counted;
   }
   // The source waits for nothing any more: its processor is free for a second reader.
+  const bool is_alone = has_large_rows(footer);
   std::vector<int> first, second;
-  for (int group = 0; group < footer.num_row_groups(); ++group) (group % 2 == 0 ? first : second).push_back(group);
+  for (int group = 0; group < footer.num_row_groups(); ++group)
+    (is_alone || group % 2 == 0 ? first : second).push_back(group);
   std::future<Result<Counted>> others;
   if (!second.empty())
     others = std::async(std::launch::async, [&]() -> Result<Counted> {

@@ -61,8 +61,8 @@ class Certifier {
 Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64_t>& from_wire,
                            const std::string& column);
 
-// What a file holds: at level rows by its footer, from wire up by every value; `figures`, if there, adds its own. data: it
-// has another number of columns, or contradicts itself.
+// What a file holds: at level rows by its footer, from wire up by every value; `figures`, if there, adds its own. data:
+// it has another number of columns, or contradicts itself.
 Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t columns, FileFigures* figures = nullptr);
 
 // Reads the file (at level rows its footer, from wire up every value) and compares it with what was sent. data: the

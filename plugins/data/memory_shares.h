@@ -3,6 +3,7 @@
 // together are less than all of it. What a share is too small for is refused, or waits, or goes to the file earlier.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace udon::data {
 
@@ -15,12 +16,19 @@ struct MemoryShares {
   int64_t batch_bytes;       // a batch ends at about this size
   int64_t queued_bytes;      // of batches that were read and are not encoded
   int64_t large_bytes;       // a larger batch is one row, in a row group of its own
-  int64_t value_bytes_max;   // a larger value is an error
+  int64_t value_bytes_max;   // a larger value, or with `stream` row, is an error
   int64_t row_group_bytes;   // of the batches, before encoding
   int64_t page_bytes;        // of each column
   int64_t dictionary_bytes;  // of all columns' dictionaries, with their hash tables
 };
-MemoryShares memory_shares(int64_t memory_bytes, int readers, size_t columns);
+// What becomes of values over an eighth of a reader's share: with `stream` they may be as large as can be had at all.
+enum class LargeValues { error, stream };
+MemoryShares memory_shares(int64_t memory_bytes, int readers, size_t columns, LargeValues large);
+
+// Of the values of one row together, where one alone may have so many.
+int64_t large_row_bytes_max(int64_t value_bytes_max);
+// What to say where so many bytes are too many.
+std::string memory_advice(int64_t bytes);
 
 // As many readers as were asked for, or fewer where each one's share would be too small for so many columns.
 int readers_within(int64_t memory_bytes, int readers, size_t columns);

@@ -33,7 +33,10 @@ Advice advice_for(ValueProblem problem) {
     case ValueProblem::unmapped_text:
       return {"holds a character that the server cannot convert to Unicode",
               "`invalid_text: replace` or `invalid_text: 'null'`"};
-    case ValueProblem::too_large: return {"is too large", "a larger `memory`, of which a value may take an eighth"};
+    case ValueProblem::too_large:
+      return {"is too large",
+              "a larger `memory`, of which a value may take an eighth of each reader's part, `large_values: stream` (a "
+              "sixth)"};
     case ValueProblem::malformed: return {"is not what the protocol says", ""};
     case ValueProblem::no_memory: return {"finds no memory", ""};
     case ValueProblem::none: break;

@@ -166,6 +166,11 @@ class ArrowParquetWriter final : public ParquetWriter {
   Result<void> choose_dictionaries(const arrow::RecordBatch* first, parquet::WriterProperties::Builder& properties) {
     int64_t columns = 0;
     for (int c = 0; first != nullptr && c < first->num_columns(); ++c) {
+      const arrow::Type::type type = first->column(c)->type_id();
+      if (options_.has_large_values && arrow::is_binary_like(type)) {
+        properties.disable_statistics(schema_->field(c)->name())->disable_dictionary(schema_->field(c)->name());
+        continue;
+      }
       TRY_ASSIGN(const bool is_distinct, is_mostly_distinct(*first->column(c)));
       if (is_distinct)
         properties.disable_dictionary(schema_->field(c)->name());

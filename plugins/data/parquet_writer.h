@@ -27,8 +27,11 @@ struct ParquetOptions {
   Compat compat = Compat::none;
   std::string compression = "snappy";  // snappy, zstd, gzip, lz4, none
   int64_t row_group_rows = 1'000'000;
-  int64_t row_group_bytes = 96 << 20;   // of the batches before encoding; keeps the writer within its budget
-  int64_t large_bytes = 32 << 20;       // a larger batch is written at once, in a row group of its own
+  int64_t row_group_bytes = 96 << 20;  // of the batches before encoding; keeps the writer within its budget
+  int64_t large_bytes = 32 << 20;      // a larger batch is written at once, in a row group of its own
+  // Texts and bytes may be larger than that one by one: their columns have neither dictionaries nor statistics, which
+  // hold values four times more.
+  bool has_large_values = false;
   int64_t page_bytes = 1 << 20;         // of each column
   int64_t dictionary_bytes = 32 << 20;  // of all columns' dictionaries together, with their hash tables
   double expected_ratio = 0.5;          // of the encoded bytes to the batches', before the first group has told

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "plugins/data/memory_shares.h"
 #include "plugins/data/policy_counter.h"
 #include "plugins/data/postgres_figures.h"
 #include "plugins/data/postgres_money.h"
@@ -255,10 +256,8 @@ class PostgresReader final : public TableReader {
   // itself infers for the place where each stands.
   Result<void> make_select(const PostgresRelation& relation) {
     const TableRequest& request = scan_.request;
-    std::vector<std::string> expressions;
-    for (const PostgresColumnPlan& plan : scan_.plans) expressions.push_back(plan.select);
     scan_.from = relation.from;
-    scan_.select = "select " + join(expressions, ", ") + " from " + relation.from;
+    TRY(select_columns(relation));
     if (request.where.empty()) return {};
     TRY_ASSIGN(const BoundSql bound, bind_parameters(request.where, request.where_parameters, SqlDialect::postgresql));
     TRY_ASSIGN(const std::vector<uint32_t> types,
@@ -266,6 +265,50 @@ class PostgresReader final : public TableReader {
     const PostgresParameterZone zone{.zone = scan_.zone, .name = request.timezone, .where = "where"};
     TRY_ASSIGN(scan_.where, with_postgres_literals(*session_, bound, types, zone));
     return {};
+  }
+
+  // libpq takes a row whole before we see how long it is: so the server is asked to send nothing of a row with a value
+  // that is too large, but which one it is. A table that keeps nothing out of line has none, and is not asked.
+  Result<void> select_columns(const PostgresRelation& relation) {
+    std::vector<std::string> inner, outer, cases, sizes;
+    const bool may_have_large = may_keep_large_values(relation);
+    for (size_t c = 0; c < scan_.plans.size(); ++c) {
+      const PostgresColumnPlan& plan = scan_.plans[c];
+      inner.push_back(fmt::format("{} as c{}", plan.select, c));
+      outer.push_back(fmt::format("c{}", c));
+      const bool is_key = std::ranges::find(relation.key, plan.info.request.source_name) != relation.key.end();
+      if (!may_have_large || plan.bytes.empty() || is_key) continue;  // an index has no large ones
+      outer.back() = fmt::format("case when large is null then c{} end", c);
+      cases.push_back(fmt::format("when {0} > {1} then '{2}:' || ({0})", plan.bytes, scan_.request.value_bytes_max, c));
+      sizes.push_back(fmt::format("coalesce({}, 0)::pg_catalog.int8", plan.bytes));
+    }
+    if (cases.empty()) {
+      std::vector<std::string> expressions;
+      for (const PostgresColumnPlan& plan : scan_.plans) expressions.push_back(plan.select);
+      scan_.select = "select " + join(expressions, ", ") + " from " + relation.from;
+      return {};
+    }
+    if (sizes.size() > 1)
+      cases.push_back(fmt::format("when {0} > {1} then '{2}:' || ({0})", join(sizes, " + "),
+                                  large_row_bytes_max(scan_.request.value_bytes_max), scan_.plans.size()));
+    scan_.has_guard = true;
+    // `offset 0`: each value is judged once.
+    scan_.select = fmt::format("select {}, large from (select {}, case {} end as large from {}", join(outer, ", "),
+                               join(inner, ", "), join(cases, " "), relation.from);
+    scan_.close = " offset 0) as judged";
+    return {};
+  }
+
+  bool may_keep_large_values(const PostgresRelation& relation) {
+    if (relation.kind == 'v' || relation.kind == 'f') return true;
+    constexpr int64_t shrinks_at_most = 255;  // by lz4; pglz 90
+    const auto kept = session_->query(
+        "with recursive tree(oid) as (select $1::pg_catalog.oid union select i.inhrelid from pg_catalog.pg_inherits i "
+        "join tree on i.inhparent = tree.oid) select coalesce(sum(pg_catalog.pg_relation_size(c.reltoastrelid)), "
+        "0)::pg_catalog.int8 from pg_catalog.pg_class c join tree on c.oid = tree.oid where c.reltoastrelid <> 0",
+        {{relation.oid}});
+    return !kept || kept->rows.empty() ||
+           to_integer(kept->rows[0][0]) > scan_.request.value_bytes_max / shrinks_at_most;
   }
 
   Result<void> note_position() {

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "base/ensure.h"
 #include "base/text.h"
 #include "plugins/data/batch_limits.h"
 #include "plugins/data/canonical.h"
+#include "plugins/data/memory_shares.h"
 
 namespace udon::data {
 namespace {
@@ -54,7 +56,8 @@ Result<bool> PostgresRows::open_range() {
   std::string sql = scan_.select;
   if (!scan_.where.empty()) sql += " where (" + scan_.where + "\n)";
   if (!range->empty()) sql += (scan_.where.empty() ? " where " : " and ") + *range;
-  TRY_ASSIGN(stream_, PostgresCopyStream::open(*session_, sql, columns_.size()));
+  sql += scan_.close;
+  TRY_ASSIGN(stream_, PostgresCopyStream::open(*session_, sql, columns_.size() + (scan_.has_guard ? 1 : 0)));
   return true;
 }
 
@@ -87,11 +90,13 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
       stream_.reset();
       continue;
     }
+    if (scan_.has_guard && !row.back().is_null()) return refused_by_guard(row);
     int64_t bytes = 0;
     for (const PostgresField& field : row) bytes += std::max(field.size, 0);
     is_alone = limits.is_large(bytes);
     if (is_alone && limits.rows() > 0) {
       waiting_ = row;
+      is_alone = false;
       break;
     }
     for (size_t c = 0; c < columns_.size(); ++c) {
@@ -101,6 +106,7 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
     limits.add(bytes);
   }
   ENSURE(limits.rows() > 0 || has_ended_, "a batch without rows is the end");
+  if (is_alone && stream_) stream_->release();
   if (limits.rows() == 0) return std::optional<SourceBatch>();
   arrow::ArrayVector arrays;
   for (const auto& column : columns_) {
@@ -124,7 +130,7 @@ Result<uint64_t> PostgresRows::take(std::span<const PostgresField> row, size_t c
     column.append_null();
     return null_hash;
   }
-  if (field.size > scan_.request.value_bytes_max) return large_value(row, c);
+  if (field.size > scan_.request.value_bytes_max) return large_value(row, c, field.size);
   switch (column.append(field)) {
     case PostgresColumn::Taken::value:
     case PostgresColumn::Taken::null: break;
@@ -136,12 +142,24 @@ Result<uint64_t> PostgresRows::take(std::span<const PostgresField> row, size_t c
   return hashed ? hasher_.hash(c, field) : uint64_t{0};
 }
 
-Error PostgresRows::large_value(std::span<const PostgresField> row, size_t c) const {
+Error PostgresRows::large_value(std::span<const PostgresField> row, size_t c, int64_t bytes) const {
   return Error{ErrorKind::data,
-               fmt::format("table {}, column `{}`, {}: a value of {} bytes, more than an eighth of the "
-                           "budget allows ({}): raise `memory`, or leave the column out",
-                           scan_.request.table, scan_.plans[c].info.request.source_name, key_of(row), row[c].size,
-                           scan_.request.value_bytes_max)};
+               fmt::format("table {}, column `{}`, {}: a value of {} bytes, more than a reader may take of the budget "
+                           "({}); {}, or leave the column out",
+                           scan_.request.table, scan_.plans[c].info.request.source_name, key_of(row), bytes,
+                           scan_.request.value_bytes_max, memory_advice(bytes))};
+}
+
+Error PostgresRows::refused_by_guard(std::span<const PostgresField> row) const {
+  const std::string text(row.back().text());
+  const size_t colon = text.find(':');
+  if (colon == text.npos) return {ErrorKind::unavailable, "the server sent a guard that is none"};
+  const auto column = static_cast<size_t>(std::strtoull(text.c_str(), nullptr, 10));
+  const int64_t bytes = std::strtoll(text.c_str() + colon + 1, nullptr, 10);
+  if (column < columns_.size()) return large_value(row, column, bytes);
+  return Error{ErrorKind::data, fmt::format("table {}, {}: the row's large values have {} bytes together, more than a "
+                                            "reader may take of the budget; {}, or leave columns out",
+                                            scan_.request.table, key_of(row), bytes, memory_advice(bytes))};
 }
 
 // Which row: by its primary key where that is among the columns and not masked, else by its number.

@@ -25,6 +25,8 @@ struct PostgresScan {
   std::vector<PostgresColumnPlan> plans;
   std::vector<std::string> key;  // columns of the primary key
   std::string select;            // up to and with the table
+  std::string close;             // what follows its condition
+  bool has_guard = false;        // the last field names a value that is too large: "column number:bytes"
   std::string from;              // the table
   std::string where;             // with its values as literals; may be empty
   std::shared_ptr<arrow::Schema> schema;
@@ -48,7 +50,8 @@ class PostgresRows final : public BatchSource {
   Result<bool> open_range();
   void end();
   Result<uint64_t> take(std::span<const PostgresField> row, size_t c, bool hashed);
-  Error large_value(std::span<const PostgresField> row, size_t c) const;
+  Error large_value(std::span<const PostgresField> row, size_t c, int64_t bytes) const;
+  Error refused_by_guard(std::span<const PostgresField> row) const;
   std::string key_of(std::span<const PostgresField> row) const;
 
   std::unique_ptr<PostgresSession> session_;

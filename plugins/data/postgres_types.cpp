@@ -21,6 +21,7 @@ enum Oid : uint32_t {
   oid_text = 25,
   oid_oid = 26,
   oid_json = 114,
+  oid_xml = 142,
   oid_float4 = 700,
   oid_float8 = 701,
   oid_money = 790,
@@ -35,6 +36,7 @@ enum Oid : uint32_t {
   oid_interval = 1186,
   oid_numeric = 1700,
   oid_uuid = 2950,
+  oid_jsonb = 3802,
 };
 
 constexpr int money_digits = 19;  // int64, two of them behind the point
@@ -122,6 +124,32 @@ Planned plan_value(uint32_t type, int32_t modifier, bool is_zoned) {
   }
 }
 
+// How long a value of a type without bound is. That of text and bytes stands in front of it, wherever it is kept; of
+// others it is only known once they are unpacked and printed: so only of those that could be large then. Compression
+// makes them at most 255 times smaller, and a control character of jsonb is printed as six.
+std::string bytes_of(const PostgresCatalogColumn& column, const PostgresColumnPlan& plan, const std::string& quoted,
+                     int64_t value_bytes_max) {
+  constexpr int64_t shrinks_at_most = 255 * 6;
+  const auto if_may_be_large = [&](const std::string& bytes) {
+    return fmt::format("case when pg_catalog.pg_column_size({}) > {} then {} end", quoted,
+                       value_bytes_max / shrinks_at_most, bytes);
+  };
+  if (column.element != 0 && plan.element != nullptr)
+    return if_may_be_large(fmt::format("pg_catalog.octet_length(pg_catalog.array_send({}))", plan.select));
+  switch (column.type) {
+    case oid_varchar:
+    case oid_bpchar:
+      if (column.modifier >= 0 && int64_t{column.modifier} * 4 <= value_bytes_max) return "";
+      [[fallthrough]];
+    case oid_text:
+    case oid_bytea: return fmt::format("pg_catalog.octet_length({})", quoted);
+    case oid_json:
+    case oid_jsonb:
+    case oid_xml: return if_may_be_large(fmt::format("pg_catalog.octet_length({}::pg_catalog.text)", quoted));
+    default: return "";
+  }
+}
+
 PostgresColumnPlan plan_column(const PostgresCatalogColumn& column, const ColumnRequest& asked,
                                const TableRequest& request) {
   const std::string quoted = quote_identifier(column.name, SqlDialect::postgresql);
@@ -174,6 +202,7 @@ PostgresColumnPlan plan_column(const PostgresCatalogColumn& column, const Column
     plan.value = planned.value;
     if (planned.as_text) plan.select = as_printed(column.type, quoted);
   }
+  plan.bytes = bytes_of(column, plan, quoted, request.value_bytes_max);
   plan.info.type = plan.value.type;
   plan.info.text_form = form_of(column);
   // Whatever the table says.

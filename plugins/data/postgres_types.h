@@ -55,6 +55,7 @@ struct PostgresColumnPlan {
   PostgresValuePlan value;
   std::shared_ptr<PostgresValuePlan> element;  // of lists
   std::string select;                          // the SQL expression
+  std::string bytes;                           // that of its size on the wire, about; empty: never large
 };
 
 // not_found with the nearest name for a column that the table lacks.

@@ -169,9 +169,9 @@ std::vector<CopyPart> parts_of(const CopyResult& all, const std::vector<StagedFi
 }
 
 // Of the budget, what a reader of so many columns may hold; fewer readers where there is too little for all of them.
-void share_memory(TableRequest& request, int64_t memory_bytes, size_t columns) {
-  request.split.into = readers_within(memory_bytes, request.split.into, columns);
-  const MemoryShares shares = memory_shares(memory_bytes, request.split.into, columns);
+void share_memory(TableRequest& request, const CopyRequest& copy, size_t columns) {
+  request.split.into = readers_within(copy.memory_bytes, request.split.into, columns);
+  const MemoryShares shares = memory_shares(copy.memory_bytes, request.split.into, columns, copy.large_values);
   request.batch_bytes = shares.batch_bytes;
   request.value_bytes_max = shares.value_bytes_max;
 }
@@ -180,13 +180,13 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
   if (request.on_start) request.on_start();
   const int readers_asked = request.table.split.into;
   int readers_max = readers_asked;
-  share_memory(request.table, request.memory_bytes, 0);
+  share_memory(request.table, request, 0);
   if (request.text) request.table.certify = CertifyLevel::rows;
 
   const auto on_catalog = request.table.on_catalog;
   request.table.on_catalog = [&](const auto& catalog, TableRequest& asked) -> Result<void> {
     if (on_catalog) TRY(on_catalog(catalog, asked));
-    share_memory(asked, request.memory_bytes, asked.all_columns ? catalog.size() : asked.columns.size());
+    share_memory(asked, request, asked.all_columns ? catalog.size() : asked.columns.size());
     readers_max = asked.split.into;
     // What the catalog makes of the condition is what the certificate tells.
     request.table.where = asked.where;
@@ -207,9 +207,11 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
 
   const std::vector<BatchSource*> sources = reader.sources();
   if (request.pace != nullptr) request.pace->opened(static_cast<int>(sources.size()));
-  const MemoryShares shares = memory_shares(request.memory_bytes, static_cast<int>(sources.size()), columns.size());
+  const MemoryShares shares =
+      memory_shares(request.memory_bytes, static_cast<int>(sources.size()), columns.size(), request.large_values);
   request.parquet.row_group_bytes = shares.row_group_bytes;
   request.parquet.large_bytes = shares.large_bytes;
+  request.parquet.has_large_values = request.large_values == LargeValues::stream;
   request.parquet.page_bytes = shares.page_bytes;
   request.parquet.dictionary_bytes = shares.dictionary_bytes;
   Progress progress(request.on_progress);

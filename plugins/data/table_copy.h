@@ -15,6 +15,7 @@
 #include "model/certificate.h"
 #include "plugins/data/layout.h"
 #include "plugins/data/mask.h"
+#include "plugins/data/memory_shares.h"
 #include "plugins/data/pace.h"
 #include "plugins/data/parquet_writer.h"
 #include "plugins/data/reader.h"
@@ -38,7 +39,8 @@ struct CopyRequest {
   const MaskKey* mask_key = nullptr;  // needed if a column asks for a mask
   Path folder;                        // the try's staging folder, in which the files are made
   int64_t target_file_bytes = 0;      // a file ends at about this size; 0: one file a source
-  int64_t memory_bytes = 256 << 20;   // of the whole try: batches, queues and row groups are sized by it
+  LargeValues large_values = LargeValues::error;
+  int64_t memory_bytes = 256 << 20;                // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
   Pace* pace = nullptr;            // what the readers keep to, where their server has bounds

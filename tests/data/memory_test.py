@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A try of replica_export stays within `memory`: the peak of its process over that of an export of the same table without rows (code and
 libraries, which no budget can change) is at most the budget, whatever the rows are like, with one reader and with several."""
+import hashlib
 import json
 import os
 import pathlib
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import unittest
+
+import pyarrow.parquet as pq
 
 import lake
 
@@ -26,7 +29,9 @@ insert into narrow select seq, seq % 1000, seq % 2, concat('code ', seq * 48271)
 create table wide (id int primary key, {columns}){charset};
 insert into wide select seq, {values} from seq_1_to_3000;
 insert into wide (id) select seq from seq_3001_to_12000;
-create table no_large like large; create table no_narrow like narrow; create table no_wide like wide;
+create table huge (id int primary key, body longblob, note longtext);
+insert into huge values (1, 'a', 'b'), (2, repeat(@random, 100), null), (3, 'c', 'd'), (4, null, repeat(@text, 100)), (5, '', '끝');
+create table no_huge like huge; create table no_large like large; create table no_narrow like narrow; create table no_wide like wide;
 """
 POSTGRES_SQL = """
 drop schema if exists memory_test cascade; create schema memory_test; set search_path to memory_test;
@@ -40,8 +45,12 @@ insert into narrow select i, i % 1000, i % 2 = 0, 'code ' || i::int8 * 48271 fro
 create table wide (id int primary key, {columns}){charset};
 insert into wide select i, {values} from generate_series(1, 3000) i;
 insert into wide (id) select i from generate_series(3001, 12000) i;
-create table no_large (like large including all); create table no_narrow (like narrow including all); create table no_wide (like wide including all);
-vacuum analyze large, narrow, wide;
+create table huge (id int primary key, body bytea, note text);
+alter table huge alter body set storage external, alter note set storage external;
+insert into huge select i, case i when 2 then (select string_agg(body, '' order by id) from (select * from large order by id limit 100) l) else 'a' end,
+  case i when 4 then (select string_agg(note, '' order by id) from (select * from large where note is not null order by id limit 60) l) when 5 then '끝' end from generate_series(1, 5) i;
+create table no_huge (like huge including all); create table no_large (like large including all); create table no_narrow (like narrow including all); create table no_wide (like wide including all);
+vacuum analyze huge, large, narrow, wide;
 """
 
 
@@ -61,13 +70,14 @@ class MemoryTest(unittest.TestCase):
             cls.databases["mariadb"].run(wide(MARIADB_SQL, "seq", " character set latin1"))
             cls.databases["postgres"].run(wide(POSTGRES_SQL, "i"))
 
-    def export(self, database, table, **parameters):
+    def export(self, database, table, look=None, **parameters):
         """The runner's answer, of a process of its own, and the Parquet files."""
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as folder:
             order = {"operator": "replica_export", "connections": {"source": self.databases[database].url},
                      "parameters": {"connection": "source", "table": f"memory_test.{table}", "columns": "*", "to": f"{folder}/to", **parameters}}
             ended = subprocess.run([BUILD / "tests/operator_runner", folder], input=json.dumps(order) + "\n", capture_output=True, text=True, check=True)
             answer = json.loads(ended.stdout)
+            if look: answer["rows"] = look(pathlib.Path(folder) / "to")
             return answer
 
     def over_empty(self, database, table, memory, readers):
@@ -81,6 +91,38 @@ class MemoryTest(unittest.TestCase):
         self.assertEqual(answer["value"]["rows"], ROWS[table])
         return answer["peak_rss"] - self.at_rest[database, table]
     at_rest = {}
+
+    def test_a_value_over_an_eighth_is_refused_before_it_fills_the_memory(self):
+        for database in self.databases:
+            with self.subTest(database=database):
+                at_rest = self.export(database, "no_huge")["peak_rss"]
+                answer = self.export(database, "huge", memory="64MB")
+                self.assertEqual(answer.get("error"), "data")
+                for word in ["`body`", "id", "2", "large_values: stream"]:
+                    self.assertIn(word, answer["message"])
+                self.assertLessEqual(answer["peak_rss"] - at_rest, 64 * MB)
+
+    def test_a_value_of_100_mb_is_streamed_within_the_budget_and_is_the_servers_own(self):
+        def digests(folder):
+            rows = []
+            for file in sorted(folder.glob("*.parquet")):
+                for group in range(pq.ParquetFile(file).num_row_groups):
+                    for row in pq.ParquetFile(file).read_row_group(group).to_pylist():
+                        rows.append([str(row["id"]), *[None if v is None else hashlib.md5(v if isinstance(v, bytes) else v.encode()).hexdigest() for v in (row["body"], row["note"])]])
+            return sorted(rows)
+
+        for database in self.databases:
+            with self.subTest(database=database):
+                at_rest = self.export(database, "no_huge")["peak_rss"]
+                answer = self.export(database, "huge", look=digests, memory="640MB", large_values="stream")
+                self.assertNotIn("error", answer, answer)
+                own = self.databases[database].rows(["id", "md5(body)", "md5(note)"], "memory_test.huge")
+                self.assertEqual(answer["rows"], sorted(own))
+                print(f"{database} huge: {(answer['peak_rss'] - at_rest) / MB:.0f} MB", file=sys.stderr, flush=True)
+                self.assertLessEqual(answer["peak_rss"] - at_rest, 640 * MB)
+                refused = self.export(database, "huge", memory="256MB", large_values="stream")
+                self.assertEqual(refused.get("error"), "data")
+                self.assertIn("`memory`" if database == "mariadb" else "memory: 5", refused["message"])
 
     def test_the_peak_is_within_the_budget(self):
         for database in self.databases:

@@ -84,6 +84,14 @@ bool PostgresCopyStream::parse() {
   return true;
 }
 
+void PostgresCopyStream::release() {
+  if (!rest_.empty()) return;
+  if (message_ != nullptr) PQfreemem(message_);
+  message_ = nullptr;
+  rest_ = {};
+  std::string().swap(carried_);
+}
+
 PostgresCopyStream::Step PostgresCopyStream::finish() {
   PGconn* pq = session_.impl().pq.get();
   const auto told = [this](Error error) {

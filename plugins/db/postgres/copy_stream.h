@@ -33,6 +33,8 @@ class PostgresCopyStream {
   // row: `fields` are valid until the next call. end: the trailer was read and the server said that it is done. failed:
   // error() tells; a lost connection names how far it got.
   Step next(std::span<const PostgresField>& fields);
+  // The last row's bytes, which are not looked at any more; its fields are valid no longer.
+  void release();
   Error error() const { return error_; }
   uint64_t rows() const { return rows_; }
 
