@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <future>
+#include <iterator>
+#include <utility>
 
 #include "base/limits.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
+#include "plugins/data/kept_chunks.h"
 #include "plugins/data/memory_pool.h"
 
 namespace udon::data {
@@ -52,9 +55,14 @@ void Progress::add(uint64_t rows) {
   if (!on_progress_) return;
   const std::lock_guard lock(mutex_);
   rows_ += rows;
-  if (rows_ / progress_rows == reported_) return;
+  if (rows_ / progress_rows <= reported_) return;
   reported_ = rows_ / progress_rows;
   on_progress_(rows_);
+}
+
+void Progress::take_back(uint64_t rows) {
+  const std::lock_guard lock(mutex_);
+  rows_ -= std::min(rows, rows_);
 }
 
 Result<std::shared_ptr<arrow::Schema>> schema_of_files(const std::vector<ColumnInfo>& columns,
@@ -70,6 +78,23 @@ Result<std::shared_ptr<arrow::Schema>> schema_of_files(const std::vector<ColumnI
         arrow::field(column.request.name, column.request.mask.empty() ? column.type : arrow::utf8(), column.nullable));
   }
   return arrow::schema(std::move(fields));
+}
+
+ReadChunk::ReadChunk(const Encoding& encoding)
+    : sent(encoding.request.table.certify, encoding.columns.size()),
+      in_all(encoding.request.table.certify, encoding.columns.size()),
+      figures(*encoding.schema) {}
+
+void ReadChunk::add(ReadChunk&& other) {
+  ranges.insert(ranges.end(), other.ranges.begin(), other.ranges.end());
+  add_uses(uses, other.uses);
+  rows += other.rows;
+  sent.add(other.sent);
+  in_all.add(other.in_all);
+  for (const auto& [place, certifier] : other.in_places)
+    if (const auto [it, is_new] = in_places.try_emplace(place, certifier); !is_new) it->second.add(certifier);
+  figures.add(other.figures);
+  files.insert(files.end(), std::move_iterator(other.files.begin()), std::move_iterator(other.files.end()));
 }
 
 // The file that is being written.
@@ -90,9 +115,8 @@ Encoder::Encoder(size_t number, const Encoding& encoding)
     : number_(number),
       encoding_(encoding),
       ratio_(encoding.request.parquet.expected_ratio),
-      sent_(encoding.request.table.certify, encoding.columns.size()),
-      in_all_(encoding.request.table.certify, encoding.columns.size()),
-      figures_(*encoding.schema) {}
+      chunk_(encoding),
+      kept_(encoding) {}
 
 Encoder::~Encoder() = default;
 
@@ -106,30 +130,30 @@ Result<PlaceFiles*> Encoder::open_place(uint32_t place) {
   if (const auto it = open_.find(place); it != open_.end()) return it->second.get();
   if (open_.size() == open_files_max) TRY(end_largest());
   const CopyRequest& request = encoding_.request;
-  if (files_.size() == limits::files_per_result_max)
+  if (kept_.files.size() + chunk_.files.size() >= limits::files_per_result_max)
     return Error{ErrorKind::invalid,
                  fmt::format("the table would become more than {} files; say a larger `target_file_bytes`, or coarser "
                              "partitions",
                              limits::files_per_result_max)};
   auto open = std::make_unique<PlaceFiles>(place, request.table.certify, encoding_.columns.size());
-  open->file = files_.size();
+  open->file = chunk_.files.size();
   // Half of what the others have left.
   int64_t dictionary_bytes = encoding_.request.parquet.dictionary_bytes;
   for (const auto& [unused, other] : open_) dictionary_bytes -= other->dictionary_bytes;
   if (request.layout != nullptr) dictionary_bytes /= 2;
   open->dictionary_bytes = dictionary_bytes;
   Path path = request.folder /
-              fmt::format("{}-{}{}", number_, files_.size(), request.text ? request.text->extension : ".parquet");
-  files_.push_back({.path = std::move(path), .place = place, .certificate = {}});
+              fmt::format("{}-{}{}", number_, files_made_++, request.text ? request.text->extension : ".parquet");
+  chunk_.files.push_back({.path = std::move(path), .place = place, .certificate = {}});
   if (request.text) {
-    TRY_ASSIGN(std::unique_ptr<TextWriter> text, request.text->create(files_.back().path, encoding_.schema));
+    TRY_ASSIGN(std::unique_ptr<TextWriter> text, request.text->create(chunk_.files.back().path, encoding_.schema));
     open->text = text.get();
     open->writer = std::move(text);
   } else {
     ParquetOptions options = request.parquet;
     options.expected_ratio = ratio_;
     options.dictionary_bytes = dictionary_bytes;
-    TRY_ASSIGN(open->writer, ParquetWriter::create(files_.back().path, encoding_.schema, options));
+    TRY_ASSIGN(open->writer, ParquetWriter::create(chunk_.files.back().path, encoding_.schema, options));
   }
   return (open_[place] = std::move(open)).get();
 }
@@ -150,6 +174,7 @@ Result<void> Encoder::mask(SourceBatch& batch) {
 }
 
 Result<void> Encoder::take(SourceBatch batch) {
+  if (batch.range_end) return end_range(*batch.range_end);
   Layout* const layout = encoding_.request.layout;
   std::vector<uint32_t> places;
   if (layout != nullptr) {
@@ -157,12 +182,13 @@ Result<void> Encoder::take(SourceBatch batch) {
   }
   TRY(mask(batch));
   const auto rows = static_cast<uint64_t>(batch.rows->num_rows());
+  chunk_.rows += rows;
   if (encoding_.request.destination == Destination::nowhere) {
-    in_all_.add(*batch.rows, batch.hashes);
+    chunk_.in_all.add(*batch.rows, batch.hashes);
     encoding_.progress.add(rows);
     return {};
   }
-  if (layout != nullptr) sent_.add(*batch.rows, batch.hashes);
+  if (layout != nullptr) chunk_.sent.add(*batch.rows, batch.hashes);
   if (std::ranges::adjacent_find(places, std::ranges::not_equal_to()) == places.end()) {
     TRY(write(places.empty() ? 0 : places.front(), batch.rows, batch.hashes));
   } else {
@@ -208,23 +234,62 @@ Result<void> Encoder::end_largest() {
 }
 
 Result<void> Encoder::finish() {
-  if (encoding_.request.destination == Destination::nowhere) return {};
   // Of a table without rows there is a file for its columns.
-  if (files_.empty()) TRY(open_place(0));
+  if (kept_.files.empty() && chunk_.files.empty() && encoding_.request.destination == Destination::files)
+    TRY(open_place(0));
+  return keep();
+}
+
+Result<void> Encoder::end_range(const RangeEnd& end) {
+  chunk_.ranges.push_back(end.range);
+  add_uses(chunk_.uses, end.uses);
+  // Of many places each chunk would make a small file each.
+  if (encoding_.request.layout != nullptr || chunk_bytes() < encoding_.request.chunk_bytes) return {};
+  return keep();
+}
+
+int64_t Encoder::chunk_bytes() const {
+  int64_t bytes = 0;
+  for (const StagedFile& file : chunk_.files) bytes += static_cast<int64_t>(file.certificate.bytes);
+  for (const auto& [place, file] : open_) bytes += file->writer->expected_bytes();
+  return bytes;
+}
+
+Result<void> Encoder::keep() {
   for (const auto& [place, open] : open_) TRY(end_file(*open));
   open_.clear();
-  if (encoding_.request.layout == nullptr) return {};
-  std::vector<std::string> names;
-  for (const ColumnInfo& column : encoding_.columns) names.push_back(column.request.name);
-  if (const std::string difference = Certifier::difference(sent_, in_all_, names); !difference.empty())
-    return Error{ErrorKind::data, "the partitions together are not what was read from the source: " + difference +
-                                      ". Nothing was published; this is a fault of ours or of this machine"};
+  if (encoding_.request.layout != nullptr) {
+    std::vector<std::string> names;
+    for (const ColumnInfo& column : encoding_.columns) names.push_back(column.request.name);
+    if (const std::string difference = Certifier::difference(chunk_.sent, chunk_.in_all, names); !difference.empty())
+      return Error{ErrorKind::data, "the partitions together are not what was read from the source: " + difference +
+                                        ". Nothing was published; this is a fault of ours or of this machine"};
+  }
+  TRY(keep_for_next_try());
+  kept_.add(std::exchange(chunk_, ReadChunk(encoding_)));
+  return {};
+}
+
+Result<void> Encoder::keep_for_next_try() {
+  const CopyRequest& request = encoding_.request;
+  if (request.kept == nullptr || chunk_.ranges.empty() || chunk_.rows == 0 || chunk_.files.empty()) return {};
+  KeptChunk chunk{.ranges = chunk_.ranges, .state = {}, .certificate = {}, .files = {}, .path = {}};
+  for (const auto& field : encoding_.schema->fields())
+    chunk.certificate.columns.push_back({.name = field->name(), .type = field->type()->ToString()});
+  chunk_.in_all.fill(chunk.certificate);
+  chunk.certificate.policies = chunk_.uses;
+  for (const StagedFile& file : chunk_.files) {
+    chunk.certificate.files.push_back(file.certificate);
+    chunk.files.push_back(file.path);
+  }
+  TRY(request.kept->keep(chunk));
+  for (size_t i = 0; i < chunk.files.size(); ++i) chunk_.files[i].path = chunk.files[i];
   return {};
 }
 
 Result<void> Encoder::end_file(PlaceFiles& open) {
   const CopyRequest& request = encoding_.request;
-  StagedFile& file = files_[open.file];
+  StagedFile& file = chunk_.files[open.file];
   TRY_ASSIGN(const int64_t bytes, open.writer->finish());
   if (open.text != nullptr) TRY(open.text->verify());
   open.writer.reset();
@@ -234,7 +299,8 @@ Result<void> Encoder::end_file(PlaceFiles& open) {
   const bool has_figures = request.table.certify == CertifyLevel::source;
   auto hashing = std::async(std::launch::async, [&] { return sha256_of_file(file.path); });
   if (!request.text)
-    TRY(verify_parquet(file.path, open.certifier, request.table.certify, names, has_figures ? &figures_ : nullptr));
+    TRY(verify_parquet(file.path, open.certifier, request.table.certify, names,
+                       has_figures ? &chunk_.figures : nullptr));
   TRY_ASSIGN(std::string sha256, hashing.get());
   file.certificate = {.uri = {},
                       .rows = open.certifier.rows(),
@@ -242,17 +308,27 @@ Result<void> Encoder::end_file(PlaceFiles& open) {
                       .sha256 = std::move(sha256),
                       .etag = {}};
   if (open.raw_bytes > 0) ratio_ = static_cast<double>(bytes) / static_cast<double>(open.raw_bytes);
-  in_all_.add(open.certifier);
+  chunk_.in_all.add(open.certifier);
   if (request.layout != nullptr)
-    in_places_.try_emplace(open.place, request.table.certify, encoding_.columns.size())
+    chunk_.in_places.try_emplace(open.place, request.table.certify, encoding_.columns.size())
         .first->second.add(open.certifier);
   return {};
 }
 
-void Encoder::remove_files() {
+void Encoder::forget() {
   open_.clear();
   std::error_code ignored;
-  for (const StagedFile& file : files_) std::filesystem::remove(file.path, ignored);
+  for (const StagedFile& file : chunk_.files) std::filesystem::remove(file.path, ignored);
+  encoding_.progress.take_back(chunk_.rows);
+  chunk_ = ReadChunk(encoding_);
+}
+
+void Encoder::remove_files() {
+  forget();
+  std::error_code ignored;
+  // Those that were kept for a next try have gone from here.
+  for (const StagedFile& file : kept_.files)
+    if (file.path.parent_path() == encoding_.request.folder) std::filesystem::remove(file.path, ignored);
 }
 
 }  // namespace udon::data

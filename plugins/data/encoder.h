@@ -10,6 +10,7 @@
 
 #include "plugins/data/certifier.h"
 #include "plugins/data/figures.h"
+#include "plugins/data/policy_counter.h"
 #include "plugins/data/table_copy.h"
 #include "plugins/data/table_writer.h"
 
@@ -20,6 +21,7 @@ class Progress {
  public:
   explicit Progress(const std::function<void(uint64_t)>& on_progress) : on_progress_(on_progress) {}
   void add(uint64_t rows);
+  void take_back(uint64_t rows);
 
  private:
   const std::function<void(uint64_t)>& on_progress_;
@@ -45,6 +47,21 @@ struct Encoding {
 Result<std::shared_ptr<arrow::Schema>> schema_of_files(const std::vector<ColumnInfo>& columns,
                                                        const CopyRequest& request);
 
+// What was read and encoded of some ranges of the table, all of it and nothing else; or of the whole table.
+struct ReadChunk {
+  explicit ReadChunk(const Encoding& encoding);
+  void add(ReadChunk&& other);
+
+  std::vector<size_t> ranges;
+  std::vector<PolicyUse> uses;  // of a table in ranges
+  uint64_t rows = 0;            // taken, written or not
+  Certifier sent;               // with a layout: before the rows were told apart
+  Certifier in_all;             // of all files, and of those of each place
+  std::map<uint32_t, Certifier> in_places;
+  FileFigures figures;  // of all files, read back; level source
+  std::vector<StagedFile> files;
+};
+
 // The files of one place, one after the other.
 class PlaceFiles;
 
@@ -58,14 +75,19 @@ class Encoder {
   // A source without rows has a file without rows.
   Result<void> finish();
 
-  // Of all files, and of those of each place.
-  const Certifier& certifier() const { return in_all_; }
-  const std::map<uint32_t, Certifier>& places() const { return in_places_; }
-  const FileFigures& figures() const { return figures_; }
-  const std::vector<StagedFile>& files() const { return files_; }
+  // All chunks that are done.
+  const ReadChunk& kept() const { return kept_; }
+  // What an earlier try has read.
+  void add(ReadChunk&& chunk) { kept_.add(std::move(chunk)); }
+  // The rest as if it had not come.
+  void forget();
   void remove_files();
 
  private:
+  Result<void> end_range(const RangeEnd& end);
+  int64_t chunk_bytes() const;
+  Result<void> keep();
+  Result<void> keep_for_next_try();
   Result<void> mask(SourceBatch& batch);
   Result<void> write(uint32_t place, const std::shared_ptr<arrow::RecordBatch>& rows,
                      const std::vector<std::vector<uint64_t>>& hashes);
@@ -75,13 +97,11 @@ class Encoder {
 
   const size_t number_;
   const Encoding& encoding_;
-  double ratio_;    // of encoded bytes to the batches', as far as is known
-  Certifier sent_;  // with a layout: before the rows were told apart
-  Certifier in_all_;
-  std::map<uint32_t, Certifier> in_places_;
-  FileFigures figures_;  // of all files, read back; level source
+  double ratio_;           // of encoded bytes to the batches', as far as is known
+  size_t files_made_ = 0;  // for their names
   std::map<uint32_t, std::unique_ptr<PlaceFiles>> open_;
-  std::vector<StagedFile> files_;
+  ReadChunk chunk_;  // the one that is being made
+  ReadChunk kept_;
 };
 
 }  // namespace udon::data

@@ -5,10 +5,12 @@
 #include <optional>
 #include <set>
 
+#include "base/net/digest.h"
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
 #include "plugins/data/drift.h"
 #include "plugins/data/increment.h"
+#include "plugins/data/kept_chunks.h"
 #include "plugins/data/last_result.h"
 #include "plugins/data/mask.h"
 #include "plugins/data/pace.h"
@@ -263,7 +265,9 @@ Result<void> parse_where(const Value& where, TableRequest& request) {
 Result<void> parse_split(const Value& split, TableRequest& request) {
   if (split.is_null()) return {};
   const std::string expected = fmt::format(
-      "split: expected {{into: a number of readers from 2 to {}, by: a column or a list of them}}", readers_max);
+      "split: expected {{into: a number of readers from 2 to {}, by: a column or a list of them, stable: true or "
+      "false}}",
+      readers_max);
   if (!split.is_map() || !split.get("into").is_int()) return Error{ErrorKind::invalid, expected};
   const int64_t into = split.integer("into");
   if (into < 2 || into > readers_max)
@@ -278,6 +282,13 @@ Result<void> parse_split(const Value& split, TableRequest& request) {
     }
   }
   if (!by.is_null() && request.split.by.empty()) return Error{ErrorKind::invalid, expected};
+  const Value& stable = split.get("stable");
+  if (!stable.is_null() && !stable.is_bool()) return Error{ErrorKind::invalid, expected};
+  request.split.is_stable = stable.is_bool() && stable.as_bool();
+  if (request.split.is_stable && request.split.by.size() != 1)
+    return Error{ErrorKind::invalid,
+                 "split: `stable: true` says that behind the greatest value of a column rows come, and elsewhere none "
+                 "changes: name that one column in `by`"};
   return {};
 }
 
@@ -364,7 +375,16 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   copy.pace = pace.get();
   copy.on_start = form.on_start;
   const ParquetOptions parquet = copy.parquet;
+  copy.on_note = [&context](const std::string& note) { context.log(note); };
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
+  std::optional<KeptChunks> kept;
+  if (copy.table.split.into > 1 && copy.layout == nullptr && !copy.text) {
+    const std::string instance =
+        fmt::format("{}\n{}\n{}\n{}", context.dag_id(), context.run_id(), context.task_id(), context.map_index());
+    kept.emplace(staging.parent_path() / "resume" / to_hex(sha256(instance)).substr(0, 32), context.try_id());
+    kept->remove_old(context.clock().now());
+    copy.kept = &*kept;
+  }
   const Duration began = context.clock().monotonic();
   auto copy_done = copy_all(copy);
   if (!copy_done) return naming(source, copy_done.error());
@@ -411,6 +431,7 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
              ways.partitions ? ways.partitions->publish(publication, copied, staging, parquet, on_partition)
                              : publish(*file_system, publication));
   context.log(fmt::format("published {} (certificate {})", published.manifest, published.certificate.id));
+  if (kept) kept->drop_all();
 
   Outcome outcome;
   outcome.return_value = outcome_value(published);

@@ -163,6 +163,20 @@ Result<void> run(MysqlSession& session, const MysqlScan& scan, const std::vector
 
 }  // namespace
 
+Result<uint64_t> count_mysql_rows(MysqlSession& session, const MysqlScan& scan, const std::string& range) {
+  std::string sql = "select " + as_text("count(*)") + scan.from + " where " + range;
+  if (!scan.where.sql.empty()) sql += " and (" + scan.where.sql + "\n)";
+  TRY_ASSIGN(const auto stream, MysqlRowStream::open(session, sql, scan.where.values));
+  const MysqlRowSplitter splitter(stream->columns());
+  std::span<const uint8_t> packet;
+  std::vector<MysqlCell> cells(stream->columns().size());
+  if (stream->next(packet) != MysqlRowStream::Step::row) return stream->error();
+  if (!splitter.split(packet, cells.data())) return unexpected("a malformed row");
+  TRY_ASSIGN(const uint64_t rows, number_of(std::string(cells[0].text())));
+  if (stream->next(packet) != MysqlRowStream::Step::end) return stream->error();
+  return rows;
+}
+
 Result<std::vector<DatabaseFigures>> ask_mysql_figures(MysqlSession& session, const MysqlScan& scan) {
   std::vector<DatabaseFigures> all(scan.plans.size());
   for (size_t first = 0; first < all.size(); first += columns_per_statement) {

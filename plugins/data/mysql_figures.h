@@ -13,4 +13,7 @@ namespace udon::data {
 // accounted for.
 Result<std::vector<DatabaseFigures>> ask_mysql_figures(MysqlSession& session, const MysqlScan& scan);
 
+// How many rows the scan has in that range.
+Result<uint64_t> count_mysql_rows(MysqlSession& session, const MysqlScan& scan, const std::string& range);
+
 }  // namespace udon::data

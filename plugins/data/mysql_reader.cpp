@@ -64,6 +64,14 @@ class MysqlReader final : public TableReader {
     for (const auto& rows : rows_) all.push_back(rows.get());
     return all;
   }
+  std::vector<std::string> ranges() const override {
+    return ranges_ ? ranges_->conditions() : std::vector<std::string>();
+  }
+  void leave_out(const std::vector<size_t>& ranges) override { ranges_->leave_out(ranges); }
+  Result<uint64_t> count_rows(size_t range) override {
+    return count_mysql_rows(rows_[0]->session(), scan_, ranges_->conditions().at(range));
+  }
+  std::string state() const override { return state_; }
   std::string mechanism() const override { return mechanism_; }
   std::string position() const override { return position_; }
   std::vector<size_t> key_columns() const override { return scan_.key; }
@@ -94,6 +102,7 @@ class MysqlReader final : public TableReader {
   Result<void> open_rows(MysqlSnapshot snapshot, const MysqlTableFacts& facts) {
     mechanism_ = snapshot.mechanism + ", InnoDB";
     position_ = snapshot.position;
+    state_ = snapshot.state;
     if (facts.is_view) mechanism_ += ", all tables below the view";
     if (!facts.other_engines.empty()) {
       const std::string others = join(facts.other_engines, ", ");
@@ -109,6 +118,7 @@ class MysqlReader final : public TableReader {
       snapshot.sessions.resize(1);
       mechanism_ = "one reader, no snapshot (consistency: none): " + others;
       position_.clear();
+      state_.clear();
     }
     TRY(tell_catalog(facts));
     const auto readers_max = static_cast<size_t>(std::max(1, scan_.request.split.into));
@@ -119,7 +129,11 @@ class MysqlReader final : public TableReader {
     make_select(facts.name);
 
     Ranges ranges{{""}, ""};
-    if (snapshot.sessions.size() > 1) {
+    const std::vector<std::string>& earlier = scan_.request.split.ranges;
+    if (snapshot.sessions.size() > 1 && earlier.size() > 1) {
+      ranges = {earlier, "the " + std::to_string(earlier.size()) + " ranges of before"};
+      mechanism_ += "; split: " + ranges.how;
+    } else if (snapshot.sessions.size() > 1) {
       TRY_ASSIGN(ranges, split_mysql_table(*snapshot.sessions[0], facts, scan_.request.split, scan_.where));
       mechanism_ += "; split: " + ranges.how;
     }
@@ -131,7 +145,7 @@ class MysqlReader final : public TableReader {
       rows_.push_back(std::make_unique<MysqlRows>(
           std::move(snapshot.sessions[i]), scan_, *ranges_,
           i == 0 && asks_figures ? AfterLast::keep_transaction : AfterLast::end_transaction));
-    return rows_[0]->open();
+    return earlier.empty() ? rows_[0]->open() : Result<void>();
   }
 
   Result<void> tell_catalog(const MysqlTableFacts& facts) {
@@ -182,7 +196,7 @@ class MysqlReader final : public TableReader {
   MysqlScan scan_;
   std::optional<RangeQueue> ranges_;
   std::vector<std::unique_ptr<MysqlRows>> rows_;  // after what they refer to
-  std::string mechanism_, position_;
+  std::string mechanism_, position_, state_;
 };
 
 }  // namespace

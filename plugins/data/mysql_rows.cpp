@@ -7,6 +7,7 @@
 
 #include "base/ensure.h"
 #include "plugins/data/arrow_result.h"
+#include "plugins/data/policy_counter.h"
 
 namespace udon::data {
 namespace {
@@ -61,16 +62,28 @@ Result<void> MysqlRows::open() {
 }
 
 Result<bool> MysqlRows::open_range() {
-  const std::optional<std::string> range = ranges_.take();
-  if (!range) return false;
+  const std::optional<size_t> taken = ranges_.take();
+  if (!taken) return false;
+  range_ = *taken;
+  const std::string& range = ranges_.conditions()[range_];
   std::string sql = scan_.select;
   // On a line of its own: the condition may end in a comment.
   if (!scan_.where.sql.empty()) sql += " where (" + scan_.where.sql + "\n)";
-  if (!range->empty()) sql += (scan_.where.sql.empty() ? " where " : " and ") + *range;
+  if (!range.empty()) sql += (scan_.where.sql.empty() ? " where " : " and ") + range;
   TRY_ASSIGN(stream_, MysqlRowStream::open(*session_, sql, scan_.where.values));
   TRY(check_mysql_result(scan_.plans, stream_->columns()));
   blocks_.start_stream(stream_->columns());
   return true;
+}
+
+SourceBatch MysqlRows::end_range() {
+  is_range_at_end_ = false;
+  std::vector<PolicyUse> uses = policy_uses();
+  SourceBatch batch{.rows = arrow::RecordBatch::MakeEmpty(scan_.schema).ValueOrDie(),
+                    .hashes = {},
+                    .range_end = RangeEnd{.range = range_, .uses = uses_since(uses_, uses)}};
+  uses_ = std::move(uses);
+  return batch;
 }
 
 Result<void> MysqlRows::end() {
@@ -81,9 +94,10 @@ Result<void> MysqlRows::end() {
 }
 
 Result<std::optional<SourceBatch>> MysqlRows::next() {
+  if (is_range_at_end_) return std::optional(end_range());
   if (has_ended_) return std::optional<SourceBatch>();
   blocks_.start_batch();
-  while (!blocks_.is_full()) {
+  while (!blocks_.is_full() && !is_range_at_end_) {
     if (!stream_) {
       const auto is_open = open_range();
       if (!is_open) return is_open.error().within("table " + scan_.table);
@@ -94,7 +108,10 @@ Result<std::optional<SourceBatch>> MysqlRows::next() {
     }
     switch (blocks_.read(*stream_)) {
       case MysqlBlocks::Step::rows: break;
-      case MysqlBlocks::Step::end: stream_.reset(); break;
+      case MysqlBlocks::Step::end:
+        stream_.reset();
+        is_range_at_end_ = ranges_.is_cut();
+        break;
       case MysqlBlocks::Step::failed: return stream_->error().within("table " + scan_.table);
       case MysqlBlocks::Step::malformed:
         return Error{ErrorKind::unavailable, session_->address() + ": table " + scan_.table + ", row " +
@@ -102,8 +119,11 @@ Result<std::optional<SourceBatch>> MysqlRows::next() {
       case MysqlBlocks::Step::refused: return value_error();
     }
   }
-  ENSURE(blocks_.rows() > 0 || has_ended_, "a batch without rows is the end");
-  if (blocks_.rows() == 0) return std::optional<SourceBatch>();
+  if (blocks_.rows() == 0) {
+    if (is_range_at_end_) return std::optional(end_range());
+    ENSURE(has_ended_, "a batch without rows is the end");
+    return std::optional<SourceBatch>();
+  }
   TRY_ASSIGN(SourceBatch batch, from_arrow(blocks_.finish_batch(scan_.schema), "batch of " + scan_.table));
   return std::optional<SourceBatch>(std::move(batch));
 }

@@ -45,6 +45,7 @@ class MysqlRows final : public BatchSource {
 
  private:
   Result<bool> open_range();
+  SourceBatch end_range();
   Result<void> end();
   std::string row_name() const;
   Error value_error() const;
@@ -55,6 +56,9 @@ class MysqlRows final : public BatchSource {
   RangeQueue& ranges_;
   const AfterLast after_last_;
   MysqlBlocks blocks_;
+  size_t range_ = 0;              // that is being read
+  bool is_range_at_end_ = false;  // and nobody was told
+  std::vector<PolicyUse> uses_;   // until the last range's end
   bool has_ended_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "plugins/data/mysql_catalog.h"
+#include "plugins/data/mysql_pause.h"
 
 namespace udon::data {
 namespace {
@@ -52,21 +53,26 @@ class Opening {
     TRY_ASSIGN(const MysqlTable read_only, first.query("select @@global.innodb_read_only"));
     if (read_only.rows[0][0] == "1") return std::string("the server is an InnoDB reader (innodb_read_only)");
     for (int i = 1; i < readers; ++i) TRY(add_session());
+    TRY_ASSIGN(const std::string state_before, state_of(first));
     TRY_ASSIGN(const auto lock, MysqlSession::connect(connection_, options_, stop_));
     TRY(lock->execute("set session lock_wait_timeout = " + std::to_string(lock_wait_seconds)));
     if (const auto locked = lock->execute("lock tables " + quoted_ + " read"); !locked) {
       if (locked.error().kind == ErrorKind::cancelled) return Error(locked.error());
+      TRY_ASSIGN(const std::string why_one, open_on_paused_replica());
+      if (why_one.empty()) {
+        TRY_ASSIGN(const std::string state, state_of(first));
+        if (state == state_before) snapshot_.state = state;
+        return why_one;
+      }
       snapshot_.sessions.resize(1);
-      return "LOCK TABLES … READ: " + locked.error().message;
+      return "LOCK TABLES … READ: " + locked.error().message + "; " + why_one;
     }
     MysqlPosition position;
     TRY(position.before_snapshot(first));
-    for (const auto& session : snapshot_.sessions) {
-      TRY(session->execute(begin_));
-      // From now on the table keeps its form until the session's transaction ends.
-      TRY(session->query("select 1 from " + quoted_ + " limit 1"));
-    }
+    TRY(open_snapshots());
     TRY_ASSIGN(snapshot_.position, position.after_snapshot(first));
+    TRY_ASSIGN(const std::string state, state_of(first));
+    if (state == state_before) snapshot_.state = state;
     for (size_t i = 1; i < snapshot_.sessions.size() && first.is_mariadb(); ++i) {
       TRY_ASSIGN(const std::string other, position.after_snapshot(*snapshot_.sessions[i]));
       // The lock holds for this table; others may have been written to between the snapshots.
@@ -78,6 +84,46 @@ class Opening {
     snapshot_.mechanism = std::to_string(readers) +
                           " readers, one snapshot: LOCK TABLES … READ while each opened its own with START TRANSACTION "
                           "WITH CONSISTENT SNAPSHOT, REPEATABLE READ";
+    return std::string();
+  }
+
+  // How far InnoDB's log goes, to which every change of its tables is written, whoever makes it. Empty: not told.
+  static Result<std::string> state_of(MysqlSession& session) {
+    TRY_ASSIGN(const MysqlTable log, session.query("show global status where variable_name in ('Innodb_lsn_current', "
+                                                   "'Innodb_redo_log_current_lsn')"));
+    if (log.rows.empty()) return std::string();
+    TRY_ASSIGN(const MysqlTable server, session.query("select @@hostname, @@port, @@server_id"));
+    std::string state = "server";
+    for (const auto& part : server.rows[0]) state += " " + part.value_or("");
+    return state + ", InnoDB's log at " + log.rows[0][1].value_or("");
+  }
+
+  Result<void> open_snapshots() {
+    for (const auto& session : snapshot_.sessions) {
+      TRY(session->execute(begin_));
+      // From now on the table keeps its form until the session's transaction ends.
+      TRY(session->query("select 1 from " + quoted_ + " limit 1"));
+    }
+    return {};
+  }
+
+  // Why it cannot be; empty: they are open.
+  Result<std::string> open_on_paused_replica() {
+    MysqlSession& first = *snapshot_.sessions[0];
+    TRY_ASSIGN(const MysqlPause before, look_at_mysql_pause(first));
+    if (before.position.empty()) return before.why_not;
+    TRY(open_snapshots());
+    TRY_ASSIGN(const MysqlPause after, look_at_mysql_pause(first));
+    if (after.position != before.position) {
+      // One snapshot is not more than these; the caller opens its own.
+      for (const auto& session : snapshot_.sessions) TRY(session->execute("rollback"));
+      return "the replica stood still before the snapshots were opened, but not after";
+    }
+    snapshot_.position = "replication stopped at " + before.position;
+    snapshot_.mechanism = std::to_string(snapshot_.sessions.size()) +
+                          " readers, one snapshot: paused replica, replication stopped at " + before.position +
+                          " before and after each opened its own with START TRANSACTION WITH CONSISTENT SNAPSHOT, "
+                          "REPEATABLE READ";
     return std::string();
   }
 

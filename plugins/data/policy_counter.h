@@ -43,4 +43,13 @@ inline void add_uses(std::vector<PolicyUse>& all, const std::vector<PolicyUse>& 
   }
 }
 
+// What was counted since `before`, by the same counters.
+inline std::vector<PolicyUse> uses_since(const std::vector<PolicyUse>& before, std::vector<PolicyUse> now) {
+  for (PolicyUse& use : now)
+    for (const PolicyUse& was : before)
+      if (was.column == use.column && was.policy == use.policy) use.values -= was.values;
+  std::erase_if(now, [](const PolicyUse& use) { return use.values == 0; });
+  return now;
+}
+
 }  // namespace udon::data

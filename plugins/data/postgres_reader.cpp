@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
+#include "base/ensure.h"
 #include "base/text.h"
 #include "plugins/data/memory_shares.h"
 #include "plugins/data/policy_counter.h"
@@ -16,6 +18,8 @@
 #include "plugins/data/reader.h"
 #include "plugins/db/postgres/session.h"
 #include "plugins/db/sql_text.h"
+#include "plugins/io/io_context.h"
+#include "plugins/io/retry.h"
 
 namespace udon::data {
 namespace {
@@ -54,7 +58,15 @@ class PostgresReader final : public TableReader {
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     scan_.request = request;
     TRY_ASSIGN(scan_.zone, zone_of_parameter(request.timezone));
-    TRY_ASSIGN(session_, open_session(stop));
+    TRY_ASSIGN(session_, PostgresSession::connect(connection_, {}, stop));
+    if (request.split.into > 1) {
+      // Not in the transaction yet, which an error would end: some services do not know the function.
+      const auto place = replayed(*session_);
+      if (!place && (place.error().kind == ErrorKind::unavailable || place.error().kind == ErrorKind::cancelled))
+        return Error(place.error());
+      replayed_before_ = place ? *place : "unknown";
+    }
+    TRY(session_->execute(begin_));
     TRY_ASSIGN(const std::string from, quoted_table());
     TRY(lock_before_snapshot(from));
     TRY(take_bytes_as_they_are(*session_));
@@ -83,10 +95,27 @@ class PostgresReader final : public TableReader {
     for (const auto& rows : rows_) all.push_back(rows.get());
     return all;
   }
-  std::string mechanism() const override { return mechanism_; }
+  std::vector<std::string> ranges() const override {
+    return ranges_ ? ranges_->conditions() : std::vector<std::string>();
+  }
+  void leave_out(const std::vector<size_t>& ranges) override { ranges_->leave_out(ranges); }
+  Result<uint64_t> count_rows(size_t range) override {
+    ENSURE(coordinator_, "a table in ranges has a session that reads none");
+    const std::string& condition = ranges_->conditions().at(range);
+    TRY_ASSIGN(const PostgresTable counted,
+               coordinator_->query("select pg_catalog.count(*) from " + scan_.from + " where " + condition +
+                                   (scan_.where.empty() ? "" : " and (" + scan_.where + "\n)")));
+    return static_cast<uint64_t>(to_integer(counted.rows[0][0]));
+  }
+  std::string state() const override { return state_; }
+  std::string mechanism() const override {
+    if (rejoined_ == 0) return mechanism_;
+    return mechanism_ + fmt::format("; {} session{} lost and rejoined the snapshot", rejoined_.load(),
+                                    rejoined_ == 1 ? " was" : "s were");
+  }
   std::string position() const override { return position_; }
   Result<std::vector<DatabaseFigures>> figures() override {
-    PostgresSession& session = rows_[0]->session();
+    PostgresSession& session = coordinator_ ? *coordinator_ : rows_[0]->session();
     TRY_ASSIGN(auto all, ask_postgres_figures(session, scan_));
     TRY(session.execute("rollback"));
     return all;
@@ -107,7 +136,7 @@ class PostgresReader final : public TableReader {
   }
 
  private:
-  Result<std::unique_ptr<PostgresSession>> open_session(const std::stop_token& stop) {
+  Result<std::unique_ptr<PostgresSession>> open_session(const std::stop_token& stop) const {
     TRY_ASSIGN(auto session, PostgresSession::connect(connection_, {}, stop));
     TRY(session->execute(begin_));
     return session;
@@ -145,36 +174,91 @@ class PostgresReader final : public TableReader {
     mechanism_ = "one REPEATABLE READ transaction, one reader";
     Ranges ranges{{""}, ""};
     const SplitRequest& split = scan_.request.split;
-    if (split.into > 1) {
+    if (split.into > 1 && split.ranges.size() > 1) {
+      ranges = {split.ranges, fmt::format("the {} ranges of before", split.ranges.size())};
+    } else if (split.into > 1) {
       TRY_ASSIGN(ranges, split_postgres_table(*session_, relation, catalog, split, scan_.where));
       mechanism_ += "; split: " + ranges.how;
     }
     const size_t readers = std::min(static_cast<size_t>(std::max(1, split.into)), ranges.conditions.size());
-    std::vector<std::unique_ptr<PostgresSession>> sessions;
-    if (readers > 1) {
-      TRY_ASSIGN(const PostgresTable snapshot, session_->query("select pg_catalog.pg_export_snapshot()"));
-      TRY_ASSIGN(const std::string name, session_->literal(snapshot.rows[0][0].value_or("")));
-      while (sessions.size() + 1 < readers) {
-        TRY_ASSIGN(auto session, open_session(stop));
-        // Before any other statement of the transaction.
-        TRY(session->execute("set transaction snapshot " + name));
-        // The first session's lock is still held; this one's own outlives it.
-        if (relation.is_locked) TRY(session->execute(lock_statement(relation.from)));
-        TRY(take_bytes_as_they_are(*session));
-        sessions.push_back(std::move(session));
-      }
+    if (readers > 1)
       mechanism_ = fmt::format("{} readers on one exported snapshot (pg_export_snapshot), REPEATABLE READ; split: {}",
                                readers, ranges.how);
-    }
-    sessions.insert(sessions.begin(), std::move(session_));
-    ranges_.emplace(std::move(ranges.conditions));
     const bool asks_figures = scan_.request.certify == CertifyLevel::source;
-    if (asks_figures) mechanism_ += "; figures: computed by the server in the first reader's snapshot";
-    for (auto& session : sessions)
+    if (asks_figures) mechanism_ += "; figures: computed by the server in the same snapshot";
+    ranges_.emplace(std::move(ranges.conditions));
+    if (readers == 1) {
       rows_.push_back(std::make_unique<PostgresRows>(
-          std::move(session), scan_, *ranges_,
-          rows_.empty() && asks_figures ? AfterLast::keep_transaction : AfterLast::end_transaction));
-    return rows_[0]->open();
+          std::move(session_), scan_, *ranges_, asks_figures ? AfterLast::keep_transaction : AfterLast::end_transaction,
+          JoinSnapshot()));
+    } else {
+      TRY(share_snapshot(relation));
+      while (rows_.size() < readers) {
+        TRY_ASSIGN(auto session, join_snapshot(stop));
+        rows_.push_back(std::make_unique<PostgresRows>(std::move(session), scan_, *ranges_, AfterLast::end_transaction,
+                                                       [this, stop] { return rejoin_snapshot(stop); }));
+      }
+    }
+    if (readers > 1) TRY(note_state());
+    return split.ranges.empty() ? rows_[0]->open() : Result<void>();
+  }
+
+  // On a replica the snapshot does not tell all that it shows; the place to which it has replayed does, if that was the
+  // same before and after. On a primary the snapshot is exactly that: which transactions it sees.
+  static Result<std::string> replayed(PostgresSession& session) {
+    TRY_ASSIGN(const PostgresTable place,
+               session.query("select case when pg_catalog.pg_is_in_recovery() then "
+                             "coalesce(pg_catalog.pg_last_wal_replay_lsn()::text, 'unknown') else '' end"));
+    return place.rows[0][0].value_or("");
+  }
+  Result<void> note_state() {
+    if (replayed_before_ == "unknown") return {};
+    TRY_ASSIGN(const std::string replayed_now, replayed(*coordinator_));
+    if (replayed_now != replayed_before_) return {};
+    TRY_ASSIGN(const PostgresTable seen,
+               coordinator_->query("select extract(epoch from pg_catalog.pg_postmaster_start_time())::text, "
+                                   "pg_catalog.pg_current_snapshot()::text"));
+    // What came to be while the server was down, such as another server's data, is not told by either.
+    state_ = "server started " + seen.rows[0][0].value_or("") + ", " +
+             (replayed_now.empty() ? "snapshot " + seen.rows[0][1].value_or("") : "replayed to " + replayed_now);
+    return {};
+  }
+
+  // From here on the first session reads no rows: it holds the snapshot, so that whichever reader is lost, another can
+  // take its place.
+  Result<void> share_snapshot(const PostgresRelation& relation) {
+    TRY_ASSIGN(const PostgresTable snapshot, session_->query("select pg_catalog.pg_export_snapshot()"));
+    TRY_ASSIGN(const std::string name, session_->literal(snapshot.rows[0][0].value_or("")));
+    set_snapshot_ = "set transaction snapshot " + name;
+    if (relation.is_locked) lock_ = lock_statement(relation.from);
+    coordinator_ = std::move(session_);
+    return {};
+  }
+
+  // By any reader's thread.
+  Result<std::unique_ptr<PostgresSession>> join_snapshot(const std::stop_token& stop) const {
+    TRY_ASSIGN(auto session, open_session(stop));
+    // Before any other statement of the transaction. The server knows the name as long as the coordinator lives.
+    TRY(session->execute(set_snapshot_));
+    // The coordinator's lock is still held; this one's own outlives it.
+    if (!lock_.empty()) TRY(session->execute(lock_));
+    TRY(take_bytes_as_they_are(*session));
+    return session;
+  }
+
+  Result<std::unique_ptr<PostgresSession>> rejoin_snapshot(const std::stop_token& stop) {
+    for (int attempt = 1;; ++attempt) {
+      auto session = join_snapshot(stop);
+      if (session) {
+        ++rejoined_;
+        return session;
+      }
+      const Error& error = session.error();
+      if (stop.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop"};
+      if (error.kind != ErrorKind::unavailable || attempt == joins_max)
+        return Error{ErrorKind::unavailable, "the snapshot cannot be rejoined: " + error.message};
+      static_cast<void>(pause_unless_stopped(backoff(attempt, 0), stop));
+    }
   }
 
   // not_found with the nearest name.
@@ -320,13 +404,20 @@ class PostgresReader final : public TableReader {
     return {};  // without it the export is as good; the certificate then has no position
   }
 
-  static constexpr const char* begin_ = "begin isolation level repeatable read read only";
+  // A session that waits, for its encoder or for the other readers, is none to be cleared away.
+  static constexpr const char* begin_ =
+      "begin isolation level repeatable read read only; set local idle_in_transaction_session_timeout = 0";
+  static constexpr int joins_max = 5;  // in about 3 s: for as long as a server takes to have a free place again
   Connection connection_;
   PostgresScan scan_;
-  std::unique_ptr<PostgresSession> session_;  // until it is the first reader's
+  std::unique_ptr<PostgresSession> session_;      // until it is the only reader's, or the coordinator
+  std::unique_ptr<PostgresSession> coordinator_;  // of several readers: holds their snapshot, in which it does nothing
+  std::string set_snapshot_, lock_;               // what a session does to be in it
+  std::atomic<int> rejoined_ = 0;
   std::optional<RangeQueue> ranges_;
   std::vector<std::unique_ptr<PostgresRows>> rows_;  // after what they refer to
-  std::string mechanism_, position_;
+  std::string mechanism_, position_, state_;
+  std::string replayed_before_;  // the snapshot; empty: no replica
 };
 
 }  // namespace

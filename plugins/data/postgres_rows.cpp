@@ -11,6 +11,7 @@
 #include "plugins/data/batch_limits.h"
 #include "plugins/data/canonical.h"
 #include "plugins/data/memory_shares.h"
+#include "plugins/data/policy_counter.h"
 
 namespace udon::data {
 namespace {
@@ -34,14 +35,20 @@ std::optional<std::string> key_text(const PostgresField& field, const PostgresVa
 }  // namespace
 
 PostgresRows::PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges,
-                           AfterLast after_last)
+                           AfterLast after_last, JoinSnapshot join)
     : session_(std::move(session)),
       scan_(scan),
       ranges_(ranges),
       after_last_(after_last),
+      join_(std::move(join)),
       hasher_(scan.plans, scan.request.policies, scan.zone) {
-  for (const PostgresColumnPlan& plan : scan.plans)
-    columns_.push_back(make_postgres_column(plan.value, plan.element.get(), scan.request.policies, scan.zone));
+  make_columns();
+}
+
+void PostgresRows::make_columns() {
+  columns_.clear();
+  for (const PostgresColumnPlan& plan : scan_.plans)
+    columns_.push_back(make_postgres_column(plan.value, plan.element.get(), scan_.request.policies, scan_.zone));
 }
 
 Result<void> PostgresRows::open() {
@@ -51,14 +58,40 @@ Result<void> PostgresRows::open() {
 }
 
 Result<bool> PostgresRows::open_range() {
-  const std::optional<std::string> range = ranges_.take();
-  if (!range) return false;
+  const std::optional<size_t> taken = ranges_.take();
+  if (!taken) return false;
+  range_ = *taken;
+  const std::string& range = ranges_.queue().conditions()[range_];
   std::string sql = scan_.select;
   if (!scan_.where.empty()) sql += " where (" + scan_.where + "\n)";
-  if (!range->empty()) sql += (scan_.where.empty() ? " where " : " and ") + *range;
+  if (!range.empty()) sql += (scan_.where.empty() ? " where " : " and ") + range;
   sql += scan_.close;
   TRY_ASSIGN(stream_, PostgresCopyStream::open(*session_, sql, columns_.size() + (scan_.has_guard ? 1 : 0)));
   return true;
+}
+
+SourceBatch PostgresRows::end_range() {
+  is_range_at_end_ = false;
+  std::vector<PolicyUse> uses = policy_uses();
+  SourceBatch batch{.rows = arrow::RecordBatch::MakeEmpty(scan_.schema).ValueOrDie(),
+                    .hashes = {},
+                    .range_end = RangeEnd{.range = range_, .uses = uses_since(uses_, uses)}};
+  uses_ = std::move(uses);
+  return batch;
+}
+
+// What the columns hold of a batch that was not finished goes with them.
+Result<void> PostgresRows::rejoin(const std::vector<size_t>& kept) {
+  if (!join_) return BatchSource::rejoin(kept);
+  waiting_ = {};
+  stream_.reset();
+  session_.reset();
+  make_columns();
+  uses_.clear();
+  is_range_at_end_ = has_ended_ = false;
+  ranges_.put_back_but(kept);
+  TRY_ASSIGN(session_, join_());
+  return {};
 }
 
 void PostgresRows::end() {
@@ -68,6 +101,7 @@ void PostgresRows::end() {
 }
 
 Result<std::optional<SourceBatch>> PostgresRows::next() {
+  if (is_range_at_end_) return std::optional(end_range());
   if (has_ended_) return std::optional<SourceBatch>();
   const bool hashed = scan_.request.certify != CertifyLevel::rows;
   SourceBatch batch;
@@ -88,7 +122,9 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
     if (step == PostgresCopyStream::Step::failed) return stream_->error().within("table " + scan_.request.table);
     if (step == PostgresCopyStream::Step::end) {
       stream_.reset();
-      continue;
+      if (!ranges_.queue().is_cut()) continue;
+      is_range_at_end_ = true;
+      break;
     }
     if (scan_.has_guard && !row.back().is_null()) return refused_by_guard(row);
     int64_t bytes = 0;
@@ -105,9 +141,12 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
     }
     limits.add(bytes);
   }
-  ENSURE(limits.rows() > 0 || has_ended_, "a batch without rows is the end");
   if (is_alone && stream_) stream_->release();
-  if (limits.rows() == 0) return std::optional<SourceBatch>();
+  if (limits.rows() == 0) {
+    if (is_range_at_end_) return std::optional(end_range());
+    ENSURE(has_ended_, "a batch without rows is the end");
+    return std::optional<SourceBatch>();
+  }
   arrow::ArrayVector arrays;
   for (const auto& column : columns_) {
     TRY_ASSIGN(auto array, column->finish());

@@ -1,6 +1,7 @@
 #pragma once
 // The rows of a PostgreSQL table as one reader gets them: range by range, in its own session, by COPY (…) TO STDOUT
 // (FORMAT binary).
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,22 +33,28 @@ struct PostgresScan {
   std::shared_ptr<arrow::Schema> schema;
 };
 
+// Another session in the same snapshot, as long as somebody holds that.
+using JoinSnapshot = std::function<Result<std::unique_ptr<PostgresSession>>()>;
+
 class PostgresRows final : public BatchSource {
  public:
-  // `session` is in the export's snapshot. Scan and ranges outlive this.
+  // `session` is in the export's snapshot. Scan and ranges outlive this. `join`: empty where nobody else holds it.
   PostgresRows(std::unique_ptr<PostgresSession> session, const PostgresScan& scan, RangeQueue& ranges,
-               AfterLast after_last);
+               AfterLast after_last, JoinSnapshot join);
 
   // The first range's COPY; the others follow when their turn comes. To be called before next() if its errors are to be
   // known early.
   Result<void> open();
   Result<std::optional<SourceBatch>> next() override;
+  Result<void> rejoin(const std::vector<size_t>& kept) override;
   std::vector<PolicyUse> policy_uses() const;
   // After the last row, in its transaction if that was to be kept.
   PostgresSession& session() { return *session_; }
 
  private:
+  void make_columns();
   Result<bool> open_range();
+  SourceBatch end_range();
   void end();
   Result<uint64_t> take(std::span<const PostgresField> row, size_t c, bool hashed);
   Error large_value(std::span<const PostgresField> row, size_t c, int64_t bytes) const;
@@ -57,11 +64,15 @@ class PostgresRows final : public BatchSource {
   std::unique_ptr<PostgresSession> session_;
   std::unique_ptr<PostgresCopyStream> stream_;  // after the session that it reads from; null between two ranges
   const PostgresScan& scan_;
-  RangeQueue& ranges_;
+  TakenRanges ranges_;
   const AfterLast after_last_;
+  const JoinSnapshot join_;
   std::vector<std::unique_ptr<PostgresColumn>> columns_;
   PostgresHasher hasher_;
   std::span<const PostgresField> waiting_;  // a row for a batch of its own, which the stream still holds
+  size_t range_ = 0;                        // that is being read
+  bool is_range_at_end_ = false;            // and nobody was told
+  std::vector<PolicyUse> uses_;             // until the last range's end
   bool has_ended_ = false;
 };
 

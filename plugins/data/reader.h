@@ -39,6 +39,10 @@ struct Policies {
 struct SplitRequest {
   std::vector<std::string> by;  // the columns whose ranges the readers take; empty: what the server offers
   int into = 1;                 // readers at once
+  bool is_stable = false;       // rows that were once there stay as they are: `stable: true`
+  // Conditions of ranges into which the table was cut before, to be taken in place of new ones. Nothing is read then
+  // before the first next().
+  std::vector<std::string> ranges;
 };
 
 struct ColumnInfo;
@@ -104,9 +108,15 @@ struct ColumnInfo {
 // Rows, and for level wire and up one hash a value in the same order, made from the wire value by code that does not
 // touch the Arrow builders (canonical.h). NULL has its own hash. Masks and recasts happen after the reader: it hashes
 // and delivers what the source said. But an override to `string` is the reader's own: it asks the server for its text.
+struct RangeEnd {
+  size_t range = 0;             // of TableReader::ranges()
+  std::vector<PolicyUse> uses;  // by its rows
+};
 struct SourceBatch {
   std::shared_ptr<arrow::RecordBatch> rows;
   std::vector<std::vector<uint64_t>> hashes;  // [column][row]; empty at level rows
+  // Of a table in ranges, behind the last rows of each: all of them have been given. Such a batch has no rows.
+  std::optional<RangeEnd> range_end;
 };
 
 class BatchSource {
@@ -114,6 +124,13 @@ class BatchSource {
   virtual ~BatchSource() = default;
   // Nothing: the end, seen as such by the protocol; a dropped connection is an error, never the end.
   virtual Result<std::optional<SourceBatch>> next() = 0;
+  // After next() failed with `unavailable`: a new session in the same snapshot, to go on in. `kept`: the ranges of this
+  // source that need not come again; whatever else it took is read again, by whichever source. unsupported: there is no
+  // way back; any other error: the snapshot is lost, too.
+  virtual Result<void> rejoin(const std::vector<size_t>& kept) {
+    static_cast<void>(kept);
+    return Error{ErrorKind::unsupported, "a session that was lost does not come back to its snapshot here"};
+  }
 };
 
 class TableReader {
@@ -124,6 +141,16 @@ class TableReader {
   virtual Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) = 0;
   // After open: what is to be read, each on a thread of its own; together every row once, all of one snapshot.
   virtual std::vector<BatchSource*> sources() = 0;
+  // The conditions of the ranges into which the table was cut: each row is in exactly one. One or none: it was not cut.
+  virtual std::vector<std::string> ranges() const { return {}; }
+  // After open with `split.ranges`, before the first next(): these are not to be read, and what the server counts in one.
+  virtual void leave_out(const std::vector<size_t>& ranges) { static_cast<void>(ranges); }
+  virtual Result<uint64_t> count_rows(size_t range) {
+    static_cast<void>(range);
+    return Error{ErrorKind::unsupported, "this source does not count the rows of a range"};
+  }
+  // Two snapshots with the same one show the same rows of every table. Empty: what would prove that is not known.
+  virtual std::string state() const { return {}; }
   // After the end of all sources.
   virtual std::string mechanism() const = 0;  // how the one snapshot was had
   virtual std::string position() const = 0;   // GTID, LSN; may be empty

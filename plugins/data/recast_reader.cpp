@@ -32,6 +32,12 @@ class RecastSource final : public BatchSource {
   Result<std::optional<SourceBatch>> next() override {
     TRY_ASSIGN(std::optional<SourceBatch> batch, source_.next());
     if (!batch) return batch;
+    if (batch->range_end) {
+      std::vector<PolicyUse> uses = policy_uses();
+      add_uses(batch->range_end->uses, uses_since(uses_, uses));
+      uses_ = std::move(uses);
+      return batch;
+    }
     const std::shared_ptr<arrow::RecordBatch> rows = batch->rows;
     arrow::ArrayVector arrays = rows->columns();
     for (size_t c = 0; c < recasts_.size(); ++c) {
@@ -49,7 +55,18 @@ class RecastSource final : public BatchSource {
     return batch;
   }
 
+  Result<void> rejoin(const std::vector<size_t>& kept) override {
+    uses_ = policy_uses();
+    return source_.rejoin(kept);
+  }
+
   const Recasts& recasts() const { return recasts_; }
+  std::vector<PolicyUse> policy_uses() const {
+    std::vector<PolicyUse> uses;
+    for (const auto& recast : recasts_)
+      if (recast) add_uses(uses, recast->policy_uses());
+    return uses;
+  }
 
  private:
   Error failed(const arrow::RecordBatch& rows, size_t c, const RecastFailure& failure) const {
@@ -69,6 +86,7 @@ class RecastSource final : public BatchSource {
   BatchSource& source_;
   const Table& table_;
   Recasts recasts_;
+  std::vector<PolicyUse> uses_;  // until the last range's end
   int64_t rows_ = 0;
 };
 
@@ -108,6 +126,10 @@ class RecastReader final : public TableReader {
   }
 
   std::vector<BatchSource*> sources() override { return sources_; }
+  std::vector<std::string> ranges() const override { return reader_->ranges(); }
+  void leave_out(const std::vector<size_t>& ranges) override { reader_->leave_out(ranges); }
+  Result<uint64_t> count_rows(size_t range) override { return reader_->count_rows(range); }
+  std::string state() const override { return reader_->state(); }
   std::string mechanism() const override { return reader_->mechanism(); }
   std::string position() const override { return reader_->position(); }
   Result<std::vector<DatabaseFigures>> figures() override {
@@ -120,9 +142,7 @@ class RecastReader final : public TableReader {
   std::vector<size_t> key_columns() const override { return reader_->key_columns(); }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses = reader_->policy_uses();
-    for (const auto& source : recast_sources_)
-      for (const auto& recast : source->recasts())
-        if (recast) add_uses(uses, recast->policy_uses());
+    for (const auto& source : recast_sources_) add_uses(uses, source->policy_uses());
     return uses;
   }
 

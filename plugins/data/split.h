@@ -2,9 +2,11 @@
 // A table cut into ranges of rows, which several readers take one after the other. A range is a condition in the
 // server's SQL; the ranges of a table are made so that each row is in exactly one of them, however good or bad the
 // guess was of how many rows are where.
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,18 +28,58 @@ struct Ranges {
 // Ranges for readers on threads of their own.
 class RangeQueue {
  public:
-  explicit RangeQueue(std::vector<std::string> conditions) : conditions_(std::move(conditions)) {}
-  // Nothing: all were taken.
-  std::optional<std::string> take() {
+  explicit RangeQueue(std::vector<std::string> conditions) : conditions_(std::move(conditions)) {
+    waiting_.resize(conditions_.size());
+    std::iota(waiting_.rbegin(), waiting_.rend(), size_t{0});
+  }
+  const std::vector<std::string>& conditions() const { return conditions_; }
+  bool is_cut() const { return conditions_.size() > 1; }
+  // Its number; nothing: all were taken.
+  std::optional<size_t> take() {
     const std::lock_guard lock(mutex_);
-    if (taken_ == conditions_.size()) return std::nullopt;
-    return conditions_[taken_++];
+    if (waiting_.empty()) return std::nullopt;
+    const size_t range = waiting_.back();
+    waiting_.pop_back();
+    return range;
+  }
+  // Before any is taken.
+  void leave_out(const std::vector<size_t>& ranges) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(waiting_,
+                  [&](size_t range) { return std::find(ranges.begin(), ranges.end(), range) != ranges.end(); });
+  }
+  // What was taken is to be read again.
+  void put_back(const std::vector<size_t>& ranges) {
+    const std::lock_guard lock(mutex_);
+    waiting_.insert(waiting_.end(), ranges.rbegin(), ranges.rend());
   }
 
  private:
-  std::mutex mutex_;
   const std::vector<std::string> conditions_;
-  size_t taken_ = 0;
+  std::mutex mutex_;
+  std::vector<size_t> waiting_;  // the next one last
+};
+
+// The ranges that one source has taken.
+class TakenRanges {
+ public:
+  explicit TakenRanges(RangeQueue& queue) : queue_(queue) {}
+  std::optional<size_t> take() {
+    const std::optional<size_t> range = queue_.take();
+    if (range) taken_.push_back(*range);
+    return range;
+  }
+  // All but those that are kept.
+  void put_back_but(const std::vector<size_t>& kept) {
+    std::erase_if(taken_, [&](size_t range) { return std::find(kept.begin(), kept.end(), range) != kept.end(); });
+    queue_.put_back(taken_);
+    taken_.clear();
+  }
+  const RangeQueue& queue() const { return queue_; }
+
+ private:
+  RangeQueue& queue_;
+  std::vector<size_t> taken_;
 };
 
 // What one of the readers does when there is nothing more to read.

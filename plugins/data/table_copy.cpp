@@ -15,11 +15,15 @@
 #include "plugins/data/certifier.h"
 #include "plugins/data/encoder.h"
 #include "plugins/data/figures.h"
+#include "plugins/data/kept_chunks.h"
 #include "plugins/data/memory_pool.h"
 #include "plugins/data/memory_shares.h"
+#include "plugins/data/take_up.h"
 
 namespace udon::data {
 namespace {
+
+constexpr int losses_max = 3;  // of one reader's sessions, while no chunk is finished between
 
 Result<void> read_into(BatchSource& source, BatchQueue& queue, Pace* pace, const std::stop_token& stop) {
   Pace::Turn turn(pace);
@@ -31,43 +35,76 @@ Result<void> read_into(BatchSource& source, BatchQueue& queue, Pace* pace, const
     if (!*batch) return {};
     const int64_t rows = (*batch)->rows->num_rows();
     turn.after_batch(rows);
-    if (rows == 0) continue;
+    if (rows == 0 && !(*batch)->range_end) continue;
     if (!queue.push(std::move(**batch))) return {};  // the encoder has failed, and says why
   }
 }
 
-// One source to its end.
-Result<void> copy(BatchSource& source, Encoder& encoder, int64_t queued_bytes, Pace* pace,
-                  const std::stop_token& stop) {
-  BatchQueue queue(queued_bytes);
+// A source of which nothing more is to be had is an error of its own, or the encoder's.
+struct Reading {
   Result<void> encoded;
+  Result<void> was_read;
+};
+
+Reading read_on(BatchSource& source, Encoder& encoder, int64_t queued_bytes, Pace* pace, const std::stop_token& stop) {
+  Reading reading;
+  BatchQueue queue(queued_bytes);
   std::jthread encoding([&] {
     while (auto batch = queue.pop()) {
-      encoded = encoder.take(std::move(*batch));
-      if (!encoded) {
+      reading.encoded = encoder.take(std::move(*batch));
+      if (!reading.encoded) {
         queue.give_up();
         return;
       }
     }
   });
-  const Result<void> was_read = read_into(source, queue, pace, stop);
-  if (was_read)
+  reading.was_read = read_into(source, queue, pace, stop);
+  // What came before an error may be the end of a chunk; but who is asked to stop stops.
+  if (reading.was_read || reading.was_read.error().kind != ErrorKind::cancelled)
     queue.end();
   else
     queue.give_up();
   encoding.join();
-  TRY(encoded);
-  TRY(was_read);
-  return encoder.finish();
+  return reading;
+}
+
+// One source to its end, with as many sessions as that takes, while each brings it further.
+Result<void> copy(BatchSource& source, Encoder& encoder, const CopyRequest& request, int64_t queued_bytes, Pace* pace,
+                  const std::stop_token& stop) {
+  int losses = 0;
+  size_t kept_before = encoder.kept().ranges.size();
+  while (true) {
+    const Reading reading = read_on(source, encoder, queued_bytes, pace, stop);
+    TRY(reading.encoded);
+    if (reading.was_read) return encoder.finish();
+    Error error = reading.was_read.error();
+    if (error.kind != ErrorKind::unavailable || stop.stop_requested()) return error;
+    const std::vector<size_t>& kept = encoder.kept().ranges;
+    losses = kept.size() > kept_before ? 1 : losses + 1;
+    kept_before = kept.size();
+    if (losses > losses_max) {
+      error.message += fmt::format("; the same reader was lost {} times in a row", losses);
+      return error;
+    }
+    encoder.forget();
+    if (const auto rejoined = source.rejoin(kept); !rejoined) {
+      if (rejoined.error().kind == ErrorKind::cancelled) return rejoined;
+      if (rejoined.error().kind != ErrorKind::unsupported) error.message += "; " + rejoined.error().message;
+      return error;
+    }
+    if (request.on_note)
+      request.on_note(error.message +
+                      ": its reader has rejoined the snapshot, and reads what was not finished once more");
+  }
 }
 
 // All sources at once. One that fails stops the others; its error is told, not theirs.
 Result<void> copy_all(const std::vector<BatchSource*>& sources, std::vector<std::unique_ptr<Encoder>>& encoders,
-                      int64_t queued_bytes, Pace* pace, std::stop_source& stop) {
+                      const CopyRequest& request, int64_t queued_bytes, Pace* pace, std::stop_source& stop) {
   std::mutex mutex;
   std::optional<Error> failure;
   const auto run = [&](size_t i) {
-    const Result<void> copied = copy(*sources[i], *encoders[i], queued_bytes, pace, stop.get_token());
+    const Result<void> copied = copy(*sources[i], *encoders[i], request, queued_bytes, pace, stop.get_token());
     if (copied) return;
     {
       const std::lock_guard lock(mutex);
@@ -89,7 +126,7 @@ std::vector<StagedFile> files_of(const std::vector<std::unique_ptr<Encoder>>& en
   std::vector<StagedFile> kept;
   std::error_code ignored;
   for (const auto& encoder : encoders) {
-    for (const StagedFile& file : encoder->files()) {
+    for (const StagedFile& file : encoder->kept().files) {
       if (file.certificate.rows > 0 || (!has_rows && kept.empty()))
         kept.push_back(file);
       else
@@ -99,18 +136,26 @@ std::vector<StagedFile> files_of(const std::vector<std::unique_ptr<Encoder>>& en
   return kept;
 }
 
+// Of rows that were kept: a table in ranges may have been read twice in places.
+std::vector<PolicyUse> uses_of(const TableReader& reader, const std::vector<std::unique_ptr<Encoder>>& encoders) {
+  if (reader.ranges().size() < 2) return reader.policy_uses();
+  std::vector<PolicyUse> uses;
+  for (const auto& encoder : encoders) add_uses(uses, encoder->kept().uses);
+  return uses;
+}
+
 // Level source: the database's own figures of each column, which are those of the files.
 Result<std::vector<DatabaseFigures>> compared_figures(TableReader& reader, const Encoding& encoding,
                                                       const std::vector<std::unique_ptr<Encoder>>& encoders) {
-  FileFigures files = encoders.front()->figures();
-  for (size_t i = 1; i < encoders.size(); ++i) files.add(encoders[i]->figures());
+  FileFigures files = encoders.front()->kept().figures;
+  for (size_t i = 1; i < encoders.size(); ++i) files.add(encoders[i]->kept().figures);
   TRY_ASSIGN(std::vector<DatabaseFigures> database, reader.figures());
   ENSURE(database.size() == encoding.columns.size(), "the database has figures of each column");
   const std::vector<ColumnInfo>& columns = encoding.columns;
   const arrow::Schema& schema = *encoding.schema;
   for (size_t c = 0; c < columns.size(); ++c)
     if (!columns[c].request.mask.empty()) keep_counts_only(database[c], "all but counts: masked");
-  account_for_policies(database, schema, reader.policy_uses());
+  account_for_policies(database, schema, uses_of(reader, encoders));
   if (const std::string difference = figures_difference(schema, database, files.figures()); !difference.empty())
     return Error{ErrorKind::data,
                  "what was written is not what the database itself counts in the same snapshot: " + difference +
@@ -152,8 +197,9 @@ std::vector<CopyPart> parts_of(const CopyResult& all, const std::vector<StagedFi
     if (part.certificate.level == CertifyLevel::source) part.certificate.level = CertifyLevel::wire;
     std::optional<Certifier> sum;
     for (const auto& encoder : encoders) {
-      const auto it = encoder->places().find(place);
-      if (it == encoder->places().end()) continue;
+      const std::map<uint32_t, Certifier>& places = encoder->kept().in_places;
+      const auto it = places.find(place);
+      if (it == places.end()) continue;
       if (sum)
         sum->add(it->second);
       else
@@ -181,6 +227,7 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
   const int readers_asked = request.table.split.into;
   int readers_max = readers_asked;
   share_memory(request.table, request, 0);
+  if (request.target_file_bytes > 0) request.chunk_bytes = std::min(request.chunk_bytes, request.target_file_bytes);
   if (request.text) request.table.certify = CertifyLevel::rows;
 
   const auto on_catalog = request.table.on_catalog;
@@ -193,7 +240,17 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
     request.table.where_parameters = asked.where_parameters;
     return {};
   };
-  TRY_ASSIGN(const std::vector<ColumnInfo> columns, reader.open(TableRequest(request.table), stop_all.get_token()));
+  TakeUp take_up(request);
+  take_up.propose_ranges(request.table);
+  auto opened = reader.open(TableRequest(request.table), stop_all.get_token());
+  if (!opened) {
+    // Ranges that do not fit the table any more must not fail the next try, too.
+    const ErrorKind kind = opened.error().kind;
+    if (!request.table.split.ranges.empty() && kind != ErrorKind::unavailable && kind != ErrorKind::cancelled)
+      request.kept->drop_all();
+    return opened.error();
+  }
+  const std::vector<ColumnInfo> columns = std::move(*opened);
   if (request.layout != nullptr) TRY(request.layout->open(columns));
   CopyResult result;
   Certificate& certificate = result.certificate;
@@ -225,8 +282,10 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
   for (size_t i = 0; i < sources.size(); ++i) encoders.push_back(std::make_unique<Encoder>(i, encoding));
   std::vector<DatabaseFigures> figures;
   const auto copied = [&]() -> Result<void> {
+    TRY_ASSIGN(ReadChunk taken, take_up.take(reader, encoding));
+    encoders.front()->add(std::move(taken));
     for (const auto& encoder : encoders) TRY(encoder->open());
-    TRY(copy_all(sources, encoders, shares.queued_bytes, request.pace, stop_all));
+    TRY(copy_all(sources, encoders, request, shares.queued_bytes, request.pace, stop_all));
     if (request.table.certify == CertifyLevel::source) {
       TRY_ASSIGN(figures, compared_figures(reader, encoding, encoders));
     }
@@ -250,15 +309,15 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
     if (!figures.empty()) certificate.columns.back().database = std::move(figures[c]);
   }
   Certifier all(request.table.certify, columns.size());
-  for (const auto& encoder : encoders) all.add(encoder->certifier());
+  for (const auto& encoder : encoders) all.add(encoder->kept().in_all);
   all.fill(certificate);
   certificate.where = described_condition(request.table, columns);
-  certificate.mechanism = reader.mechanism();
+  certificate.mechanism = reader.mechanism() + take_up.mechanism();
   if (readers_max < readers_asked)
     certificate.mechanism +=
         fmt::format("; `memory` is enough for {} of {} readers of so many columns", readers_max, readers_asked);
   certificate.position = reader.position();
-  certificate.policies = reader.policy_uses();
+  certificate.policies = uses_of(reader, encoders);
   if (request.mask_key != nullptr) certificate.mask_key_fingerprint = request.mask_key->fingerprint();
   certificate.made_at = format_time(request.clock->now());
   const std::vector<StagedFile> files = files_of(encoders, all.rows() > 0);

@@ -23,6 +23,8 @@
 
 namespace udon::data {
 
+class KeptChunks;
+
 // Where the rows go.
 enum class Destination {
   files,    // of `folder`
@@ -43,9 +45,14 @@ struct CopyRequest {
   int64_t memory_bytes = 256 << 20;                // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;
-  Pace* pace = nullptr;            // what the readers keep to, where their server has bounds
-  std::function<void()> on_start;  // before the reader is opened, once it may be
-  Layout* layout = nullptr;        // where rows do not all belong together
+  Pace* pace = nullptr;                             // what the readers keep to, where their server has bounds
+  std::function<void()> on_start;                   // before the reader is opened, once it may be
+  Layout* layout = nullptr;                         // where rows do not all belong together
+  std::function<void(const std::string&)> on_note;  // what is worth a line in the log; called on any thread
+  // Of a table in ranges: what was read of at least so many bytes, up to the end of a range, is a chunk, which is safe
+  // from what happens to its reader later. It has files of its own.
+  int64_t chunk_bytes = 64 << 20;
+  KeptChunks* kept = nullptr;  // where chunks outlive the try, to be taken up by the next
 };
 
 // With a layout: the rows of one place, as if they were all.

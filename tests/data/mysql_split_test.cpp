@@ -9,6 +9,7 @@
 #include "plugins/data/table_copy.h"
 #include "tests/base/temporary_folder.h"
 #include "tests/data/scratch_table.h"
+#include "tests/support/eventually.h"
 
 namespace udon::data {
 namespace {
@@ -279,6 +280,30 @@ TEST_CASE("a reader whose connection is cut stops the others, and the table stay
   CHECK(copied.error().message.find("reader_test.split_cut") != std::string::npos);
   CHECK(std::filesystem::is_empty(folder.path()));
   table.run("insert into {} values (0, 'after')");
+}
+
+// The server serves other tests, too, whose writes move it on.
+TEST_CASE("two snapshots with nothing between them are proven the same, two with a write between are not") {
+  ScratchTable table("split_state", "v int");
+  table.run("insert into {} select seq, seq from seq_1_to_5000");
+  const auto state = [&] {
+    const auto reader = make_mysql_reader(table.connection());
+    const auto opened = reader->open(table.completed(split_into(2)), {});
+    INFO((opened ? "" : opened.error().message));
+    REQUIRE(opened);
+    return reader->state();
+  };
+  CHECK(udon::test::eventually(
+      [&] {
+        const std::string first = state();
+        return !first.empty() && first == state();
+      },
+      std::chrono::seconds(120)));
+  const std::string before = state();
+  // Past the binary log.
+  table.execute("set sql_log_bin = 0");
+  table.run("insert into {} values (0, 0)");
+  CHECK(state() != before);
 }
 
 TEST_CASE("four readers certify what one does") {

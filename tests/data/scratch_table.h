@@ -56,6 +56,7 @@ inline Result<ReadTable> read_all(TableReader& reader, const TableRequest& reque
     while (true) {
       TRY_ASSIGN(std::optional<SourceBatch> batch, source->next());
       if (!batch) break;
+      if (batch->range_end) continue;
       REQUIRE(batch->rows->ValidateFull().ok());
       CHECK(batch->rows->num_rows() > 0);
       if (request.certify == CertifyLevel::rows) {
