@@ -68,7 +68,7 @@ struct RejoinFixture {
     copy.table.certify = CertifyLevel::source;
     copy.folder = folder.path();
     copy.clock = &clock;
-    copy.memory_bytes = 16 << 20;
+    copy.memory_bytes = 48 << 20;  // enough for four readers
     copy.on_note = [this](const std::string& note) {
       const std::lock_guard lock(mutex);
       notes.push_back(note);
