@@ -140,14 +140,20 @@ TEST_CASE("a reader whose session is ended rejoins the snapshot, and no row is l
 TEST_CASE("where the snapshot's holder is gone too, all is read again from another") {
   RejoinFixture f;
   std::atomic<int> batches = 0;
+  std::atomic<bool> has_ended = false;
   size_t ended = 0;
   std::vector<std::string> again;
   const auto copied = copy_table_again(
       [&] {
         return f.reader([&](size_t, const SourceBatch&) {
-          if (++batches != 1) return;
+          // Nobody is done before all are ended.
+          if (++batches != 1) {
+            static_cast<void>(udon::test::eventually([&] { return has_ended.load(); }, std::chrono::seconds(120)));
+            return;
+          }
           f.run("delete from rejoin_test.t where id % 3 = 0");
           ended = f.end_sessions("true");
+          has_ended = true;
         });
       },
       f.request(4), {}, [&](const Error& error) { again.push_back(error.message); });
