@@ -322,7 +322,8 @@ TEST_CASE("four readers certify what one does") {
     const auto copied = copy_table(*reader, request, {});
     INFO((copied ? "" : copied.error().message));
     REQUIRE(copied);
-    if (readers > 1) CHECK(copied->files.size() == static_cast<size_t>(readers));
+    // One that others are quicker than has no file.
+    CHECK(copied->files.size() <= static_cast<size_t>(readers));
     return copied->certificate;
   };
   const Certificate one = certificate(1), four = certificate(4);
