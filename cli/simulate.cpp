@@ -22,14 +22,18 @@ using Habits = std::map<std::pair<std::string, std::string>, Habit>;
 
 constexpr int successes_looked_at = 1000;  // of a DAG
 
-// What a server or a store remembers; nothing where there is neither.
-Result<Habits> habits_of(const std::vector<DagPtr>& dags, Session& session) {
+// Who remembers: a server or a store; null where there is neither.
+Result<Api*> api_if_any(Session& session) {
+  Result<Api*> api = session.api();
+  if (!api && api.error().kind == ErrorKind::not_found) return nullptr;
+  return api;
+}
+
+Result<Habits> habits_of(const std::vector<DagPtr>& dags, Api* api) {
   Habits habits;
-  const Result<Api*> api = session.api();
-  if (!api && api.error().kind == ErrorKind::not_found) return habits;
-  if (!api) return api.error();
+  if (api == nullptr) return habits;
   for (const DagPtr& dag : dags) {
-    const Result<Value> page = (*api)->get(
+    const Result<Value> page = api->get(
         "/api/v2/dags/" + percent_encode(dag->dag_id) +
         "/dagRuns/~/taskInstances?state=success&order_by=-start_date&limit=" + std::to_string(successes_looked_at));
     if (!page && page.error().kind == ErrorKind::not_found) continue;  // never seen there
@@ -52,17 +56,15 @@ struct Known {
   std::map<std::string, bool> is_paused;
 };
 
-Result<Known> known_of(Session& session) {
+Result<Known> known_of(Api* api) {
   Known known;
-  const Result<Api*> api = session.api();
-  if (!api && api.error().kind == ErrorKind::not_found) return known;
-  if (!api) return api.error();
-  TRY_ASSIGN(const Value pools, (*api)->get_all("/api/v2/pools", "pools"));
+  if (api == nullptr) return known;
+  TRY_ASSIGN(const Value pools, api->get_all("/api/v2/pools", "pools"));
   for (const Value& pool : pools.get("pools").as_list())
     known.pools.push_back({.name = pool.text("name"),
                            .slots = static_cast<int>(pool.integer("slots", 0)),
                            .include_deferred = pool.flag("include_deferred")});
-  TRY_ASSIGN(const Value dags, (*api)->get_all("/api/v2/dags", "dags"));
+  TRY_ASSIGN(const Value dags, api->get_all("/api/v2/dags", "dags"));
   for (const Value& dag : dags.get("dags").as_list()) known.is_paused[dag.text("dag_id")] = dag.flag("is_paused");
   return known;
 }
@@ -222,7 +224,8 @@ Result<Rehearsal> rehearsal_of(const Arguments& arguments, Session& session, Kno
 }
 
 Result<int> simulate(const Arguments& arguments, Session& session) {
-  TRY_ASSIGN(Known known, known_of(session));
+  TRY_ASSIGN(Api* const api, api_if_any(session));
+  TRY_ASSIGN(Known known, known_of(api));
   TRY_ASSIGN(Rehearsal rehearsal, rehearsal_of(arguments, session, known));
   TRY_ASSIGN(const Duration otherwise, parse_duration(arguments.text_or("duration", "1m")));
   if (otherwise <= Duration(0)) return Error{ErrorKind::invalid, "--duration: a task takes some time"};
@@ -230,7 +233,7 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
   Catalog catalog(session.settings().path("core", "dags_folder"), operators);
   const CatalogPtr snapshot = catalog.refresh();
   TRY_ASSIGN(rehearsal.dags, chosen(*snapshot, arguments.all("DAG"), known));
-  TRY_ASSIGN(const Habits habits, habits_of(rehearsal.dags, session));
+  TRY_ASSIGN(const Habits habits, habits_of(rehearsal.dags, api));
   const auto habit_of = [&](const std::string& dag_id, const std::string& task_id) -> const Habit* {
     const auto found = habits.find({dag_id, task_id});
     return found == habits.end() ? nullptr : &found->second;

@@ -259,9 +259,8 @@ Result<void> Encoder::keep() {
   for (const auto& [place, open] : open_) TRY(end_file(*open));
   open_.clear();
   if (encoding_.request.layout != nullptr) {
-    std::vector<std::string> names;
-    for (const ColumnInfo& column : encoding_.columns) names.push_back(column.request.name);
-    if (const std::string difference = Certifier::difference(chunk_.sent, chunk_.in_all, names); !difference.empty())
+    const std::string difference = Certifier::difference(chunk_.sent, chunk_.in_all, encoding_.schema->field_names());
+    if (!difference.empty())
       return Error{ErrorKind::data, "the partitions together are not what was read from the source: " + difference +
                                         ". Nothing was published; this is a fault of ours or of this machine"};
   }
@@ -294,12 +293,10 @@ Result<void> Encoder::end_file(PlaceFiles& open) {
   if (open.text != nullptr) TRY(open.text->verify());
   open.writer.reset();
   trim_memory();
-  std::vector<std::string> names;
-  for (const ColumnInfo& column : encoding_.columns) names.push_back(column.request.name);
   const bool has_figures = request.table.certify == CertifyLevel::source;
   auto hashing = std::async(std::launch::async, [&] { return sha256_of_file(file.path); });
   if (!request.text)
-    TRY(verify_parquet(file.path, open.certifier, request.table.certify, names,
+    TRY(verify_parquet(file.path, open.certifier, request.table.certify, encoding_.schema->field_names(),
                        has_figures ? &chunk_.figures : nullptr));
   TRY_ASSIGN(std::string sha256, hashing.get());
   file.certificate = {.uri = {},

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <span>
 #include <string>
 
 #include "plugins/data/figures.h"
 #include "plugins/data/mysql_wire.h"
+#include "plugins/data/split.h"
 #include "plugins/data/text_times.h"
 #include "plugins/db/sql_text.h"
 
@@ -142,38 +145,42 @@ Result<void> take(const MysqlScan& scan, const Asked& asked, const MysqlCell& ce
   return {};
 }
 
-Result<void> run(MysqlSession& session, const MysqlScan& scan, const std::vector<Asked>& asked,
-                 std::vector<DatabaseFigures>& all) {
-  std::string sql = "select " + as_text("count(*)");
-  for (const Asked& figure : asked) sql += ", " + figure.sql;
-  sql += scan.from;
-  if (!scan.where.sql.empty()) sql += " where (" + scan.where.sql + "\n)";
+// The statement's only row.
+Result<void> ask_row(MysqlSession& session, const MysqlScan& scan, const std::string& sql,
+                     const std::function<Result<void>(std::span<const MysqlCell>)>& take_row) {
   TRY_ASSIGN(const auto stream, MysqlRowStream::open(session, sql, scan.where.values));
   const MysqlRowSplitter splitter(stream->columns());
   std::span<const uint8_t> packet;
   std::vector<MysqlCell> cells(stream->columns().size());
   if (stream->next(packet) != MysqlRowStream::Step::row) return stream->error();
   if (!splitter.split(packet, cells.data())) return unexpected("a malformed row");
-  TRY_ASSIGN(const uint64_t rows, number_of(std::string(cells[0].text())));
-  for (size_t i = 0; i < asked.size(); ++i) TRY(take(scan, asked[i], cells[i + 1], all[asked[i].column]));
-  for (const Asked& figure : asked) all[figure.column].nulls = rows - std::min(rows, all[figure.column].count);
+  TRY(take_row(cells));
   if (stream->next(packet) != MysqlRowStream::Step::end) return stream->error();
   return {};
+}
+
+Result<void> run(MysqlSession& session, const MysqlScan& scan, const std::vector<Asked>& asked,
+                 std::vector<DatabaseFigures>& all) {
+  std::string sql = "select " + as_text("count(*)");
+  for (const Asked& figure : asked) sql += ", " + figure.sql;
+  sql += scan.from + where_clause(scan.where.sql, "");
+  return ask_row(session, scan, sql, [&](std::span<const MysqlCell> cells) -> Result<void> {
+    TRY_ASSIGN(const uint64_t rows, number_of(std::string(cells[0].text())));
+    for (size_t i = 0; i < asked.size(); ++i) TRY(take(scan, asked[i], cells[i + 1], all[asked[i].column]));
+    for (const Asked& figure : asked) all[figure.column].nulls = rows - std::min(rows, all[figure.column].count);
+    return {};
+  });
 }
 
 }  // namespace
 
 Result<uint64_t> count_mysql_rows(MysqlSession& session, const MysqlScan& scan, const std::string& range) {
-  std::string sql = "select " + as_text("count(*)") + scan.from + " where " + range;
-  if (!scan.where.sql.empty()) sql += " and (" + scan.where.sql + "\n)";
-  TRY_ASSIGN(const auto stream, MysqlRowStream::open(session, sql, scan.where.values));
-  const MysqlRowSplitter splitter(stream->columns());
-  std::span<const uint8_t> packet;
-  std::vector<MysqlCell> cells(stream->columns().size());
-  if (stream->next(packet) != MysqlRowStream::Step::row) return stream->error();
-  if (!splitter.split(packet, cells.data())) return unexpected("a malformed row");
-  TRY_ASSIGN(const uint64_t rows, number_of(std::string(cells[0].text())));
-  if (stream->next(packet) != MysqlRowStream::Step::end) return stream->error();
+  const std::string sql = "select " + as_text("count(*)") + scan.from + where_clause(scan.where.sql, range);
+  uint64_t rows = 0;
+  TRY(ask_row(session, scan, sql, [&](std::span<const MysqlCell> cells) -> Result<void> {
+    TRY_ASSIGN(rows, number_of(std::string(cells[0].text())));
+    return {};
+  }));
   return rows;
 }
 

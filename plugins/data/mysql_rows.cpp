@@ -8,6 +8,7 @@
 #include "base/ensure.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/policy_counter.h"
+#include "plugins/data/range_end.h"
 
 namespace udon::data {
 namespace {
@@ -65,11 +66,7 @@ Result<bool> MysqlRows::open_range() {
   const std::optional<size_t> taken = ranges_.take();
   if (!taken) return false;
   range_ = *taken;
-  const std::string& range = ranges_.conditions()[range_];
-  std::string sql = scan_.select;
-  // On a line of its own: the condition may end in a comment.
-  if (!scan_.where.sql.empty()) sql += " where (" + scan_.where.sql + "\n)";
-  if (!range.empty()) sql += (scan_.where.sql.empty() ? " where " : " and ") + range;
+  const std::string sql = scan_.select + where_clause(scan_.where.sql, ranges_.conditions()[range_]);
   TRY_ASSIGN(stream_, MysqlRowStream::open(*session_, sql, scan_.where.values));
   TRY(check_mysql_result(scan_.plans, stream_->columns()));
   blocks_.start_stream(stream_->columns());
@@ -78,12 +75,7 @@ Result<bool> MysqlRows::open_range() {
 
 SourceBatch MysqlRows::end_range() {
   is_range_at_end_ = false;
-  std::vector<PolicyUse> uses = policy_uses();
-  SourceBatch batch{.rows = arrow::RecordBatch::MakeEmpty(scan_.schema).ValueOrDie(),
-                    .hashes = {},
-                    .range_end = RangeEnd{.range = range_, .uses = uses_since(uses_, uses)}};
-  uses_ = std::move(uses);
-  return batch;
+  return end_of_range(scan_.schema, range_, uses_.since_last(policy_uses()));
 }
 
 Result<void> MysqlRows::end() {

@@ -7,6 +7,7 @@
 
 #include "plugins/data/mysql_block.h"
 #include "plugins/data/mysql_types.h"
+#include "plugins/data/policy_counter.h"
 #include "plugins/data/reader.h"
 #include "plugins/data/split.h"
 #include "plugins/data/wall_clock.h"
@@ -58,7 +59,7 @@ class MysqlRows final : public BatchSource {
   MysqlBlocks blocks_;
   size_t range_ = 0;              // that is being read
   bool is_range_at_end_ = false;  // and nobody was told
-  std::vector<PolicyUse> uses_;   // until the last range's end
+  UsesByRange uses_;
   bool has_ended_ = false;
 };
 

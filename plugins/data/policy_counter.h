@@ -43,13 +43,23 @@ inline void add_uses(std::vector<PolicyUse>& all, const std::vector<PolicyUse>& 
   }
 }
 
-// What was counted since `before`, by the same counters.
-inline std::vector<PolicyUse> uses_since(const std::vector<PolicyUse>& before, std::vector<PolicyUse> now) {
-  for (PolicyUse& use : now)
-    for (const PolicyUse& was : before)
-      if (was.column == use.column && was.policy == use.policy) use.values -= was.values;
-  std::erase_if(now, [](const PolicyUse& use) { return use.values == 0; });
-  return now;
-}
+// Of counters that go on counting: what each range adds.
+class UsesByRange {
+ public:
+  // What was counted since the last call; `now`: what has been counted in all.
+  std::vector<PolicyUse> since_last(std::vector<PolicyUse> now) {
+    const std::vector<PolicyUse> before = std::exchange(counted_, now);
+    for (PolicyUse& use : now)
+      for (const PolicyUse& was : before)
+        if (was.column == use.column && was.policy == use.policy) use.values -= was.values;
+    std::erase_if(now, [](const PolicyUse& use) { return use.values == 0; });
+    return now;
+  }
+  // The counters begin anew.
+  void forget() { counted_.clear(); }
+
+ private:
+  std::vector<PolicyUse> counted_;
+};
 
 }  // namespace udon::data

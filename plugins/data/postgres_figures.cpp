@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "plugins/data/figures.h"
+#include "plugins/data/split.h"
 #include "plugins/data/wall_clock.h"
 
 namespace udon::data {
@@ -179,7 +180,7 @@ Result<void> run(PostgresSession& session, const PostgresScan& scan, const std::
   std::string sql = "select pg_catalog.count(*)";
   for (const Asked& figure : asked) sql += ", " + figure.sql;
   sql += " from " + scan.from;
-  if (!scan.where.empty()) sql += " where (" + scan.where + "\n)";
+  sql += where_clause(scan.where, "");
   TRY_ASSIGN(const PostgresTable answer, session.query(sql));
   TRY_ASSIGN(const uint64_t rows, number_of(answer.rows[0][0].value_or("")));
   for (size_t i = 0; i < asked.size(); ++i) TRY(take(scan, asked[i], answer.rows[0][i + 1], all[asked[i].column]));

@@ -102,9 +102,8 @@ class PostgresReader final : public TableReader {
   Result<uint64_t> count_rows(size_t range) override {
     ENSURE(coordinator_, "a table in ranges has a session that reads none");
     const std::string& condition = ranges_->conditions().at(range);
-    TRY_ASSIGN(const PostgresTable counted,
-               coordinator_->query("select pg_catalog.count(*) from " + scan_.from + " where " + condition +
-                                   (scan_.where.empty() ? "" : " and (" + scan_.where + "\n)")));
+    TRY_ASSIGN(const PostgresTable counted, coordinator_->query("select pg_catalog.count(*) from " + scan_.from +
+                                                                where_clause(scan_.where, condition)));
     return static_cast<uint64_t>(to_integer(counted.rows[0][0]));
   }
   std::string state() const override { return state_; }

@@ -12,6 +12,7 @@
 #include "plugins/data/canonical.h"
 #include "plugins/data/memory_shares.h"
 #include "plugins/data/policy_counter.h"
+#include "plugins/data/range_end.h"
 
 namespace udon::data {
 namespace {
@@ -61,23 +62,14 @@ Result<bool> PostgresRows::open_range() {
   const std::optional<size_t> taken = ranges_.take();
   if (!taken) return false;
   range_ = *taken;
-  const std::string& range = ranges_.queue().conditions()[range_];
-  std::string sql = scan_.select;
-  if (!scan_.where.empty()) sql += " where (" + scan_.where + "\n)";
-  if (!range.empty()) sql += (scan_.where.empty() ? " where " : " and ") + range;
-  sql += scan_.close;
+  const std::string sql = scan_.select + where_clause(scan_.where, ranges_.queue().conditions()[range_]) + scan_.close;
   TRY_ASSIGN(stream_, PostgresCopyStream::open(*session_, sql, columns_.size() + (scan_.has_guard ? 1 : 0)));
   return true;
 }
 
 SourceBatch PostgresRows::end_range() {
   is_range_at_end_ = false;
-  std::vector<PolicyUse> uses = policy_uses();
-  SourceBatch batch{.rows = arrow::RecordBatch::MakeEmpty(scan_.schema).ValueOrDie(),
-                    .hashes = {},
-                    .range_end = RangeEnd{.range = range_, .uses = uses_since(uses_, uses)}};
-  uses_ = std::move(uses);
-  return batch;
+  return end_of_range(scan_.schema, range_, uses_.since_last(policy_uses()));
 }
 
 // What the columns hold of a batch that was not finished goes with them.
@@ -87,7 +79,7 @@ Result<void> PostgresRows::rejoin(const std::vector<size_t>& kept) {
   stream_.reset();
   session_.reset();
   make_columns();
-  uses_.clear();
+  uses_.forget();
   is_range_at_end_ = has_ended_ = false;
   ranges_.put_back_but(kept);
   TRY_ASSIGN(session_, join_());

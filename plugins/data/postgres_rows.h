@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/timezone.h"
+#include "plugins/data/policy_counter.h"
 #include "plugins/data/postgres_columns.h"
 #include "plugins/data/postgres_hash.h"
 #include "plugins/data/postgres_types.h"
@@ -72,7 +73,7 @@ class PostgresRows final : public BatchSource {
   std::span<const PostgresField> waiting_;  // a row for a batch of its own, which the stream still holds
   size_t range_ = 0;                        // that is being read
   bool is_range_at_end_ = false;            // and nobody was told
-  std::vector<PolicyUse> uses_;             // until the last range's end
+  UsesByRange uses_;
   bool has_ended_ = false;
 };
 

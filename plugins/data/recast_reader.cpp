@@ -33,9 +33,7 @@ class RecastSource final : public BatchSource {
     TRY_ASSIGN(std::optional<SourceBatch> batch, source_.next());
     if (!batch) return batch;
     if (batch->range_end) {
-      std::vector<PolicyUse> uses = policy_uses();
-      add_uses(batch->range_end->uses, uses_since(uses_, uses));
-      uses_ = std::move(uses);
+      add_uses(batch->range_end->uses, uses_.since_last(policy_uses()));
       return batch;
     }
     const std::shared_ptr<arrow::RecordBatch> rows = batch->rows;
@@ -56,7 +54,7 @@ class RecastSource final : public BatchSource {
   }
 
   Result<void> rejoin(const std::vector<size_t>& kept) override {
-    uses_ = policy_uses();
+    static_cast<void>(uses_.since_last(policy_uses()));  // of rows that come again
     return source_.rejoin(kept);
   }
 
@@ -86,7 +84,7 @@ class RecastSource final : public BatchSource {
   BatchSource& source_;
   const Table& table_;
   Recasts recasts_;
-  std::vector<PolicyUse> uses_;  // until the last range's end
+  UsesByRange uses_;
   int64_t rows_ = 0;
 };
 

@@ -18,23 +18,39 @@ LagQuestion question_of(const SourceBounds& bounds, const Connection& connection
 
 bool is_over(const Lag& lag, const SourceBounds& bounds) { return !lag.behind || *lag.behind > *bounds.max_lag; }
 
-class MysqlObserver final : public SourceObserver {
+// Asks in a session that stays, until an answer fails.
+template <class Session>
+class SessionObserver : public SourceObserver {
  public:
-  MysqlObserver(Connection connection, const Clock& clock) : connection_(std::move(connection)), clock_(clock) {}
-
-  Result<SourceLook> look(const SourceBounds& bounds, const std::stop_token& stop) override {
+  Result<SourceLook> look(const SourceBounds& bounds, const std::stop_token& stop) final {
     if (!session_) {
-      const MysqlOptions options{
-          .connect_timeout = answer_timeout, .answer_timeout = answer_timeout, .program = program};
-      TRY_ASSIGN(session_, MysqlSession::connect(connection_, options, stop));
+      TRY_ASSIGN(session_, connect(stop));
     }
     auto seen = ask(bounds);
     if (!seen) session_.reset();
     return seen;
   }
 
+ protected:
+  explicit SessionObserver(Connection connection) : connection_(std::move(connection)) {}
+  virtual Result<std::unique_ptr<Session>> connect(const std::stop_token& stop) = 0;
+  virtual Result<SourceLook> ask(const SourceBounds& bounds) = 0;
+
+  const Connection connection_;
+  std::unique_ptr<Session> session_;
+};
+
+class MysqlObserver final : public SessionObserver<MysqlSession> {
+ public:
+  MysqlObserver(Connection connection, const Clock& clock) : SessionObserver(std::move(connection)), clock_(clock) {}
+
  private:
-  Result<SourceLook> ask(const SourceBounds& bounds) {
+  Result<std::unique_ptr<MysqlSession>> connect(const std::stop_token& stop) override {
+    const MysqlOptions options{.connect_timeout = answer_timeout, .answer_timeout = answer_timeout, .program = program};
+    return MysqlSession::connect(connection_, options, stop);
+  }
+
+  Result<SourceLook> ask(const SourceBounds& bounds) override {
     SourceLook look;
     if (bounds.max_threads_running) {
       TRY_ASSIGN(const MysqlTable status, session_->query("show global status like 'Threads_running'"));
@@ -69,29 +85,22 @@ class MysqlObserver final : public SourceObserver {
     return look;
   }
 
-  const Connection connection_;
   const Clock& clock_;
   LastHeard last_heard_;
-  std::unique_ptr<MysqlSession> session_;
 };
 
-class PostgresObserver final : public SourceObserver {
+class PostgresObserver final : public SessionObserver<PostgresSession> {
  public:
-  explicit PostgresObserver(Connection connection) : connection_(std::move(connection)) {}
-
-  Result<SourceLook> look(const SourceBounds& bounds, const std::stop_token& stop) override {
-    if (!session_) {
-      const PostgresOptions options{
-          .connect_timeout = answer_timeout, .statement_timeout = answer_timeout, .program = program};
-      TRY_ASSIGN(session_, PostgresSession::connect(connection_, options, stop));
-    }
-    auto seen = ask(bounds);
-    if (!seen) session_.reset();
-    return seen;
-  }
+  explicit PostgresObserver(Connection connection) : SessionObserver(std::move(connection)) {}
 
  private:
-  Result<SourceLook> ask(const SourceBounds& bounds) {
+  Result<std::unique_ptr<PostgresSession>> connect(const std::stop_token& stop) override {
+    const PostgresOptions options{
+        .connect_timeout = answer_timeout, .statement_timeout = answer_timeout, .program = program};
+    return PostgresSession::connect(connection_, options, stop);
+  }
+
+  Result<SourceLook> ask(const SourceBounds& bounds) override {
     SourceLook look;
     TRY(check_rights(bounds));
     if (bounds.max_threads_running) {
@@ -132,9 +141,6 @@ class PostgresObserver final : public SourceObserver {
                      ": what the sessions of others do may not be seen: GRANT pg_read_all_stats TO " +
                      may.rows[0][1].value_or("the user")};
   }
-
-  const Connection connection_;
-  std::unique_ptr<PostgresSession> session_;
 };
 
 }  // namespace

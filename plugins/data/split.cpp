@@ -74,6 +74,14 @@ std::vector<std::string> conditions_of(size_t cuts, const std::function<std::str
   return conditions;
 }
 
+std::string where_clause(const std::string& condition, const std::string& range) {
+  std::string clause;
+  // On a line of its own: the condition may end in a comment.
+  if (!condition.empty()) clause += " where (" + condition + "\n)";
+  if (!range.empty()) clause += (condition.empty() ? " where " : " and ") + range;
+  return clause;
+}
+
 Ranges ranges_of(std::vector<std::string> conditions, const std::string& names) {
   std::string how = std::to_string(conditions.size()) + " ranges of " + names;
   return {std::move(conditions), std::move(how)};

@@ -99,6 +99,9 @@ Result<std::vector<Int128>> cut_numbers(Int128 least, Int128 greatest, size_t ra
 std::vector<std::string> conditions_of(size_t cuts, const std::function<std::string(size_t)>& below,
                                        const std::function<std::string(size_t)>& from, const std::string& is_null);
 
+// " where …" of the rows that meet the condition of the request and lie in the range; either may be empty: all rows.
+std::string where_clause(const std::string& condition, const std::string& range);
+
 // The ranges, and in words that there are so many of `names`.
 Ranges ranges_of(std::vector<std::string> conditions, const std::string& names);
 
