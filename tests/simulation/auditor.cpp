@@ -20,6 +20,8 @@ void Auditor::after_turn(const State& state, std::optional<TimePoint> wake_at) {
   check_obedience();
   check_finality(state);
   check_processes(state);
+  check_new_runs(state);
+  check_ends();
   check_reasons(state, wake_at);
   remember(state);
   touched_.clear();

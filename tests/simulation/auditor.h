@@ -11,6 +11,7 @@
 #include "model/reason.h"
 #include "scheduler/state.h"
 #include "store/memory_store.h"
+#include "tests/simulation/calendar_auditor.h"
 #include "tests/simulation/outside.h"
 
 namespace udon::simulation {
@@ -32,9 +33,7 @@ class Auditor {
   // Killed or marked while live: when the try is over, the task instance is that.
   void expect(const TaskInstanceKey& key, TaskState state) { expected_[key] = state; }
   void forget(const TaskInstanceKey& key) { expected_.erase(key); }
-  void forget_run(const std::string& dag_id, const std::string& run_id) {
-    std::erase_if(expected_, [&](const auto& one) { return one.first.dag_id == dag_id && one.first.run_id == run_id; });
-  }
+  void forget_run(const std::string& dag_id, const std::string& run_id);
   void allow_fewer_pool_slots() { pools_changed_ = true; }
   void allow_catalog_change() { catalog_changed_ = true; }
 
@@ -42,6 +41,7 @@ class Auditor {
   void after_turn(const State& state, std::optional<TimePoint> wake_at);
   // The scheduler is about to live again: what it knew is gone, what the store says stays.
   void after_restart() { known_.clear(), known_runs_.clear(); }
+  void begins(const TryRequest& request);
   void acknowledged(const TryId& id, const Process* process);
   // When everything has come to rest.
   void at_rest(const State& state);
@@ -55,6 +55,8 @@ class Auditor {
   void compare_with_store(const State& state);
   void check_indexes(const State& state);
   void check_limits(const State& state);
+  void check_new_runs(const State& state);
+  void check_ends();
   void check_starts(const State& state);
   void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
   void check_obedience();
@@ -84,6 +86,9 @@ class Auditor {
   std::set<TaskInstanceKey> touched_;
   std::set<std::pair<std::string, std::string>> touched_runs_;
   std::map<TaskInstanceKey, TaskState> expected_;
+  std::set<std::pair<std::string, std::string>> helped_runs_;  // somebody has had a hand in them
+  RunNumber last_run_ = 0;
+  CalendarAuditor calendar_;
   std::map<std::string, int64_t> slots_before_;
   bool pools_changed_ = false;
   bool catalog_changed_ = false;

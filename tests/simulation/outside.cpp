@@ -53,7 +53,11 @@ TryEnded Outside::plan_end(const TryRequest& request) {
 }
 
 void Outside::begin(const TryRequest& request, int executor) {
-  if (processes_.contains(request.try_id.fence)) return;  // starting twice changes nothing
+  // Starting twice changes nothing, as long as it is the same executor that is asked.
+  if (const Process* there = find(request.try_id); there != nullptr && there->executor == executor) return;
+  if (instance_of_.contains(request.try_id.fence))
+    return complain("try " + to_string(request.try_id) + " starts twice");
+  if (on_begin) on_begin(request);
   if (const int others = live_of(request.instance); others > 0) {
     complain("task instance " + to_string(request.key) + " is started while " + std::to_string(others) +
              " of its tries live");
@@ -182,6 +186,7 @@ Result<void> SimulatedExecutor::start(const TryRequest& request) {
     return Error{ErrorKind::io, "spawn: Resource temporarily unavailable"};
   }
   outside_.begin(request, index_);
+  if (outside_.planted == Planted::hands_a_try_to_two) outside_.begin(request, index_ + 1);
   held_.try_emplace(request.try_id.fence, false);
   outside_.step();
   return {};

@@ -66,6 +66,15 @@ enum class Planted {
   hides_ends_of_adopted_tries,        // executor: the scheduler cannot know them for its own
   tells_old_ends_of_the_current_try,  // executor
   takes_more_than_it_has_room_for,    // executor
+  hands_a_try_to_two,                 // executor: what one was given, another is given too
+  overwrites_a_running_state,         // store: somebody writes `failed` over it without a look at what is there
+  says_committed_before_it_is,        // store: a commit takes effect with the next one
+  forgets_a_task,                     // the DAG that the scheduler is given has one task less
+  forgets_daylight_saving,            // … goes by the zone's winter time all year
+  leaves_out_skipped_times,           // … has no run where the clock jumps over its time
+  runs_twice_in_repeated_hours,       // … has two where it shows its time twice
+  sleeps_too_long,                    // the clock wakes the scheduler later than it asked for
+  marks_in_secret,                    // somebody turns successes into failures, and nobody has asked for it
 };
 
 class Outside {
@@ -76,6 +85,8 @@ class Outside {
   Planted planted = Planted::nothing;
   // Asked before and after every call from the scheduler; may throw Crash.
   std::function<void()> step = [] {};
+  // Called when a try begins that has not begun before.
+  std::function<void(const TryRequest&)> on_begin;
   // Called when the scheduler says that it has committed the end of a try.
   std::function<void(const TryId&, const Process*)> on_acknowledge;
   // What broke a promise of the executors' side, in words.

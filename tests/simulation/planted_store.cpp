@@ -17,6 +17,7 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
   Store& behind;
   Outside& outside;
   int commits = 0;
+  std::optional<Batch> late;
 
   bool plants(Planted what) const { return outside.planted == what; }
   template <class F>
@@ -126,7 +127,19 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     return behind.settings().setting_or_set(key, value);
   }
 
+  void overwrite_a_running_state(const Batch& batch) {
+    const auto running = behind.reader().instances({.states = {TaskState::running}}, {.limit = 1});
+    if (!running || running->rows.empty()) return;
+    ChangeInstance change{.expected_state = TaskState::running, .row = running->rows.front().instance};
+    change.expected_fence = change.row.fence;
+    change.row.state = TaskState::failed;
+    change.cause = MoveCause::report;
+    const Batch blind{.epoch = batch.epoch, .at = batch.at, .changes = {change}};
+    if (const auto done = behind.writer().commit(blind); !done) outside.complain("blind: " + done.error().message);
+  }
+
   Result<Epoch> acquire_epoch(TimePoint at) override {
+    late.reset();
     outside.step();
     return behind.writer().acquire_epoch(at);
   }
@@ -148,7 +161,12 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     if (plants(Planted::drops_xcoms)) {
       std::erase_if(sent.changes, [](const Change& change) { return std::holds_alternative<PutXCom>(change); });
     }
+    if (plants(Planted::says_committed_before_it_is)) {
+      const auto before = std::exchange(late, std::move(sent));
+      return before ? behind.writer().commit(*before) : Result<void>{};
+    }
     const Result<void> done = behind.writer().commit(sent);
+    if (done && plants(Planted::overwrites_a_running_state)) overwrite_a_running_state(batch);
     outside.step();
     return done;
   }

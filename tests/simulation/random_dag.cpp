@@ -1,6 +1,9 @@
 #include "tests/simulation/random_dag.h"
 
 #include <algorithm>
+#include <functional>
+
+#include "base/timezone.h"
 
 namespace udon::simulation {
 
@@ -62,9 +65,35 @@ Task random_task(Random& random, const Dag& dag, int index) {
   return task;
 }
 
+// Once a day, at a time that the clock skips or repeats when summer time begins or ends.
+Schedule random_night(Random& random, TimePoint now) {
+  struct Night {
+    const char *zone, *cron;
+  };
+  std::vector<Night> nights = {{"Europe/Berlin", "30 2 * * *"},    {"Europe/Berlin", "0 2 * * *"},
+                               {"America/New_York", "30 1 * * *"}, {"America/New_York", "15 2 * * *"},
+                               {"Asia/Seoul", "30 2 * * *"},       {"Australia/Lord_Howe", "45 1 * * *"}};
+  const auto changes = [&](const Night& night) {
+    const auto zone = TimeZone::find(night.zone).value();
+    const auto day = std::chrono::floor<std::chrono::seconds>(now);
+    return zone->at(day - 72h).offset != zone->at(day + 72h).offset;
+  };
+  if (std::ranges::any_of(nights, changes) && !random.one_in(4)) std::erase_if(nights, std::not_fn(changes));
+  const Night& night = nights[random.below(nights.size())];
+  Schedule schedule;
+  CronSchedule cron{.crons = {parse_cron(night.cron).value()}};
+  if (random.one_in(4)) cron.dst.skipped = DstPolicy::Skipped::skip;
+  if (random.one_in(3)) cron.dst.repeated = random.one_in(2) ? DstPolicy::Repeated::last : DstPolicy::Repeated::both;
+  schedule.kind = std::move(cron);
+  schedule.timezone = night.zone;
+  schedule.start_date = now - 72h;
+  schedule.catchup = !random.one_in(4);
+  return schedule;
+}
+
 }  // namespace
 
-DagPtr random_dag(Random& random, const std::string& dag_id, int generation) {
+DagPtr random_dag(Random& random, const std::string& dag_id, int generation, TimePoint now) {
   auto dag = std::make_shared<Dag>();
   dag->dag_id = dag_id;
   dag->file = dag_id + ".yaml";
@@ -76,8 +105,10 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation) {
   if (random.one_in(2)) {
     dag->schedule.kind =
         EverySchedule{.every = Duration(120'000'000 + random.below(900'000'000)), .has_interval = random.one_in(2)};
-    dag->schedule.start_date = parse_time("2026-01-01T00:00:00Z").value();
+    dag->schedule.start_date = std::chrono::floor<std::chrono::hours>(now);
     dag->schedule.catchup = random.one_in(2);
+  } else if (random.one_in(2)) {
+    dag->schedule = random_night(random, now);
   }
   if (random.one_in(3)) {
     Param param;
@@ -117,6 +148,28 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
     case Planted::tries_for_empty_tasks:
       for (Task& task : copy->tasks) task.needs_no_try = false;
       break;
+    case Planted::forgets_a_task: {
+      if (copy->tasks.size() < 2) break;
+      const auto last = static_cast<int>(copy->tasks.size()) - 1;
+      for (const int before : copy->tasks.back().upstream) {
+        std::erase(copy->tasks[static_cast<size_t>(before)].downstream, last);
+      }
+      copy->tasks.pop_back();
+      break;
+    }
+    case Planted::forgets_daylight_saving:
+      if (copy->schedule.timezone == "Europe/Berlin") copy->schedule.timezone = "Etc/GMT-1";
+      if (copy->schedule.timezone == "America/New_York") copy->schedule.timezone = "Etc/GMT+5";
+      break;
+    case Planted::leaves_out_skipped_times:
+    case Planted::runs_twice_in_repeated_hours:
+      if (auto* cron = std::get_if<CronSchedule>(&copy->schedule.kind)) {
+        if (planted == Planted::leaves_out_skipped_times)
+          cron->dst.skipped = DstPolicy::Skipped::skip;
+        else
+          cron->dst.repeated = DstPolicy::Repeated::both;
+      }
+      break;
     case Planted::nothing:
     case Planted::lies_that_a_try_is_unknown:
     case Planted::swaps_results:
@@ -129,7 +182,12 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
     case Planted::wider_parallelism:
     case Planted::hides_ends_of_adopted_tries:
     case Planted::tells_old_ends_of_the_current_try:
-    case Planted::takes_more_than_it_has_room_for: return dag;
+    case Planted::takes_more_than_it_has_room_for:
+    case Planted::hands_a_try_to_two:
+    case Planted::overwrites_a_running_state:
+    case Planted::says_committed_before_it_is:
+    case Planted::sleeps_too_long:
+    case Planted::marks_in_secret: return dag;
   }
   return copy;
 }

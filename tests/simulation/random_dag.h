@@ -8,7 +8,8 @@
 
 namespace udon::simulation {
 
-DagPtr random_dag(Random& random, const std::string& dag_id, int generation);
+// Its calendar, if any, begins a little before `now`.
+DagPtr random_dag(Random& random, const std::string& dag_id, int generation, TimePoint now);
 // The same version, but not what it says: what the scheduler is given where such a fault is planted.
 DagPtr doctored(const DagPtr& dag, Planted planted);
 // The same without calendar and limits that could hold it back for ever; to come to rest.

@@ -22,18 +22,27 @@ constexpr int parallelism = 4;
 constexpr int rest_turns_max = 30'000;
 const char* const dag_ids[] = {"alpha", "beta", "gamma"};
 
+// Now and then the day of, or before, a change of the clocks of one of the zones of random_dag.
+TimePoint random_morning(Random& random) {
+  const char* const mornings[] = {"2026-01-01T00:00:00Z", "2026-03-07T00:00:00Z", "2026-03-28T00:00:00Z",
+                                  "2026-04-04T00:00:00Z", "2026-10-03T00:00:00Z", "2026-10-24T00:00:00Z",
+                                  "2026-10-31T00:00:00Z"};
+  return parse_time(mornings[random.below(std::size(mornings))]).value() + 90s + std::chrono::hours(random.below(72));
+}
+
 class World {
  public:
   explicit World(const Episode& episode)
       : episode_(episode),
         random_(episode.seed),
-        clock_(parse_time("2026-01-01T00:00:00Z").value() + 90s),
+        clock_(random_morning(random_)),
         outside_(clock_, random_),
         planted_(store_, outside_),
         auditor_(store_, outside_, {.parallelism = parallelism}),
         people_(random_, store_) {
     outside_.planted = episode.planted;
     outside_.complain = [this](std::string what) { auditor_.complain(std::move(what)); };
+    outside_.on_begin = [this](const TryRequest& request) { auditor_.begins(request); };
     outside_.on_acknowledge = [this](const TryId& id, const Process* process) { auditor_.acknowledged(id, process); };
     outside_.step = [this] {
       if (steps_to_crash_ > 0 && --steps_to_crash_ == 0) throw Crash{};
@@ -42,7 +51,7 @@ class World {
     planted_.commit_fault = [this] { return commit_fault(); };
     planted_.read_fault = [this] { return reads_fail_ != 0 && random_.one_in(reads_fail_); };
     put_pool("narrow", 2);
-    for (const char* id : dag_ids) dags_[id] = random_dag(random_, id, ++generation_);
+    for (const char* id : dag_ids) dags_[id] = random_dag(random_, id, ++generation_, clock_.now());
   }
 
   Story play() {
@@ -159,10 +168,12 @@ class World {
       steps_to_crash_ = 0;
       if (!next) return auditor_.complain("the loop stops: " + next.error().message);
       wake_at_ = *next;
+      if (wake_at_ && episode_.planted == Planted::sleeps_too_long) *wake_at_ += 1h;
     } catch (const Crash&) {
       return die();
     }
     if (full_disk_turns_ > 0) --full_disk_turns_;
+    if (episode_.planted == Planted::marks_in_secret) mark_in_secret();
     outside_.advance();
     story_.commands += people_.hear_answers(loop_->state(), auditor_);
     story_.tries = loop_->state().counters().last_fence;
@@ -172,6 +183,21 @@ class World {
       return;
     }
     auditor_.after_turn(loop_->state(), wake_at_);
+  }
+
+  void mark_in_secret() {
+    MarkTasks mark{.state = TaskState::failed, .user = "mallory"};
+    for (const auto& [number, run] : loop_->state().runs()) {
+      for (const TaskSlot& slot : run.slots) {
+        for (const TaskInstance& row : slot.instances) {
+          if (row.state != TaskState::success) continue;
+          mark.selection.dag_id = run.row.dag_id;
+          mark.selection.run_id = run.row.run_id;
+          mark.selection.tasks = {{row.task_id, row.map_index}};
+        }
+      }
+    }
+    if (!mark.selection.tasks.empty()) secret_ = loop_->enqueue(mark);
   }
 
   // ---- what happens to it
@@ -185,7 +211,7 @@ class World {
     }
     if (random_.one_in(80)) {
       const char* id = dag_ids[random_.below(3)];
-      dags_[id] = random_.one_in(4) ? nullptr : random_dag(random_, id, ++generation_);
+      dags_[id] = random_.one_in(4) ? nullptr : random_dag(random_, id, ++generation_, clock_.now());
       offer();
     }
     if (crashes_ != 0 && random_.one_in(crashes_)) steps_to_crash_ = 1 + static_cast<int>(random_.below(12));
@@ -266,6 +292,7 @@ class World {
   std::vector<std::unique_ptr<SimulatedExecutor>> executors_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Loop> loop_;
+  std::future<Result<CommandOutcome>> secret_;
   std::optional<TimePoint> wake_at_;
   bool has_far_workers_ = false;
   uint64_t crashes_ = 0, store_fails_ = 0, clock_jumps_ = 0, commands_ = 5, reads_fail_ = 0;
