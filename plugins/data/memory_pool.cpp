@@ -8,7 +8,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <unordered_map>
 
 namespace udon::data {
 namespace {
@@ -29,6 +31,95 @@ int64_t whole_pages(int64_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
+// Mappings in whole pages. Some of those that were given back are kept for the next who asks: a page that is new has to
+// be cleared by the kernel, which took a fifth of a try's CPU.
+class Mappings {
+ public:
+  // Up to so many bytes.
+  void keep(int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    kept_bytes_max_ = bytes;
+    shrink(kept_bytes_max_);
+  }
+
+  // Null: there is no memory left.
+  uint8_t* take(int64_t bytes) {
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = kept_.lower_bound(bytes);
+      if (found != kept_.end() && found->first / larger_times_max <= bytes) {
+        const auto [size, block] = *found;
+        kept_.erase(found);
+        kept_bytes_ -= size;
+        if (size > bytes) larger_.emplace(block, size);
+        return block;
+      }
+    }
+    void* const mapped =
+        ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return mapped == MAP_FAILED ? nullptr : static_cast<uint8_t*>(mapped);
+  }
+
+  // Null: there is no memory left, and the block stays as it was.
+  uint8_t* resize(uint8_t* block, int64_t old_bytes, int64_t new_bytes) {
+    const int64_t room = room_of(block, old_bytes);
+    if (new_bytes <= room && room > old_bytes) {
+      set_room(block, new_bytes, room);
+      return block;
+    }
+    void* const moved = ::mremap(block, static_cast<size_t>(room), static_cast<size_t>(new_bytes), MREMAP_MAYMOVE);
+    if (moved == MAP_FAILED) return nullptr;
+    set_room(block, new_bytes, new_bytes);
+    return static_cast<uint8_t*>(moved);
+  }
+
+  void give_back(uint8_t* block, int64_t bytes) {
+    const int64_t room = room_of(block, bytes);
+    set_room(block, room, room);
+    {
+      const std::lock_guard lock(mutex_);
+      if (room <= kept_bytes_max_) {
+        shrink(kept_bytes_max_ - room);
+        kept_.emplace(room, block);
+        kept_bytes_ += room;
+        return;
+      }
+    }
+    ::munmap(block, static_cast<size_t>(room));
+  }
+
+ private:
+  // A block for so much less would be held for nothing.
+  static constexpr int64_t larger_times_max = 2;
+
+  int64_t room_of(uint8_t* block, int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    const auto found = larger_.find(block);
+    return found == larger_.end() ? bytes : found->second;
+  }
+  void set_room(uint8_t* block, int64_t bytes, int64_t room) {
+    const std::lock_guard lock(mutex_);
+    if (room > bytes)
+      larger_.insert_or_assign(block, room);
+    else
+      larger_.erase(block);
+  }
+
+  void shrink(int64_t bytes_max) {
+    while (kept_bytes_ > bytes_max) {
+      const auto smallest = kept_.begin();
+      ::munmap(smallest->second, static_cast<size_t>(smallest->first));
+      kept_bytes_ -= smallest->first;
+      kept_.erase(smallest);
+    }
+  }
+
+  std::mutex mutex_;
+  std::multimap<int64_t, uint8_t*> kept_;  // by size
+  int64_t kept_bytes_ = 0, kept_bytes_max_ = 0;
+  std::unordered_map<uint8_t*, int64_t> larger_;  // those in use that are larger than their user knows
+};
+
 class MappingPool final : public arrow::MemoryPool {
  public:
   using arrow::MemoryPool::Allocate;
@@ -36,14 +127,10 @@ class MappingPool final : public arrow::MemoryPool {
   using arrow::MemoryPool::Reallocate;
 
   arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override {
-    if (size < mapped_bytes_min) {
+    if (size < mapped_bytes_min)
       ARROW_RETURN_NOT_OK(small_->Allocate(size, alignment, out));
-    } else {
-      void* const mapped = ::mmap(nullptr, static_cast<size_t>(whole_pages(size)), PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (mapped == MAP_FAILED) return none_left(size);
-      *out = static_cast<uint8_t*>(mapped);
-    }
+    else if (*out = mappings_.take(whole_pages(size)); *out == nullptr)
+      return none_left(size);
     count(size);
     return arrow::Status::OK();
   }
@@ -54,10 +141,9 @@ class MappingPool final : public arrow::MemoryPool {
     if (!was_mapped && !is_mapped) {
       ARROW_RETURN_NOT_OK(small_->Reallocate(old_size, new_size, alignment, block));
     } else if (was_mapped && is_mapped) {
-      void* const moved = ::mremap(*block, static_cast<size_t>(whole_pages(old_size)),
-                                   static_cast<size_t>(whole_pages(new_size)), MREMAP_MAYMOVE);
-      if (moved == MAP_FAILED) return none_left(new_size);
-      *block = static_cast<uint8_t*>(moved);
+      uint8_t* const moved = mappings_.resize(*block, whole_pages(old_size), whole_pages(new_size));
+      if (moved == nullptr) return none_left(new_size);
+      *block = moved;
     } else {
       uint8_t* other = nullptr;
       ARROW_RETURN_NOT_OK(Allocate(new_size, alignment, &other));
@@ -74,9 +160,11 @@ class MappingPool final : public arrow::MemoryPool {
     if (size < mapped_bytes_min)
       small_->Free(block, size, alignment);
     else
-      ::munmap(block, static_cast<size_t>(whole_pages(size)));
+      mappings_.give_back(block, whole_pages(size));
     held_.fetch_sub(size, std::memory_order_relaxed);
   }
+
+  void keep(int64_t bytes) { mappings_.keep(bytes); }
 
   int64_t bytes_allocated() const override { return held_.load(); }
   int64_t max_memory() const override { return peak_.load(); }
@@ -99,17 +187,21 @@ class MappingPool final : public arrow::MemoryPool {
   }
 
   arrow::MemoryPool* const small_ = arrow::system_memory_pool();
+  Mappings mappings_;
   std::atomic<int64_t> held_ = 0, peak_ = 0, total_ = 0, allocations_ = 0;
 };
 
-}  // namespace
-
-arrow::MemoryPool* memory_pool() {
+MappingPool* mapping_pool() {
   static MappingPool* const pool = new MappingPool;
   return pool;
 }
 
-void return_freed_memory() {
+}  // namespace
+
+arrow::MemoryPool* memory_pool() { return mapping_pool(); }
+
+void return_freed_memory(int64_t but_bytes) {
+  mapping_pool()->keep(but_bytes);
   static std::once_flag once;
   std::call_once(once, [] {
     // Said so, it stays: by itself it grows with each block that is freed, to 32 MB, and such blocks are then kept.

@@ -7,14 +7,16 @@
 namespace udon::data {
 
 // For builders, writers and readers of ours. Large blocks are mappings of their own: they grow without being copied,
-// what was not written to yet costs nothing, and freed they are gone. Never destroyed; any thread may use it.
+// what was not written to yet costs nothing, and freed they are gone but for a few. Never destroyed; any thread may use
+// it.
 arrow::MemoryPool* memory_pool();
 
-// The same for what libraries take by malloc (a client's buffer of a row, for example), and for small blocks. Once for
-// a process, before it copies; again is harmless.
-void return_freed_memory();
+// The same for what libraries take by malloc (a client's buffer of a row, for example), and for small blocks. Of large
+// ones `but_bytes` together may be kept for the next who asks. For a process, before it copies.
+void return_freed_memory(int64_t but_bytes);
 
-// Of many small blocks what was freed between others, too: after a row group, whose thousands of column buffers go at once.
+// Of many small blocks what was freed between others, too: after a row group, whose thousands of column buffers go at
+// once.
 void trim_memory();
 
 }  // namespace udon::data

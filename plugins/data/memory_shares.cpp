@@ -41,6 +41,8 @@ std::string memory_advice(int64_t bytes) {
                      bytes * large_row_parts / megabyte + 1);
 }
 
+int64_t kept_memory(int64_t memory_bytes) { return memory_bytes / 16; }
+
 int readers_within(int64_t memory_bytes, int readers, size_t columns) {
   const int64_t each = reader_bytes_min + static_cast<int64_t>(columns) * column_bytes_min;
   return static_cast<int>(std::clamp<int64_t>(memory_bytes / each, 1, std::max(1, readers)));

@@ -30,6 +30,9 @@ int64_t large_row_bytes_max(int64_t value_bytes_max);
 // What to say where so many bytes are too many.
 std::string memory_advice(int64_t bytes);
 
+// Of large blocks that were freed, so much may be kept for the next who asks, besides all that.
+int64_t kept_memory(int64_t memory_bytes);
+
 // As many readers as were asked for, or fewer where each one's share would be too small for so many columns.
 int readers_within(int64_t memory_bytes, int readers, size_t columns);
 

@@ -102,7 +102,11 @@ class ArrowParquetWriter final : public ParquetWriter {
     if (!in_group_ || group_rows_ + batch.num_rows() > options_.row_group_rows ||
         (group_rows_ > 0 && group_bytes_ + bytes > options_.row_group_bytes)) {
       TRY(from_arrow(writer_->NewBufferedRowGroup(), "write " + file_.string()));
-      if (in_group_) trim_memory();
+      if (in_group_) {
+        trim_memory();
+        // Onto the disk meanwhile: at the end nobody reads while fsync waits for it.
+        ::sync_file_range(out_->file_descriptor(), 0, 0, SYNC_FILE_RANGE_WRITE);
+      }
       in_group_ = true;
       group_rows_ = group_bytes_ = 0;
     }

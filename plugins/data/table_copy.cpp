@@ -346,7 +346,7 @@ Result<CopyResult> copy_at_pace(TableReader& reader, CopyRequest request, const 
 }  // namespace
 
 Result<CopyResult> copy_table(TableReader& reader, CopyRequest request, std::stop_token stop) {
-  return_freed_memory();
+  return_freed_memory(kept_memory(request.memory_bytes));
   std::stop_source stop_all;
   const std::stop_callback passed_on(stop, [&stop_all] { stop_all.request_stop(); });
   return request.pace != nullptr ? copy_at_pace(reader, std::move(request), stop, stop_all)
