@@ -19,10 +19,12 @@ CsvTokenizer::CsvTokenizer(std::unique_ptr<ByteSource> bytes, std::string displa
       record_bytes_max_(record_bytes_max) {}
 
 Result<CsvTokenizer> CsvTokenizer::make(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
-                                        int64_t record_bytes_max) {
+                                        int64_t record_bytes_max, int64_t first_line) {
   if (delimiter == '"' || delimiter == '\n' || delimiter == '\r')
     return Error{ErrorKind::invalid, "delimiter: a quote or a line end cannot stand between fields"};
-  return CsvTokenizer(std::move(bytes), std::move(display), delimiter, record_bytes_max);
+  CsvTokenizer tokenizer(std::move(bytes), std::move(display), delimiter, record_bytes_max);
+  tokenizer.line_ = first_line;
+  return tokenizer;
 }
 
 Result<CsvTokenizer> CsvTokenizer::open(const Path& file, char delimiter, int64_t record_bytes_max) {
@@ -122,14 +124,14 @@ Result<bool> CsvTokenizer::recover() {
   size_t at = trouble_at_;
   trouble_at_ = 0;
   while (true) {
-    const size_t end = buffer_.find_first_of("\r\n", begin_ + at);
-    const bool is_cut = end != buffer_.npos && buffer_[end] == '\r' && end + 1 == buffer_.size();  // of a CRLF?
-    if (end == buffer_.npos || is_cut) {
-      at = std::min(end, buffer_.size()) - begin_;
+    const size_t found = buffer_.find_first_of("\r\n", begin_ + at);
+    at = std::min(found, buffer_.size()) - begin_;  // fill() moves what begins at begin_
+    const bool is_cut = found != buffer_.npos && found + 1 == buffer_.size() && buffer_[found] == '\r';  // of a CRLF?
+    if (found == buffer_.npos || is_cut) {
       TRY_ASSIGN(const bool more, fill());
       if (more) continue;
     }
-    raw_bytes_ = std::min(end, buffer_.size()) - begin_;
+    raw_bytes_ = at;
     next_ = begin_ + raw_bytes_;
     if (next_ < buffer_.size()) next_ += buffer_.compare(next_, 2, "\r\n") == 0 ? 2 : 1;
     ++line_;
@@ -141,7 +143,7 @@ Result<std::span<const CsvField>> CsvTokenizer::next() {
   if (!started_) {
     started_ = true;
     TRY_ASSIGN(const bool more, fill());
-    if (more && buffer_.starts_with("\xEF\xBB\xBF")) next_ = 3;
+    if (more && line_ == 1 && buffer_.starts_with("\xEF\xBB\xBF")) next_ = 3;
   }
   begin_ = next_;
   record_line_ = line_;

@@ -25,9 +25,10 @@ class CsvTokenizer {
  public:
   // record_bytes_max: a longer record is an error (a quote that is never closed reads to the end of the file).
   static Result<CsvTokenizer> open(const Path& file, char delimiter, int64_t record_bytes_max);
-  // `display`: the file's name in messages.
+  // `display`: the file's name in messages. first_line: of the bytes in the file, where they are a part of it that
+  // begins with a record.
   static Result<CsvTokenizer> make(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
-                                   int64_t record_bytes_max);
+                                   int64_t record_bytes_max, int64_t first_line = 1);
 
   // The next record's fields; empty: the end. An empty line is a record of one empty, unquoted field.
   // data: text behind a closing quote, an unclosed quote; names the line.

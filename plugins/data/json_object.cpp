@@ -14,7 +14,8 @@ namespace json = udon_rapidjson;
 namespace {
 
 constexpr int depth_max = 1000;  // the parser calls itself for each
-constexpr unsigned flags = json::kParseNumbersAsStringsFlag;
+// In place, in a copy of the object: texts without escapes are not copied one by one.
+constexpr unsigned flags = json::kParseNumbersAsStringsFlag | json::kParseInsituFlag;
 
 // RapidJSON's events of one object as its members.
 class Events {
@@ -22,7 +23,7 @@ class Events {
   using Kind = JsonMember::Kind;
   using Length = json::SizeType;
 
-  void begin(std::string_view text, const json::StringStream& stream, JsonMembers& members) {
+  void begin(std::string_view text, json::InsituStringStream& stream, JsonMembers& members) {
     text_ = text;
     stream_ = &stream;
     members_ = &members;
@@ -35,7 +36,7 @@ class Events {
   bool RawNumber(const char* text, Length length, bool) { return value(Kind::number, {text, length}); }
   bool String(const char* text, Length length, bool) { return value(Kind::text, {text, length}); }
   bool Key(const char* text, Length length, bool) {
-    if (depth_ == 1) key_.assign(text, length);
+    if (depth_ == 1) key_ = {text, length};
     return true;
   }
   bool StartObject() { return start(); }
@@ -70,9 +71,9 @@ class Events {
   }
 
   std::string_view text_;
-  const json::StringStream* stream_ = nullptr;
+  json::InsituStringStream* stream_ = nullptr;
   JsonMembers* members_ = nullptr;
-  std::string key_;
+  std::string_view key_;
   int depth_ = 0;
   size_t begin_ = 0;  // of the nested value
 };
@@ -82,13 +83,15 @@ class Events {
 struct JsonObjectParser::State {
   json::Reader reader;
   Events events;
+  std::string copy;
 };
 
 JsonObjectParser::JsonObjectParser() : state_(std::make_unique<State>()) {}
 JsonObjectParser::~JsonObjectParser() = default;
 
 JsonObjectParser::Problem JsonObjectParser::parse(std::string_view text, JsonMembers& members) {
-  json::StringStream stream(text.data());
+  state_->copy.assign(text);
+  json::InsituStringStream stream(state_->copy.data());
   state_->events.begin(text, stream, members);
   const json::ParseResult result = state_->reader.Parse<flags>(stream, state_->events);
   if (result.Code() == json::kParseErrorTermination && state_->events.why == nullptr) return Problem::given_up;

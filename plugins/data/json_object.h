@@ -30,8 +30,8 @@ class JsonObjectParser {
   JsonObjectParser();
   ~JsonObjectParser();
   enum class Problem { none, given_up, no_object };
-  // `json`: with a NUL behind it, and JsonRecords::padding bytes in all that may be read. Bytes that are no UTF-8 are
-  // left to the caller. no_object: problem() says what is wrong.
+  // Members are valid while they are taken. Bytes that are no UTF-8 are left to the caller. no_object: problem() says
+  // what is wrong.
   Problem parse(std::string_view json, JsonMembers& members);
   const std::string& problem() const { return problem_; }
 

@@ -2,19 +2,15 @@
 
 #include <algorithm>
 #include <deque>
-#include <future>
 #include <utility>
 
 #include "plugins/data/json_rows.h"
 #include "plugins/data/line_blocks.h"
+#include "plugins/data/parsed_blocks.h"
 #include "plugins/data/policy_counter.h"
 
 namespace udon::data {
 namespace {
-
-// Threads that parse; one more encodes, and lags behind where these are quicker.
-constexpr size_t parsers = 2;
-constexpr size_t block_bytes_min = 256 << 10;
 
 class JsonReader : public TableReader, public BatchSource {
  public:
@@ -87,65 +83,38 @@ class LinesReader final : public JsonReader {
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     stop_ = std::move(stop);
-    record_bytes_max_ = request.value_bytes_max;
-    for (size_t i = 0; i < parsers; ++i) {
-      TRY_ASSIGN(JsonRows rows, JsonRows::make(options_, request));
-      parsers_.push_back(std::make_unique<Parser>(Parser{.rows = std::move(rows), .block = {}, .read = {}}));
+    rows_.reserve(ParsedBlocks::threads);
+    std::vector<ParsedBlocks::Parse> parsers;
+    for (size_t i = 0; i < ParsedBlocks::threads; ++i) {
+      TRY_ASSIGN(JsonRows made, JsonRows::make(options_, request));
+      rows_.push_back(std::move(made));
+      parsers.push_back([this, &rows = rows_.back(), bytes_max = request.value_bytes_max](const LineBlock& block) {
+        JsonRecords records(bytes_of(block), options_.form, options_.display, bytes_max, block.first_line);
+        return rows.read_all(records, stop_);
+      });
     }
     TRY_ASSIGN(auto bytes, open_bytes(file_, options_.compression, options_.display));
-    // Text takes more room than values, and as many blocks are held as batches.
-    const auto block_bytes = std::max(static_cast<size_t>(request.batch_bytes) / 2, block_bytes_min);
-    blocks_.emplace(std::move(bytes), options_.display, block_bytes, record_bytes_max_);
-    return parsers_.front()->rows.columns();
+    blocks_.emplace(LineBlocks(std::move(bytes), std::make_unique<LineEnds>(), options_.display,
+                               ParsedBlocks::block_bytes(request.batch_bytes), request.value_bytes_max),
+                    std::nullopt, std::move(parsers));
+    return rows_.front().columns();
   }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
-    for (const auto& parser : parsers_) add_uses(uses, parser->rows.policy_uses());
+    for (const JsonRows& rows : rows_) add_uses(uses, rows.policy_uses());
     return with_rejects(std::move(uses));
   }
 
  private:
-  struct Parser {
-    JsonRows rows;
-    LineBlock block;
-    std::future<Result<ReadRows>> read;  // last: it ends before what it uses
-  };
-
   Result<ReadRows> read_more() override {
-    while (has_more_ && busy_ < parsers) start();
-    if (busy_ == 0) {
-      if (trouble_) return *trouble_;  // of what comes behind all that was read
-      at_end_ = true;
-      return ReadRows();
-    }
-    Parser& oldest = *parsers_[(started_ - busy_) % parsers];
-    --busy_;
-    return oldest.read.get();
-  }
-
-  void start() {
-    Parser& parser = *parsers_[started_ % parsers];
-    const Result<bool> has_block = blocks_->next(parser.block);
-    if (!has_block) trouble_ = has_block.error();
-    has_more_ = has_block && *has_block;
-    if (!has_more_) return;
-    ++started_;
-    ++busy_;
-    parser.read = std::async(std::launch::async, [this, &parser]() -> Result<ReadRows> {
-      JsonRecords records(bytes_of(parser.block), options_.form, options_.display, record_bytes_max_,
-                          parser.block.first_line);
-      return parser.rows.read_all(records, stop_);
-    });
+    TRY_ASSIGN(auto read, blocks_->next());
+    at_end_ = !read;
+    return read ? std::move(*read) : ReadRows();
   }
 
   Path file_;
-  int64_t record_bytes_max_ = 0;
-  std::optional<LineBlocks> blocks_;
-  std::vector<std::unique_ptr<Parser>> parsers_;
-  size_t started_ = 0;  // blocks
-  size_t busy_ = 0;     // of them not yet taken
-  bool has_more_ = true;
-  std::optional<Error> trouble_;
+  std::vector<JsonRows> rows_;
+  std::optional<ParsedBlocks> blocks_;  // last: its threads use the others
 };
 
 }  // namespace

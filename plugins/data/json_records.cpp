@@ -35,22 +35,14 @@ Result<bool> JsonRecords::fill() {
   begin_ = 0;
   if (end_ > static_cast<size_t>(record_bytes_max_))
     return at_line(fmt::format("a record longer than {} bytes begins here (an eighth of `memory`)", record_bytes_max_));
-  if (buffer_.size() < end_ + block_bytes + padding) buffer_.resize(end_ + block_bytes + padding);
+  if (buffer_.size() < end_ + block_bytes) buffer_.resize(end_ + block_bytes);
   TRY_ASSIGN(const size_t got, bytes_->read(buffer_.data() + end_, block_bytes));
   end_ += got;
-  std::memset(buffer_.data() + end_, 0, padding);
   at_end_ = got == 0;
   return got > 0;
 }
 
-JsonRecord JsonRecords::cut(size_t from, size_t to, int64_t line) {
-  cut_at_ = to;
-  cut_byte_ = std::exchange(buffer_[to], '\0');
-  return {.text = {buffer_.data() + from, to - from}, .line = line};
-}
-
 Result<std::optional<JsonRecord>> JsonRecords::next() {
-  if (cut_at_ > 0) buffer_[std::exchange(cut_at_, 0)] = cut_byte_;
   if (!started_) {
     started_ = true;
     while (end_ < 3) {
@@ -81,7 +73,7 @@ Result<std::optional<JsonRecord>> JsonRecords::next_line() {
     while (start < stop && is_blank(buffer_[start])) ++start;
     while (stop > start && is_blank(buffer_[stop - 1])) --stop;
     if (start == stop) continue;
-    return std::optional(cut(start, stop, line));
+    return std::optional(JsonRecord{.text = {buffer_.data() + start, stop - start}, .line = line});
   }
 }
 
@@ -160,7 +152,7 @@ Result<std::optional<JsonRecord>> JsonRecords::next_element() {
   }
   if (c == '\0') return at_line("the array never ends: `]` was expected");
   TRY_ASSIGN(const size_t length, element_end());
-  const JsonRecord record = cut(begin_, begin_ + length, line_);
+  const JsonRecord record{.text = {buffer_.data() + begin_, length}, .line = line_};
   line_ += std::count(record.text.begin(), record.text.end(), '\n');
   begin_ += length;
   return std::optional(record);

@@ -20,8 +20,6 @@ struct JsonRecord {
 
 class JsonRecords {
  public:
-  static constexpr size_t padding = 64;  // bytes behind a record that may be read; the first is NUL
-
   // `first_line`: the number of the line with which the bytes begin.
   JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display, int64_t record_bytes_max,
               int64_t first_line = 1);
@@ -32,21 +30,18 @@ class JsonRecords {
  private:
   Result<std::optional<JsonRecord>> next_line();
   Result<std::optional<JsonRecord>> next_element();
-  Result<bool> fill();                                   // keeps what begins at begin_; false: the end
-  Result<char> next_byte();                              // past blanks, not taken; 0: the end
-  Result<size_t> element_end();                          // of the one at begin_, behind begin_
-  JsonRecord cut(size_t from, size_t to, int64_t line);  // and a NUL behind it, until the next call of next()
+  Result<bool> fill();           // keeps what begins at begin_; false: the end
+  Result<char> next_byte();      // past blanks, not taken; 0: the end
+  Result<size_t> element_end();  // of the one at begin_, behind begin_
   Error at_line(std::string_view text) const;
 
   std::unique_ptr<ByteSource> bytes_;
   JsonForm form_;
   std::string display_;
   int64_t record_bytes_max_;
-  std::string buffer_ = std::string(padding, '\0');
+  std::string buffer_;
   size_t begin_ = 0;  // of what is not taken yet
-  size_t end_ = 0;    // of the bytes; behind it the padding
-  size_t cut_at_ = 0;
-  char cut_byte_ = '\0';  // what stood where the NUL stands now
+  size_t end_ = 0;    // of the bytes
   bool at_end_ = false;
   bool started_;  // past a byte order mark
   bool is_open_ = false, is_done_ = false;

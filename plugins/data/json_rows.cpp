@@ -87,10 +87,7 @@ class JsonRows::Impl final : private JsonMembers {
   Problem parse_converted(std::string_view text) {
     const auto decoded = decoder_.decode(text, scratch_);
     is_repaired_ = !decoded;
-    padded_.assign(decoded ? *decoded : std::string_view(scratch_));
-    const size_t size = padded_.size();
-    padded_.append(JsonRecords::padding, '\0');
-    return parser_.parse({padded_.data(), size}, *this);
+    return parser_.parse(decoded ? *decoded : std::string_view(scratch_), *this);
   }
 
   bool give_up(std::string trouble) {
@@ -171,7 +168,7 @@ class JsonRows::Impl final : private JsonMembers {
   TextRows rows_;
   JsonObjectParser parser_;
   TextDecoder decoder_;
-  std::string scratch_, padded_;
+  std::string scratch_;
   std::unordered_map<std::string, size_t, TextHash, std::equal_to<>> column_of_;
   std::vector<NumberUse> number_use_;
   // Of the object that is being read.

@@ -15,12 +15,6 @@
 
 namespace udon::data {
 
-// What became of some records.
-struct ReadRows {
-  std::vector<SourceBatch> batches;
-  std::vector<BadRow> bad_rows;
-};
-
 class JsonRows {
  public:
   // `options` outlives this.

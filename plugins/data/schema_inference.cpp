@@ -137,10 +137,7 @@ class JsonInference final : private JsonMembers {
       std::string_view text = record->text;
       if (options_.encoding != Encoding::utf8) {
         const auto decoded = decoder_.decode(text, scratch_);
-        padded_.assign(decoded ? *decoded : std::string_view(scratch_));
-        const size_t size = padded_.size();
-        padded_.append(JsonRecords::padding, '\0');
-        text = {padded_.data(), size};
+        text = decoded ? *decoded : std::string_view(scratch_);
       }
       // Nothing is learnt from a row that will be rejected.
       if (options_.rejects != nullptr && parser_.parse(text, nobody_) != JsonObjectParser::Problem::none) continue;
@@ -178,7 +175,7 @@ class JsonInference final : private JsonMembers {
   JsonObjectParser parser_;
   Nobody nobody_;
   TextDecoder decoder_;
-  std::string scratch_, padded_;
+  std::string scratch_;
   int64_t line_ = 0;
   std::unordered_map<std::string, size_t> column_of_;
   std::vector<std::string> names_;

@@ -26,6 +26,12 @@ std::string shown_text(std::string_view text);
 
 enum class OnBadRow { error, keep };
 
+// What became of some records.
+struct ReadRows {
+  std::vector<SourceBatch> batches;
+  std::vector<BadRow> bad_rows;
+};
+
 // Used by one thread.
 class TextRows {
  public:
