@@ -100,6 +100,7 @@ Result<Task> read_task(const Value& value) {
     }
   }
   task.needs_no_try = fields.optional_flag("needs_no_try").value_or(false);
+  task.choosing = fields.optional_word("choosing", parse_choosing).value_or(task.choosing);
   task.trigger_rule = fields.optional_word("trigger_rule", parse_trigger_rule).value_or(task.trigger_rule);
   task.retry.retries = optional_small(fields, "retries").value_or(task.retry.retries);
   task.retry.delay = fields.optional_duration("retry_delay_us").value_or(task.retry.delay);

@@ -88,6 +88,7 @@ Value serialize(const Task& task) {
     map.set("upstream", std::move(list));
   }
   put(map, "needs_no_try", task.needs_no_try, false);
+  if (task.choosing != plain.choosing) map.set("choosing", to_string(task.choosing));
   if (task.trigger_rule != plain.trigger_rule) map.set("trigger_rule", to_string(task.trigger_rule));
   put(map, "retries", task.retry.retries, plain.retry.retries);
   if (task.retry.delay != plain.retry.delay) put_duration(map, "retry_delay_us", task.retry.delay);

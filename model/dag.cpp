@@ -57,6 +57,22 @@ std::optional<OperatorKind> parse_operator_kind(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view to_string(Choosing choosing) {
+  switch (choosing) {
+    case Choosing::nothing: return "nothing";
+    case Choosing::branch: return "branch";
+    case Choosing::short_circuit: return "short_circuit";
+  }
+  ENSURE(false, "a choosing outside its enum");
+}
+
+std::optional<Choosing> parse_choosing(std::string_view text) {
+  for (const Choosing choosing : {Choosing::nothing, Choosing::branch, Choosing::short_circuit}) {
+    if (to_string(choosing) == text) return choosing;
+  }
+  return std::nullopt;
+}
+
 std::string_view to_string(WeightRule rule) {
   switch (rule) {
     case WeightRule::downstream: return "downstream";

@@ -21,6 +21,12 @@ enum class OperatorKind { process, sensor, external_job };
 std::string_view to_string(OperatorKind kind);
 std::optional<OperatorKind> parse_operator_kind(std::string_view text);
 
+// Whether the end of a task decides which of those after it are skipped (model/choice.h); said by its operator's
+// description.
+enum class Choosing { nothing, branch, short_circuit };
+std::string_view to_string(Choosing choosing);
+std::optional<Choosing> parse_choosing(std::string_view text);
+
 struct RetryPolicy {
   int retries = 0;  // tries after the first
   Duration delay = std::chrono::minutes(5);
@@ -58,7 +64,8 @@ struct Task {
   std::string task_id;
   std::string operator_name;
   OperatorKind kind = OperatorKind::process;
-  bool needs_no_try = false;        // its operator does nothing: once it may start, it has succeeded
+  bool needs_no_try = false;  // its operator does nothing: once it may start, it has succeeded
+  Choosing choosing = Choosing::nothing;
   Value parameters = Value::map();  // the operator's, templates not yet rendered
   std::vector<int> upstream;        // indices into Dag::tasks, ascending
   std::vector<int> downstream;

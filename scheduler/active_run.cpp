@@ -9,6 +9,23 @@ namespace udon {
 
 namespace {
 
+// A branch decides over what is directly after it, a short circuit over all that follows.
+std::vector<std::vector<int>> choosers_of(const Dag& dag) {
+  std::vector<std::vector<int>> choosers(dag.tasks.size());
+  for (size_t i = 0; i < dag.tasks.size(); ++i) {
+    std::vector<int>& own = choosers[i];
+    for (const int before : dag.tasks[i].upstream) {
+      if (dag.tasks[static_cast<size_t>(before)].choosing != Choosing::nothing) own.push_back(before);
+      for (const int further : choosers[static_cast<size_t>(before)]) {
+        if (dag.tasks[static_cast<size_t>(further)].choosing == Choosing::short_circuit) own.push_back(further);
+      }
+    }
+    std::ranges::sort(own);
+    own.erase(std::unique(own.begin(), own.end()), own.end());
+  }
+  return choosers;
+}
+
 bool is_over_xcom(const Task& task) { return task.expand && !known_length(*task.expand); }
 
 }  // namespace
@@ -20,6 +37,13 @@ ShapePtr make_shape(DagPtr dag) {
   shape->decides.assign(count, false);
   shape->feeds_map.assign(count, false);
   shape->maps_over_xcom.assign(count, false);
+  shape->choosers = choosers_of(*dag);
+  shape->chosen_over.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    for (const int chooser : shape->choosers[i]) {
+      shape->chosen_over[static_cast<size_t>(chooser)].push_back(static_cast<int>(i));
+    }
+  }
   // From the last to the first: what follows a task is settled before it.
   std::vector<bool> only_teardowns_follow(count, true);
   for (size_t i = count; i-- > 0;) {
@@ -61,6 +85,11 @@ std::optional<int> TaskSlot::position_of(int map_index, bool is_mapped) const {
   return instances[static_cast<size_t>(position)].map_index == map_index ? std::optional(position) : std::nullopt;
 }
 
+int64_t TaskSlot::finished() const {
+  return count(TaskState::success) + count(TaskState::failed) + count(TaskState::skipped) +
+         count(TaskState::upstream_failed) + count(TaskState::removed);
+}
+
 int64_t TaskSlot::live() const {
   return count(TaskState::queued) + count(TaskState::running) + count(TaskState::deferred) +
          count(TaskState::restarting);
@@ -76,6 +105,19 @@ void set_known_length(TaskSlot& slot, const ShapePtr& shape, int task) {
   if (!length || *length > limits::map_length_max) return;
   slot.length = length;
   slot.bound = {shape->dag, &*of.expand};  // lives as long as the Dag; the lists may be long
+}
+
+std::optional<int> skipped_by_choice(const ActiveRun& run, int task) {
+  for (const int chooser : run.shape->choosers[static_cast<size_t>(task)]) {
+    const TaskSlot& slot = run.slots[static_cast<size_t>(chooser)];
+    if (slot.choices.empty()) continue;
+    // A mapped one: all of its task instances have to say so, and those that were marked success say nothing.
+    if (slot.finished() < slot.expected() || slot.count(TaskState::success) > std::ssize(slot.choices)) continue;
+    const bool skips = std::ranges::all_of(
+        slot.choices, [&](const auto& choice) { return std::ranges::binary_search(choice.second, task); });
+    if (skips) return chooser;
+  }
+  return std::nullopt;
 }
 
 TryKind try_kind_of(const Task& task) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "model/choice.h"
 #include "model/dag.h"
 #include "model/run.h"
 #include "model/trigger_rule.h"
@@ -37,10 +38,12 @@ struct InstanceRef {
 struct DagShape {
   DagPtr dag;
   std::vector<int64_t> priorities;
-  std::vector<bool> decides;         // its end decides the run's: a leaf once teardowns are left out
-  std::vector<bool> feeds_map;       // another task expands over its return value
-  std::vector<bool> maps_over_xcom;  // how many instances it has is known only when its upstream is done
-  bool looks_back = false;           // a task of it depends on the run before
+  std::vector<bool> decides;                  // its end decides the run's: a leaf once teardowns are left out
+  std::vector<bool> feeds_map;                // another task expands over its return value
+  std::vector<bool> maps_over_xcom;           // how many instances it has is known only when its upstream is done
+  std::vector<std::vector<int>> choosers;     // the tasks that may skip it: those that choose and come before it
+  std::vector<std::vector<int>> chosen_over;  // the other way round
+  bool looks_back = false;                    // a task of it depends on the run before
 };
 using ShapePtr = std::shared_ptr<const DagShape>;
 ShapePtr make_shape(DagPtr dag);
@@ -60,6 +63,8 @@ struct TaskSlot {
   std::optional<int> placeholder;
   // Return values by map index, of a task that feeds a map.
   std::map<int, Value> outputs;
+  // Of a task that chooses: by map index, which tasks (indices, ascending) it skips.
+  std::map<int, std::vector<int>> choices;
 
   // Derived.
   UpstreamCounts upstream;
@@ -73,6 +78,7 @@ struct TaskSlot {
   std::optional<int> position_of(int map_index, bool is_mapped) const;
   int64_t count(TaskState state) const { return in_state[index_of(state)]; }
   int64_t live() const;
+  int64_t finished() const;
   bool operator==(const TaskSlot&) const = default;
 };
 
@@ -123,6 +129,9 @@ struct LiveTry {
 
 // Of an unmapped task, or one mapped over lists that stand in the DAG: the slot's length and bound values.
 void set_known_length(TaskSlot& slot, const ShapePtr& shape, int task);
+
+// The task before it that has chosen to skip it, if one has; the same for all of its task instances.
+std::optional<int> skipped_by_choice(const ActiveRun& run, int task);
 
 TryKind try_kind_of(const Task& task);
 TaskInstanceKey key_of(const ActiveRun& run, const TaskInstance& instance);

@@ -60,6 +60,14 @@ Result<void> History::load_outputs(ActiveRun& run, int task) {
   return {};
 }
 
+Result<void> History::load_choices(ActiveRun& run, int task) {
+  TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+  const std::string& id = run.dag().tasks[static_cast<size_t>(task)].task_id;
+  TRY_ASSIGN(const auto values, reader_.xcoms_of_task(run.row.number, id, std::string(choice_key)));
+  for (const auto& [map_index, value] : values) slot.choices[map_index] = skipped_by(run.dag(), task, value);
+  return {};
+}
+
 Result<void> History::load_try(const TaskInstance& row, LiveTry& live) {
   TRY_ASSIGN(const auto tries, reader_.tries_of(row.number));
   const auto record = std::ranges::find(tries, row.fence, &TryRecord::fence);
@@ -112,6 +120,7 @@ Result<LoadedRun> History::load_run(const DagRun& row) {
   for (size_t i = 0; i < run.slots.size(); ++i) {
     set_known_length(run.slots[i], run.shape, static_cast<int>(i));
     if (run.shape->feeds_map[i]) TRY(load_outputs(run, static_cast<int>(i)));
+    if (run.dag().tasks[i].choosing != Choosing::nothing) TRY(load_choices(run, static_cast<int>(i)));
   }
   for (size_t i = 0; i < run.slots.size(); ++i) {
     if (run.shape->maps_over_xcom[i]) restore_length(run, static_cast<int>(i));

@@ -63,6 +63,7 @@ class History {
  private:
   Result<ShapePtr> shape_of(const DagRun& row);
   Result<void> load_outputs(ActiveRun& run, int task);
+  Result<void> load_choices(ActiveRun& run, int task);
   Result<void> load_try(const TaskInstance& row, LiveTry& live);
 
   StoreReader& reader_;

@@ -15,6 +15,7 @@ struct Ending {
   TaskState to = TaskState::failed;
   std::string note;
   bool keeps_xcoms = false;
+  std::optional<Value> choice;
 };
 
 // Not worth a retry: the same again gives the same. Missing things may appear, so not_found is tried again.
@@ -80,6 +81,10 @@ class Reading {
         moves_.emplace_back(StoreXCom{.at = live_.at, .key = key, .value = value});
       }
     }
+    // With the success, in one commit: a crash after it must not let go on what was not chosen.
+    if (ending.choice) {
+      moves_.emplace_back(StoreXCom{.at = live_.at, .key = std::string(choice_key), .value = *ending.choice});
+    }
     end(ending, std::min(ended.at, now_));
   }
 
@@ -140,11 +145,20 @@ class Reading {
     switch (ended.result) {
       case TryEnded::Result::success:
         if (auto problem = problem_of_xcoms(ended)) return {.to = TaskState::failed, .note = *problem};
-        return {.to = TaskState::success, .note = ended.message, .keeps_xcoms = true};
+        return success(ended);
       case TryEnded::Result::skipped: return {.to = TaskState::skipped, .note = ended.message};
       case TryEnded::Result::failed: return failure(ended);
     }
     ENSURE(false, "a result outside its enum");
+  }
+
+  Ending success(const TryEnded& ended) const {
+    Ending ending{.to = TaskState::success, .note = ended.message, .keeps_xcoms = true};
+    if (task_.choosing == Choosing::nothing) return ending;
+    auto choice = make_choice(run_.dag(), live_.at.task, ended.xcom);
+    if (!choice) return {.to = TaskState::failed, .note = choice.error().message};
+    ending.choice = std::move(*choice);
+    return ending;
   }
 
   // Somebody has decided what becomes of it while it was live. That holds, and what the try itself did is told.

@@ -117,6 +117,10 @@ class Settling {
     if (run_.row.state != RunState::running) return {};
     const bool is_unexpanded = slot_.instances.empty() && !slot_.length;
     if (slot_.undecided.empty() && slot_.ready.empty() && !is_unexpanded) return {};
+    if (const auto chooser = skipped_by_choice(run_, ref_.task)) {
+      end_all(TaskState::skipped, not_chosen(run_.dag().tasks[static_cast<size_t>(*chooser)]));
+      return std::move(moves_);
+    }
     switch (evaluate(task_.trigger_rule, slot_.upstream)) {
       case TriggerVerdict::wait: wait(); break;
       case TriggerVerdict::run: allow(); break;
@@ -134,6 +138,11 @@ class Settling {
 
  private:
   bool is_full() const { return static_cast<int>(moves_.size()) >= moves_max_; }
+
+  static std::string not_chosen(const Task& chooser) {
+    return chooser.choosing == Choosing::branch ? "skipped: `" + chooser.task_id + "` did not choose it"
+                                                : "skipped: the condition of `" + chooser.task_id + "` did not hold";
+  }
 
   std::string because(std::string_view what, std::initializer_list<TaskState> states) const {
     const std::string named = culprits(run_, task_, states);

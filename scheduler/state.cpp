@@ -214,6 +214,11 @@ void State::mark_all_dirty(const ActiveRun& run) {
   for (size_t i = 0; i < run.slots.size(); ++i) mark_dirty({run.row.number, static_cast<int>(i)});
 }
 
+// Tasks that this one may have skipped, or not any more.
+void State::mark_chosen_over(const ActiveRun& run, int task) {
+  for (const int after : run.shape->chosen_over[static_cast<size_t>(task)]) mark_dirty({run.row.number, after});
+}
+
 // Tasks of later runs that look back at this one.
 void State::mark_successors(const ActiveRun& run, int task) {
   const auto successors = successors_.find(run.row.number);
@@ -395,6 +400,7 @@ void State::apply_move(const MoveInstance& move) {
     for (const int next : run.dag().tasks[static_cast<size_t>(move.at.task)].downstream) {
       mark_dirty({move.at.run, next});
     }
+    mark_chosen_over(run, move.at.task);
     mark_successors(run, move.at.task);
   }
   if (to == TaskState::none || to == TaskState::scheduled) mark_dirty(move.at.task_ref());
@@ -450,13 +456,20 @@ void State::apply_move(const NotePoke& move) {
 void State::apply_move(const StoreXCom& move) {
   ActiveRun& run = run_at(move.at.run);
   const auto index = static_cast<size_t>(move.at.task);
+  if (move.key == choice_key && run.dag().tasks[index].choosing != Choosing::nothing) {
+    run.slots[index].choices[run.instance(move.at).map_index] = skipped_by(run.dag(), move.at.task, move.value);
+    mark_chosen_over(run, move.at.task);
+  }
   if (move.key != "return_value" || !run.shape->feeds_map[index]) return;
   run.slots[index].outputs[run.instance(move.at).map_index] = move.value;
 }
 
 void State::apply_move(const ForgetXComs& move) {
   ActiveRun& run = run_at(move.at.run);
-  run.slots[static_cast<size_t>(move.at.task)].outputs.erase(run.instance(move.at).map_index);
+  TaskSlot& slot = run.slots[static_cast<size_t>(move.at.task)];
+  const int map_index = run.instance(move.at).map_index;
+  slot.outputs.erase(map_index);
+  if (slot.choices.erase(map_index) > 0) mark_chosen_over(run, move.at.task);
 }
 
 void State::apply_move(const AddRun& move) {

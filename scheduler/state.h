@@ -158,6 +158,7 @@ class State {
   void update_dag_timer(DagState& dag);
   void mark_dirty(TaskRef task) { dirty_.insert(task); }
   void mark_all_dirty(const ActiveRun& run);
+  void mark_chosen_over(const ActiveRun& run, int task);
   void mark_successors(const ActiveRun& run, int task);
   void insert_run(ActiveRun run);
   void erase_run(RunNumber number);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "dagfile/loader/document.h"
 #include "dagfile/templates.h"
+#include "model/choice.h"
 
 namespace udon {
 namespace {
@@ -60,6 +61,13 @@ class OperatorCheck {
     task.parameters = std::move(parameters);
     // What it reads and makes is told when a try of it ends.
     task.needs_no_try = source.spec->needs_no_try && task.outlets.empty() && task.inlets.empty();
+    task.choosing = parse_choosing(source.spec->chooses).value_or(Choosing::nothing);
+    // Not `required` in their descriptions: a template may well render to null there.
+    for (const auto& [chooser, key] : {std::pair("branch", "choose"), std::pair("short_circuit", "condition")}) {
+      if (source.spec->name == chooser && task.parameters.find(key) == nullptr)
+        problems_.error(source.offset, where_ + ": `" + key + "` is missing");
+    }
+    if (source.spec->name == "branch") check_chosen(task, source);
   }
 
  private:
@@ -221,6 +229,28 @@ class OperatorCheck {
     size_t begin = 0;
     for (int i = 1; i < line; ++i) begin = std::min(node.text.find('\n', begin), node.text.size() - 1) + 1;
     return offset_in_source(problems_.yaml(), node, begin + static_cast<size_t>(std::max(column, 1)) - 1);
+  }
+
+  // Ids that the file itself names; what a template says is known when it runs.
+  void check_chosen(const Task& task, const TaskSource& source) {
+    const bool has_cases = task.parameters.find("cases") != nullptr;
+    const std::vector<std::string> ids = choosable(dag_, dag_.index_of(task.task_id));
+    for (const TaskSource::Parameter& parameter : source.parameters) {
+      if (parameter.name == "choose" ? !has_cases : parameter.name == "otherwise") {
+        check_chosen(*parameter.value, ids);
+      } else if (parameter.name == "cases") {
+        for (const YamlMember& member : parameter.value->members) check_chosen(member.value, ids);
+      }
+    }
+  }
+  void check_chosen(const YamlNode& node, const std::vector<std::string>& ids) {
+    for (const YamlNode& item : node.items) check_chosen(item, ids);
+    if (!node.is_text() || node.text.find('{') != std::string::npos) return;
+    if (std::ranges::find(ids, node.text) != ids.end()) return;
+    const bool is_known = dag_.index_of(node.text) >= 0;
+    problems_.error(node, where_ + ": `" + node.text + "` is " +
+                              (is_known ? "not directly after it" : "no task or group directly after it") +
+                              (ids.empty() ? ": no task is" : did_you_mean(node.text, ids)));
   }
 
   // A try may open what its file names, and nothing else: where neither the file nor the run's own facts can tell which

@@ -291,7 +291,9 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
     return malformed("operator `" + spec.name + "`: a name has lower-case letters, digits and '_'");
   const std::string where = "operator `" + spec.name + "`";
   TRY(refuse_unknown_keys(
-      value, {"name", "kind", "needs_no_try", "summary", "params", "connections", "outputs", "object", "help"}, where));
+      value,
+      {"name", "kind", "needs_no_try", "chooses", "summary", "params", "connections", "outputs", "object", "help"},
+      where));
   if (value.find("kind") != nullptr) {
     TRY_ASSIGN(spec.kind, text_at(value, "kind", where));
   }
@@ -303,6 +305,15 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
     spec.needs_no_try = given->as_bool();
     if (spec.needs_no_try && spec.kind != "process")
       return malformed(where + ": a " + spec.kind + " looks at something, so it needs a try");
+  }
+  if (value.find("chooses") != nullptr) {
+    TRY_ASSIGN(spec.chooses, text_at(value, "chooses", where));
+    const std::vector<std::string> ways{"branch", "short_circuit"};
+    if (std::find(ways.begin(), ways.end(), spec.chooses) == ways.end())
+      return malformed(where + ": `chooses` is `" + spec.chooses + "`, not branch or short_circuit" +
+                       did_you_mean(spec.chooses, ways));
+    if (spec.kind != "process" || spec.needs_no_try)
+      return malformed(where + ": `chooses` is for a process: what it returns is the choice");
   }
   TRY_ASSIGN(spec.summary, text_at(value, "summary", where));
   if (spec.summary.empty()) return malformed(where + ": `summary` is missing");
@@ -342,6 +353,7 @@ Value to_value(const OperatorSpec& spec) {
   value.set("name", spec.name);
   value.set("kind", spec.kind);
   if (spec.needs_no_try) value.set("needs_no_try", true);
+  if (!spec.chooses.empty()) value.set("chooses", spec.chooses);
   value.set("summary", spec.summary);
   value.set("params", std::move(params));
   value.set("connections", texts_value(spec.connections));

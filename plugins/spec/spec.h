@@ -62,6 +62,9 @@ struct OperatorSpec {
   std::string kind = "process";  // process, sensor, external_job
   // It does nothing at all: the scheduler takes its tasks as succeeded once they may start, without a try.
   bool needs_no_try = false;
+  // Its end decides which of the tasks after it are skipped: "branch" by the ids that it returns, "short_circuit" by
+  // returning false; empty: it does not.
+  std::string chooses;
   std::string summary;  // one sentence
   std::vector<ParamSpec> params;
   std::vector<std::string> connections;  // opened by default, without being named: ["aws_default"]

@@ -249,6 +249,13 @@ TEST_CASE("a connection that only the try can know of must be listed") {
   CHECK(task_of(dag, "t").connections == std::vector<std::string>{"shop_1", "shop_2"});
 }
 
+TEST_CASE("a task whose operator chooses is known as one") {
+  const Dag dag =
+      dag_of("dag: a\ntasks: {how: {operator: branch, choose: b}, b: {operator: bash, command: 'true', after: [how]}}");
+  CHECK(task_of(dag, "how").choosing == Choosing::branch);
+  CHECK(task_of(dag, "b").choosing == Choosing::nothing);
+}
+
 TEST_CASE("a task whose operator does nothing needs no try, unless it reads or makes an asset") {
   const Dag dag = dag_of(
       "dag: a\ntasks: {a: {operator: empty}, b: {operator: empty, outlets: [x]}, c: {operator: empty, inlets: [x]}, "

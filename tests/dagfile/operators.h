@@ -11,6 +11,10 @@ inline OperatorCatalog operators() {
       R"({"name": "bash", "summary": "Runs a command.", "params": [
            {"name": "command", "type": "command", "required": true, "help": "What to run."},
            {"name": "env", "type": "map", "default": {}, "help": "Environment."}]})",
+      R"({"name": "branch", "chooses": "branch", "summary": "Chooses.", "params": [
+           {"name": "choose", "type": "any", "default": null, "help": "What."},
+           {"name": "cases", "type": "map", "default": null, "help": "By value."},
+           {"name": "otherwise", "type": "any", "default": null, "help": "Else."}]})",
       R"({"name": "empty", "needs_no_try": true, "summary": "Does nothing.", "params": []})",
       R"({"name": "wait", "kind": "sensor", "summary": "Waits.", "params": [
            {"name": "connection", "type": "connection", "required": true, "help": "Where."},

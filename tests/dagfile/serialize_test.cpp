@@ -139,6 +139,7 @@ class Maker {
     made.connection_templates = texts();
     made.asking_templates = texts();
     made.needs_no_try = flag();
+    made.choosing = static_cast<Choosing>(random_.below(3));
     made.doc = text();
     made.line = small(0);
     return made;

@@ -104,6 +104,9 @@ Result<void> read_task(const Line& line, Dag& dag) {
   if (options.flag("sensor")) task.kind = OperatorKind::sensor;
   task.needs_no_try = options.flag("empty");
   if (task.needs_no_try) task.operator_name = "empty";
+  if (options.flag("branch")) task.choosing = Choosing::branch;
+  if (options.flag("short_circuit")) task.choosing = Choosing::short_circuit;
+  task.group_id = options.text("group").value_or("");
   task.timeout = options.duration("timeout");
   task.poke_interval = options.duration("poke").value_or(task.poke_interval);
   task.soft_fail = options.flag("soft_fail");

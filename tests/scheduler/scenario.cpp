@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "dagfile/catalog.h"
+#include "model/choice.h"
 #include "scheduler/loop.h"
 #include "scheduler/state.h"
 #include "scheduler/why.h"
@@ -286,6 +287,7 @@ class Player {
       TRY_ASSIGN(Value parsed, parse_json(*value));
       ended.xcom.set("return_value", std::move(parsed));
     }
+    if (line.has("not_far")) ended.xcom.set(ignores_rules_key, false);
     return ended;
   }
 

@@ -16,6 +16,7 @@ void Auditor::after_turn(const State& state, std::optional<TimePoint> wake_at) {
   compare_with_store(state);
   check_starts(state);
   check_limits(state);
+  check_choices(state);
   check_indexes(state);
   check_obedience();
   check_finality(state);
@@ -123,6 +124,9 @@ void Auditor::check_upstream(const State& state, const ActiveRun& run, size_t ta
   if (evaluate(rule, count_upstream(run, truth(run), static_cast<int>(task))) != TriggerVerdict::run) {
     return complain(name(run, row) + " has started before its upstream allows it");
   }
+  if (const auto chooser = not_chosen(run, task)) {
+    return complain(name(run, row) + " has started, and " + *chooser + " has chosen to skip it");
+  }
   if (held_by_past(state, run, static_cast<int>(task))) {
     return complain(name(run, row) + " has started before its run before allows it");
   }
@@ -228,6 +232,7 @@ void Auditor::acknowledged(const TryId& id, const Process* process) {
   const TaskState was = record->state;
   switch (process->end.result) {
     case TryEnded::Result::success:
+      if (was == TaskState::failed && record->note.find("it may choose") != std::string::npos) break;
       if (was != TaskState::success)
         complain(what + " had succeeded, but the store says " + std::string(to_string(was)) + ": " + record->note);
       break;
@@ -241,6 +246,7 @@ void Auditor::acknowledged(const TryId& id, const Process* process) {
       break;
   }
   if (was != TaskState::success) return;
+  check_choice(id, *process, what);
   const auto row = must(store_.reader().instance_by_number(process->request.instance), "instance_by_number");
   if (!row || !*row || (*row)->instance.fence != id.fence || (*row)->instance.state != TaskState::success) return;
   for (const auto& [key, value] : process->end.xcom.as_map()) {

@@ -59,6 +59,10 @@ class Auditor {
   void check_ends();
   void check_starts(const State& state);
   void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
+  // By the XComs in the store: who has chosen not to have it.
+  std::optional<std::string> not_chosen(const ActiveRun& run, size_t task);
+  void check_choices(const State& state);
+  void check_choice(const TryId& id, const Process& process, const std::string& what);
   void check_obedience();
   void check_finality(const State& state);
   void check_wishes();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/choice.h"
+
 namespace udon::simulation {
 
 using namespace std::chrono_literals;
@@ -15,6 +17,20 @@ int Outside::live_of(InstanceNumber instance) const {
   return static_cast<int>(std::ranges::count_if(processes_, [&](const auto& entry) {
     return entry.second.request.instance == instance && entry.second.phase != Process::Phase::ended;
   }));
+}
+
+void Outside::choose(const TryRequest& request, Value& xcom) {
+  if (request.operator_name == "short_circuit") {
+    xcom.set("return_value", random_.one_in(2));
+    if (random_.one_in(3)) xcom.set(ignores_rules_key, false);
+    return;
+  }
+  Value chosen = Value::list();
+  for (const Value& id : request.parameters.get("choose").as_list()) {
+    if (random_.one_in(2)) chosen.push_back(id);
+  }
+  if (random_.one_in(20)) chosen.push_back("nobody");
+  if (chosen.size() > 0 || random_.one_in(2)) xcom.set("return_value", std::move(chosen));
 }
 
 TryEnded Outside::plan_end(const TryRequest& request) {
@@ -34,13 +50,17 @@ TryEnded Outside::plan_end(const TryRequest& request) {
     end.result = TryEnded::Result::skipped;
     end.message = "nothing to do";
   } else {
-    // A list now and then something else: other tasks may be mapped over it.
-    Value::List items;
-    for (uint64_t i = random_.below(4); i > 0; --i) items.emplace_back("item " + std::to_string(i));
-    if (random_.one_in(12)) {
-      end.xcom.set("return_value", "no list");
-    } else if (!random_.one_in(12)) {
-      end.xcom.set("return_value", std::move(items));
+    if (request.operator_name == "branch" || request.operator_name == "short_circuit") {
+      choose(request, end.xcom);
+    } else {
+      // A list now and then something else: other tasks may be mapped over it.
+      Value::List items;
+      for (uint64_t i = random_.below(4); i > 0; --i) items.emplace_back("item " + std::to_string(i));
+      if (random_.one_in(12)) {
+        end.xcom.set("return_value", "no list");
+      } else if (!random_.one_in(12)) {
+        end.xcom.set("return_value", std::move(items));
+      }
     }
   }
   if (happens(unkindness.dies)) {
@@ -48,7 +68,6 @@ TryEnded Outside::plan_end(const TryRequest& request) {
     end.cause = EndCause::lost;
     end.message = "lost: its process is gone and left no result";
   }
-  (void)request;
   return end;
 }
 

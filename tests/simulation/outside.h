@@ -63,6 +63,8 @@ enum class Planted {
   wider_parallelism,
   narrower_max_active_tasks,
   tries_for_empty_tasks,
+  chooses_nothing,                    // a branch is taken for any other task
+  forgets_choices_after_restart,      // store
   hides_ends_of_adopted_tries,        // executor: the scheduler cannot know them for its own
   tells_old_ends_of_the_current_try,  // executor
   takes_more_than_it_has_room_for,    // executor
@@ -115,6 +117,7 @@ class Outside {
 
  private:
   TryEnded plan_end(const TryRequest& request);
+  void choose(const TryRequest& request, Value& xcom);
   bool happens(uint64_t once_in) { return once_in != 0 && random_.one_in(once_in); }
 
   FakeClock& clock_;

@@ -1,5 +1,7 @@
 #include "tests/simulation/planted_store.h"
 
+#include "model/choice.h"
+
 namespace udon::simulation {
 
 namespace {
@@ -82,6 +84,8 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
   }
   Result<std::vector<std::pair<int, Value>>> xcoms_of_task(RunNumber run, const std::string& task_id,
                                                            const std::string& key) override {
+    if (plants(Planted::forgets_choices_after_restart) && key == choice_key)
+      return std::vector<std::pair<int, Value>>{};
     return read([&] { return behind.reader().xcoms_of_task(run, task_id, key); });
   }
   Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id, const std::string& task_id,

@@ -50,6 +50,10 @@ Task random_task(Random& random, const Dag& dag, int index) {
   } else if (random.one_in(4)) {
     task.execution_timeout = Duration(1'000'000 + random.below(90'000'000));
   }
+  if (task.kind == OperatorKind::process && !task.needs_no_try && random.one_in(4)) {
+    task.choosing = random.one_in(2) ? Choosing::branch : Choosing::short_circuit;
+    task.operator_name = to_string(task.choosing);
+  }
   if (random.one_in(4)) task.pool = "narrow";
   if (random.one_in(40)) task.pool = "gone";
   if (random.one_in(6)) task.pool_slots = 2;
@@ -125,6 +129,13 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation, Tim
       dag->tasks[static_cast<size_t>(before)].downstream.push_back(i);
     }
   }
+  // What they choose from, for whoever carries their tries out.
+  for (Task& task : dag->tasks) {
+    if (task.choosing != Choosing::branch) continue;
+    Value ids = Value::list();
+    for (const int next : task.downstream) ids.push_back(dag->tasks[static_cast<size_t>(next)].task_id);
+    task.parameters.set("choose", std::move(ids));
+  }
   return dag;
 }
 
@@ -170,7 +181,11 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
           cron->dst.repeated = DstPolicy::Repeated::both;
       }
       break;
+    case Planted::chooses_nothing:
+      for (Task& task : copy->tasks) task.choosing = Choosing::nothing;
+      break;
     case Planted::nothing:
+    case Planted::forgets_choices_after_restart:
     case Planted::lies_that_a_try_is_unknown:
     case Planted::swaps_results:
     case Planted::never_ends_what_is_killed:

@@ -123,6 +123,9 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       // What was decided and returned is kept; what needs no try gets none.
       Plant{Planted::forgets_what_a_try_becomes, "was to be", 200}, Plant{Planted::drops_xcoms, "XCom"},
       Plant{Planted::tries_for_empty_tasks, "needs none"},
+      // What was not chosen is skipped, also when it is cleared after a restart.
+      Plant{Planted::chooses_nothing, "its choice is not in the store"},
+      Plant{Planted::forgets_choices_after_restart, "has chosen to skip it", 200},
       // No state is written over without a look at what is there: memory and store agree.
       Plant{Planted::overwrites_a_running_state, "in memory and failed in the store"},
       // A try starts once, and not before its hand-out is committed.

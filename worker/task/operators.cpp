@@ -6,7 +6,9 @@
 #include "plugins/api/executable_plugin.h"
 #include "plugins/api/plugin_host.h"
 #include "plugins/bash/bash.h"
+#include "plugins/branch/branch.h"
 #include "plugins/empty/empty.h"
+#include "plugins/short_circuit/short_circuit.h"
 #include "plugins/spec/foreign.h"
 
 namespace udon {
@@ -34,6 +36,8 @@ Result<FoundOperator> of_object(PluginHost& host, const Path& object, const std:
 
 Result<FoundOperator> find_operator(const std::string& name, const Path& plugins, const Path& home) {
   if (name == "bash") return built_in(bash_description, make_bash_operator());
+  if (name == "branch") return built_in(branch_description, make_branch_operator());
+  if (name == "short_circuit") return built_in(short_circuit_description, make_short_circuit_operator());
   if (name == "empty") return built_in(empty_description, make_empty_operator());
   // Never destroyed: its objects stay open as long as the process lives.
   static PluginHost& host = *new PluginHost(plugins);

@@ -1,0 +1,106 @@
+// What branches and short circuits have chosen holds: counted anew from what their tries returned and from the XComs in
+// the store, never from what the scheduler keeps in memory.
+#include <algorithm>
+#include <set>
+
+#include "model/choice.h"
+#include "tests/simulation/auditor.h"
+#include "tests/simulation/counting.h"
+
+namespace udon::simulation {
+
+namespace {
+
+bool holds(const Value& ids, const std::string& id) {
+  return ids.is_list() && std::ranges::find(ids.as_list(), Value(id)) != ids.as_list().end();
+}
+
+bool is_upstream(const Dag& dag, size_t task, int before) {
+  const std::vector<int>& direct = dag.tasks[task].upstream;
+  return std::ranges::find(direct, before) != direct.end();
+}
+
+bool comes_before(const Dag& dag, int before, int task) {
+  const std::vector<int>& direct = dag.tasks[static_cast<size_t>(task)].upstream;
+  return std::ranges::any_of(direct, [&](int at) { return at == before || comes_before(dag, before, at); });
+}
+
+}  // namespace
+
+std::optional<std::string> Auditor::not_chosen(const ActiveRun& run, size_t task) {
+  const Dag& dag = truth(run);
+  const std::string& id = dag.tasks[task].task_id;
+  for (size_t i = 0; i < task; ++i) {
+    if (dag.tasks[i].choosing == Choosing::nothing) continue;
+    const auto before = static_cast<int>(i);
+    int64_t against = 0;
+    int64_t open = run.slots[i].missing();
+    for (const TaskInstance& row : run.slots[i].instances) {
+      if (!is_finished(row.state)) ++open;
+      const auto choice = must(store_.reader().xcom(row.number, std::string(choice_key)), "xcom");
+      if (!choice) return std::nullopt;
+      if (!*choice) {
+        // Marked success: it has not chosen, so nothing is skipped.
+        if (row.state == TaskState::success) ++open;
+        continue;
+      }
+      const Value& value = (*choice)->value;
+      const bool is_against = value.find("followed") != nullptr
+                                  ? is_upstream(dag, task, before) && !holds(value.get("followed"), id)
+                                  : holds(value.get("skipped"), id);
+      is_against ? ++against : ++open;
+    }
+    if (against > 0 && open == 0) return dag.tasks[i].task_id;
+  }
+  return std::nullopt;
+}
+
+// Whom somebody has chosen to skip is not left undecided.
+void Auditor::check_choices(const State& state) {
+  for (const auto& [number, run] : state.runs()) {
+    if (run.row.state != RunState::running) continue;
+    for (size_t i = 0; i < run.slots.size(); ++i) {
+      const TaskSlot& slot = run.slots[i];
+      if (slot.undecided.empty() && slot.ready.empty()) continue;
+      if (const auto chooser = not_chosen(run, i)) {
+        return complain("`" + run.dag().tasks[i].task_id + "` of " + run.row.run_id + " waits, and `" + *chooser +
+                        "` has chosen to skip it");
+      }
+    }
+  }
+}
+
+// What is kept says what the try has returned.
+void Auditor::check_choice(const TryId& id, const Process& process, const std::string& what) {
+  const std::string& by = process.request.operator_name;
+  if (by != "branch" && by != "short_circuit") return;
+  const auto row = must(store_.reader().instance_by_number(process.request.instance), "instance_by_number");
+  if (!row || !*row || (*row)->instance.fence != id.fence || (*row)->instance.state != TaskState::success) return;
+  const auto stored = must(store_.reader().xcom(process.request.instance, std::string(choice_key)), "xcom");
+  if (!stored) return;
+  if (!*stored) return complain(what + " has chosen, and its choice is not in the store");
+  const Value& returned = process.end.xcom.get("return_value");
+  const Value& choice = (*stored)->value;
+  if (by == "short_circuit") {
+    const bool is_wrong = returned.as_bool() && choice.get("skipped").size() > 0;
+    if (is_wrong) complain(what + " let go on, and skips " + to_json(choice));
+    return;
+  }
+  const auto run = must(store_.reader().run(process.request.key.dag_id, process.request.key.run_id), "run");
+  if (!run || !*run || !dags_.contains((*run)->dag_version)) return;
+  const Dag& dag = *dags_.at((*run)->dag_version);
+  const int branch = dag.index_of(process.request.key.task_id);
+  for (const int next : dag.tasks[static_cast<size_t>(branch)].downstream) {
+    const std::string& next_id = dag.tasks[static_cast<size_t>(next)].task_id;
+    bool is_wanted = holds(returned, next_id);
+    for (const Value& chosen : returned.is_list() ? returned.as_list() : Value::List{}) {
+      const int from = dag.index_of(chosen.as_string());
+      is_wanted = is_wanted || (from >= 0 && comes_before(dag, from, next));
+    }
+    if (is_wanted != holds(choice.get("followed"), next_id)) {
+      return complain(what + " chose " + to_json(returned) + ", kept as " + to_json(choice));
+    }
+  }
+}
+
+}  // namespace udon::simulation
