@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/dags_check.h"
+#include "cli/dags_test.h"
 #include "cli/simulate.h"
 #include "cli/verbs.h"
 
@@ -198,6 +199,7 @@ std::vector<Command> dags_commands() {
         {"connections", "connections that exist, likewise", "A,B"}},
        check_dags},
       simulate_command(),
+      dags_test_command(),
       {"dags",
        "trigger",
        "Triggers a run",

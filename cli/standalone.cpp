@@ -73,7 +73,8 @@ void Waker::wake() {
   if (loop_) loop_->wake();
 }
 
-Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Settings& settings, const Clock& clock) {
+Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Settings& settings, const Clock& clock,
+                                                     StandaloneOptions options) {
   TRY(make_directories(home, 0700));
   TRY_ASSIGN(Lease lease, Lease::acquire(home));
   TRY(make_directories(socket_file(home).parent_path(), 0700));
@@ -82,22 +83,31 @@ Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Set
              open_sqlite_store(store_file(home), key.cipher, OpenMode::create_or_migrate));
   TRY_ASSIGN(std::string installation, store->settings().setting_or_set("installation", make_secret(6)));
   TRY_ASSIGN(std::string token_key, key_of_tokens(key, store->settings()));
-  TRY_ASSIGN(std::optional<std::string> first_password, make_first_user(home, settings, store->settings()));
+  std::optional<std::string> first_password;
+  if (options.serves) {
+    TRY_ASSIGN(first_password, make_first_user(home, settings, store->settings()));
+  }
+  const bool serves = options.serves;
   std::unique_ptr<Standalone> made(new Standalone(home, settings, clock, std::move(lease), std::move(key),
-                                                  std::move(store), std::move(installation), std::move(token_key)));
+                                                  std::move(store), std::move(installation), std::move(token_key),
+                                                  std::move(options)));
   made->first_password_ = std::move(first_password);
   made->scan_plugins_folder(settings.path("core", "plugins_folder"));
-  const std::string host = settings.text("web", "host");
-  TRY_ASSIGN(const int port, made->server_.listen_tcp(host, static_cast<int>(settings.integer("web", "port"))));
-  made->address_ =
-      "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+  if (serves) {
+    const std::string host = settings.text("web", "host");
+    TRY_ASSIGN(const int port, made->server_.listen_tcp(host, static_cast<int>(settings.integer("web", "port"))));
+    made->address_ =
+        "http://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+  }
   TRY(made->server_.listen_unix(socket_file(home)));
   return made;
 }
 
 Standalone::Standalone(const Path& home, const Settings& settings, const Clock& clock, Lease lease, SecretKey key,
-                       std::unique_ptr<SqliteStore> store, std::string installation, std::string token_key)
+                       std::unique_ptr<SqliteStore> store, std::string installation, std::string token_key,
+                       StandaloneOptions options)
     : clock_(clock),
+      options_(std::move(options)),
       lease_(std::move(lease)),
       key_(std::move(key)),
       store_(std::move(store)),
@@ -221,7 +231,7 @@ void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
           log(diagnostic.severity == Diagnostic::Severity::error ? LogLevel::error : LogLevel::warning, "dags",
               to_string(diagnostic));
       log_info("dags", std::to_string(now->dags.size()) + " DAGs in " + std::to_string(now->files) + " files");
-      loop_.offer(now);
+      loop_.offer(options_.schedule ? options_.schedule(now) : now);
       last = std::move(now);
     }
     const Duration pause =

@@ -3,6 +3,7 @@
 // which they must be made; they end in the other.
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,10 +40,16 @@ class Waker {
   Loop* loop_ = nullptr;
 };
 
+struct StandaloneOptions {
+  bool serves = true;                                     // on the settings' host and port, to the users that it makes
+  std::function<CatalogPtr(const CatalogPtr&)> schedule;  // what is scheduled of the DAG files; nullptr: all
+};
+
 class Standalone {
  public:
   // Takes the lock of the home, opens the store, and makes everything; nothing runs yet.
-  static Result<std::unique_ptr<Standalone>> make(const Path& home, const Settings& settings, const Clock& clock);
+  static Result<std::unique_ptr<Standalone>> make(const Path& home, const Settings& settings, const Clock& clock,
+                                                  StandaloneOptions options = {});
   ~Standalone();
 
   // Serves and schedules. `on_end` is called, from another thread, if the loop ends by itself.
@@ -52,17 +59,21 @@ class Standalone {
   // Why the loop ended by itself; nothing: it did not.
   std::optional<Error> failure() const;
 
+  Control& control() { return loop_; }
+  SqliteStore& store() { return *store_; }
   std::string address() const { return address_; }  // "http://127.0.0.1:8080"
   const std::optional<std::string>& first_password() const { return first_password_; }
 
  private:
   Standalone(const Path& home, const Settings& settings, const Clock& clock, Lease lease, SecretKey key,
-             std::unique_ptr<SqliteStore> store, std::string installation, std::string token_key);
+             std::unique_ptr<SqliteStore> store, std::string installation, std::string token_key,
+             StandaloneOptions options);
   void scan_plugins_folder(const Path& folder);
   void take_plugins();
   void keep_catalog_fresh(const std::stop_token& stop);
 
   const Clock& clock_;
+  const StandaloneOptions options_;
   const Lease lease_;
   const SecretKey key_;
   std::unique_ptr<SqliteStore> store_;
