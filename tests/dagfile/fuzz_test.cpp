@@ -1,8 +1,7 @@
 // Bytes lost, doubled, exchanged and inserted in good and bad DAG files and templates: whatever comes, it is a DAG or a
-// diagnostic with a place inside of the file. UDON_FUZZ_SEED and UDON_FUZZ_ROUNDS look further.
+// diagnostic with a place inside of the file.
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 #include "base/random.h"
 #include "base/text.h"
@@ -11,33 +10,12 @@
 #include "dagfile/templates.h"
 #include "tests/dagfile/operators.h"
 #include "tests/golden.h"
+#include "tests/support/mutation.h"
 
 namespace udon {
 namespace {
 
-uint64_t number_of(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
-std::string mutated(std::string text, Random& random, std::string_view spice) {
-  for (uint64_t edits = 1 + random.below(4); edits > 0; --edits) {
-    const size_t at = random.below(text.size() + 1);
-    switch (random.below(6)) {
-      case 0: text.erase(at, 1 + random.below(8)); break;
-      case 1: text.insert(at, 1, spice[random.below(spice.size())]); break;
-      case 2: text.insert(at, text.substr(random.below(text.size() + 1), random.below(40))); break;
-      case 3:
-        if (at < text.size()) text[at] = spice[random.below(spice.size())];
-        break;
-      case 4:
-        if (at < text.size()) text[at] = static_cast<char>(random.below(256));
-        break;
-      default: text.insert(at, std::string(1 + random.below(150), spice[random.below(spice.size())]));
-    }
-  }
-  return text;
-}
+using test::mutated;
 
 TEST_CASE("no DAG file makes the loader stumble") {
   const OperatorCatalog operators = test::operators();
@@ -48,9 +26,9 @@ TEST_CASE("no DAG file makes the loader stumble") {
   }
   std::sort(corpus.begin(), corpus.end());
   REQUIRE(corpus.size() > 40);
-  const uint64_t seed = number_of("UDON_FUZZ_SEED", 7);
+  const uint64_t seed = test::fuzz_seed();
   Random random(seed);
-  for (uint64_t round = number_of("UDON_FUZZ_ROUNDS", 4000); round > 0; --round) {
+  for (uint64_t round = test::fuzz_rounds(4000); round > 0; --round) {
     const std::string text = mutated(corpus[random.below(corpus.size())], random, " \n\t:-{}[]\"'&*!|>#%@`,?<=0a\r");
     INFO("seed " << seed << " round " << round << ":\n" << text);
     const LoadedFile loaded = load_dag_text(folder, "fuzz.yaml", text, operators);
@@ -84,9 +62,9 @@ TEST_CASE("no template makes the engine stumble") {
       "ts_nodash }}"};
   const Value context = *parse_json(
       R"({"ds": "2026-01-31", "logical_date": "2026-01-31T00:00:00Z", "params": {"lake": "s3://x", "한글": [1]}, "list": [3, 1, 2], "x": 1.5})");
-  const uint64_t seed = number_of("UDON_FUZZ_SEED", 7);
+  const uint64_t seed = test::fuzz_seed();
   Random random(seed);
-  for (uint64_t round = number_of("UDON_FUZZ_ROUNDS", 20'000); round > 0; --round) {
+  for (uint64_t round = test::fuzz_rounds(20'000); round > 0; --round) {
     const std::string text =
         mutated(corpus[random.below(corpus.size())], random, "{}%|()[].,'\"\\-+*/~=<>!:#0123456789 \nabinisnotforif_");
     INFO("seed " << seed << " round " << round << ":\n" << text);
