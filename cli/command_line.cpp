@@ -64,6 +64,7 @@ const std::map<std::string, std::string>& help_of_nouns() {
       {"connections", "How databases, stores and services are reached"},
       {"variables", "Values that DAG files read"},
       {"pools", "Limits on task instances that run at once"},
+      {"notifications", "What people were told of ends of tasks and runs, and what could not be told"},
       {"users", "Who may use the API"},
       {"tokens", "Tokens for machines"},
       {"db", "The store"},

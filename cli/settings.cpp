@@ -25,6 +25,9 @@ const std::vector<SettingSpec>& known_settings() {
        "Key that encrypts secrets in the store: 32 bytes in base64; else secret.key of the home", true},
       {"web", "host", SettingType::text, "127.0.0.1", "Address that the web server listens on"},
       {"web", "port", SettingType::port, "8080", "Port that the web server listens on; 0: any free one"},
+      {"web", "base_url", SettingType::text, "",
+       "How people reach this server, for links in notifications: https://udon.example.com; else the address it "
+       "listens on"},
       {"web", "admin_password", SettingType::text, "", "Password of `admin`, at the first start; else a random one",
        true},
       {"web", "open_metrics", SettingType::flag, "false", "Whether /metrics is answered without a token"},

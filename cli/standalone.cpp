@@ -111,6 +111,8 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       lease_(std::move(lease)),
       key_(std::move(key)),
       store_(std::move(store)),
+      installation_(installation),
+      base_url_(settings.text("web", "base_url")),
       home_(home),
       spool_(home),
       operators_(builtin_operators()),
@@ -124,7 +126,8 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
              .connections_of_environment = environment_.connection_names(),
-             .obstacle = [home] { return obstacle(home); }},
+             .obstacle = [home] { return obstacle(home); },
+             .on_notifications = [this] { wake_notifier(); }},
             clock, store_->reader(), store_->writer(), store_->settings(), {&local_executor_, &prober_executor_},
             make_token_, metrics_),
       connections_(connection_source(environment_, store_->settings())),
@@ -134,6 +137,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       world_{.clock = clock,
              .reader = store_->reader(),
              .settings = store_->settings(),
+             .outbox = store_->outbox(),
              .control = loop_,
              .operators = operators_,
              .connections = connections_,
@@ -147,12 +151,17 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .dags_folder = settings.path("core", "dags_folder"),
              .shown_settings = shown(settings),
              .metrics_are_open = settings.flag("web", "open_metrics"),
-             .openapi_is_open = settings.flag("web", "open_openapi")},
+             .openapi_is_open = settings.flag("web", "open_openapi"),
+             .on_notifications = [this] { wake_notifier(); }},
       router_([this](const web::Request& request) { return authenticator_.authenticate(request); }),
       server_({}, clock, [this](const web::Request& request) { return router_.handle(request); }) {
   web::add_api(router_, world_);
   web::add_task_api(router_, world_);
   waker_.set(&loop_);
+}
+
+void Standalone::wake_notifier() {
+  if (has_notifier_) notifier_->wake();
 }
 
 Standalone::~Standalone() {
@@ -163,6 +172,16 @@ Standalone::~Standalone() {
 Result<void> Standalone::start(std::function<void()> on_end) {
   // The door of the tries before the loop: those that run may be asking already.
   TRY(server_.start());
+  // Who only tries a DAG out tells nobody.
+  if (options_.serves) {
+    notifier_.emplace(NotifierOptions{.installation = installation_,
+                                      .base_url = base_url_.empty() ? address_ : base_url_,
+                                      .argv = {(install_folder() / "udon-tell").string()},
+                                      .environment = environment_of_tries(current_environment())},
+                      clock_, store_->outbox(), connections_, variables_);
+    TRY(notifier_->start());
+    has_notifier_ = true;
+  }
   TRY(loop_.start());
   catalog_thread_ = std::jthread([this](const std::stop_token& stop) { keep_catalog_fresh(stop); });
   loop_thread_ = std::jthread([this, on_end = std::move(on_end)](const std::stop_token& stop) {
@@ -185,6 +204,9 @@ void Standalone::stop() {
     loop_.wake();
     if (thread->joinable()) thread->join();
   }
+  // Last: nobody wakes it any more.
+  has_notifier_ = false;
+  notifier_.reset();
 }
 
 std::optional<Error> Standalone::failure() const {

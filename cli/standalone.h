@@ -18,6 +18,7 @@
 #include "dagfile/catalog.h"
 #include "executor/local/local_executor.h"
 #include "executor/local/prober_executor.h"
+#include "notify/notifier.h"
 #include "plugins/spec/spec.h"
 #include "scheduler/lease.h"
 #include "scheduler/loop.h"
@@ -70,6 +71,7 @@ class Standalone {
              StandaloneOptions options);
   void scan_plugins_folder(const Path& folder);
   void take_plugins();
+  void wake_notifier();
   void keep_catalog_fresh(const std::stop_token& stop);
 
   const Clock& clock_;
@@ -77,6 +79,8 @@ class Standalone {
   const Lease lease_;
   const SecretKey key_;
   std::unique_ptr<SqliteStore> store_;
+  const std::string installation_;
+  const std::string base_url_;
   Metrics metrics_;
   const Path home_;
   const Spool spool_;
@@ -100,6 +104,8 @@ class Standalone {
   std::optional<std::string> first_password_;
   mutable std::mutex mutex_;
   std::optional<Error> failure_;  // guarded by mutex_
+  std::atomic<bool> has_notifier_ = false;
+  std::optional<Notifier> notifier_;
   std::jthread loop_thread_, catalog_thread_;
 };
 

@@ -45,6 +45,7 @@ class StoreApi final : public Api {
         world_{.clock = clock_,
                .reader = store_->reader(),
                .settings = store_->settings(),
+               .outbox = store_->outbox(),
                .control = control_,
                .operators = operators_,
                .connections = connections_,

@@ -84,6 +84,16 @@ Result<MapSpec> read_map_spec(const Value& value) {
   return spec;
 }
 
+Result<std::vector<Notice>> read_notices(FieldReader& fields) {
+  std::vector<Notice> notices;
+  if (!fields.has("notices")) return notices;
+  for (const Value& item : fields.list("notices")) {
+    TRY_ASSIGN(Notice notice, parse_notice(item));
+    notices.push_back(std::move(notice));
+  }
+  return notices;
+}
+
 Result<Task> read_task(const Value& value) {
   FieldReader fields(value, "task");
   Task task;
@@ -133,6 +143,7 @@ Result<Task> read_task(const Value& value) {
   task.default_connections = texts_or_none(fields, "default_connections");
   task.connection_templates = texts_or_none(fields, "connection_templates");
   task.asking_templates = texts_or_none(fields, "asking_templates");
+  TRY_ASSIGN(task.notices, read_notices(fields));
   task.doc = fields.optional_text("doc").value_or("");
   task.line = optional_small(fields, "line").value_or(0);
   TRY(fields.status());
@@ -179,6 +190,7 @@ Result<Dag> deserialize(const Value& value) {
       dag.params.push_back(std::move(param));
     }
   }
+  TRY_ASSIGN(dag.notices, read_notices(fields));
   dag.doc = fields.optional_text("doc").value_or("");
   for (const Value& item : fields.list("tasks")) {
     TRY_ASSIGN(Task task, read_task(item));

@@ -114,6 +114,41 @@ Value schema_of(const ParamSpec& param) {
   return whole;
 }
 
+std::string help_of(NoticeEvent event) {
+  switch (event) {
+    case NoticeEvent::success: return "Whom to tell when it succeeds.";
+    case NoticeEvent::failure: return "Whom to tell when it fails for good.";
+    case NoticeEvent::retry: return "Whom to tell when a try of it fails and another follows.";
+    case NoticeEvent::skipped: return "Whom to tell when it is skipped.";
+  }
+  return {};
+}
+
+void add_notices(Value& properties, const std::vector<NoticeEvent>& events) {
+  for (const NoticeEvent event : events) properties.set(key_of(event), described(reference("notices"), help_of(event)));
+}
+
+Value notices_schema() {
+  const Value text = map({{"type", "string"}});
+  const auto notice = [&](const char* way, Value target, Value properties, Value::List required) {
+    properties.set(way, std::move(target));
+    properties.set("retries", map({{"type", "integer"}, {"minimum", 0}, {"maximum", 100}}));
+    properties.set("timeout", reference("duration"));
+    properties.set("when_unknown", map({{"enum", list({"leave", "resend"})}}));
+    return map({{"type", "object"},
+                {"required", list(std::move(required))},
+                {"additionalProperties", false},
+                {"properties", std::move(properties)}});
+  };
+  const Value one = any_of(
+      {notice("webhook", reference("id"), map({{"text", text}, {"body", map({{"type", list({"object", "array"})}})}}),
+              {"webhook"}),
+       notice("email", reference("id"), map({{"to", reference("texts")}, {"subject", text}, {"text", text}}),
+              {"email", "to"}),
+       notice("command", map({{"type", "array"}, {"items", text}, {"minItems", 1}}), Value::map(), {"command"})});
+  return any_of({one, map({{"type", "array"}, {"items", one}}), map({{"type", "null"}})});
+}
+
 Value task_properties() {
   Value properties = Value::map();
   properties.set("task_id", described(reference("id"), "In a list of tasks: its id."));
@@ -123,6 +158,7 @@ Value task_properties() {
   properties.set("expand_zip", described(inputs, "As expand, with the first of each list, then the second of each, …"));
   for (const Field<Task>& field : task_fields())
     properties.set(field.key, described(schema_of(field.type), field.help));
+  add_notices(properties, all_notice_events());
   return properties;
 }
 
@@ -186,6 +222,7 @@ Value dag_properties() {
           "What a run can be given: JSON Schema by name, or just a default."));
   Value defaults = Value::map();
   for (const Field<Task>& field : task_fields()) defaults.set(field.key, described(schema_of(field.type), field.help));
+  add_notices(defaults, all_notice_events());
   properties.set("default_args",
                  described(map({{"type", "object"}, {"properties", std::move(defaults)}}),
                            "What all tasks have unless they say otherwise; parameters of operators too."));
@@ -193,6 +230,7 @@ Value dag_properties() {
   properties.set("tasks", any_of({map({{"type", "object"}, {"additionalProperties", task}, {"minProperties", 1}}),
                                   map({{"type", "array"}, {"items", task}, {"minItems", 1}})}));
   for (const Field<Dag>& field : dag_fields()) properties.set(field.key, described(schema_of(field.type), field.help));
+  add_notices(properties, {NoticeEvent::success, NoticeEvent::failure});
   return properties;
 }
 
@@ -204,6 +242,7 @@ Value dag_file_schema(const OperatorCatalog& operators) {
   definitions.set("duration", map({{"type", "string"}, {"pattern", "^([0-9]+(us|ms|s|m|h|d))+$|\\{[{%]"}}));
   definitions.set("texts", map({{"type", list({"string", "array"})}, {"items", map({{"type", "string"}})}}));
   definitions.set("template", map({{"type", "string"}, {"pattern", "\\{[{%]"}}));
+  definitions.set("notices", notices_schema());
   definitions.set("mapped",
                   any_of({map({{"type", "array"}}), map({{"type", "object"},
                                                          {"additionalProperties", false},

@@ -75,6 +75,13 @@ Value serialize(const MapSpec& spec) {
   return map;
 }
 
+void put_notices(Value& map, const std::vector<Notice>& notices) {
+  if (notices.empty()) return;
+  Value list = Value::list();
+  for (const Notice& notice : notices) list.push_back(to_value(notice));
+  map.set("notices", std::move(list));
+}
+
 Value serialize(const Task& task) {
   static const Task plain;
   Value map = Value::map();
@@ -117,6 +124,7 @@ Value serialize(const Task& task) {
   put_texts(map, "default_connections", task.default_connections);
   put_texts(map, "connection_templates", task.connection_templates);
   put_texts(map, "asking_templates", task.asking_templates);
+  put_notices(map, task.notices);
   put<std::string>(map, "doc", task.doc, "");
   put(map, "line", task.line, 0);
   return map;
@@ -152,6 +160,7 @@ Value serialize(const Dag& dag) {
     }
     map.set("params", std::move(params));
   }
+  put_notices(map, dag.notices);
   put<std::string>(map, "doc", dag.doc, "");
   Value tasks = Value::list();
   for (const Task& task : dag.tasks) tasks.push_back(serialize(task));

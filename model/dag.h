@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/value.h"
+#include "model/notice.h"
 #include "model/schedule.h"
 #include "model/trigger_rule.h"
 
@@ -98,6 +99,7 @@ struct Task {
   // }}"`); or the text asks conn[…] for a computed id. dagfile/connections.h says which ids these are.
   std::vector<std::string> connection_templates;
   std::vector<std::string> asking_templates;
+  std::vector<Notice> notices;
   std::string doc;
   int line = 0;  // in the DAG file
   bool operator==(const Task&) const = default;
@@ -125,6 +127,7 @@ struct Dag {
   std::vector<std::string> tags;
   std::vector<std::string> owners;
   std::vector<Param> params;
+  std::vector<Notice> notices;  // of its runs
   std::string doc;
   std::vector<Task> tasks;  // in an order in which upstream comes before downstream
   std::string source;       // the file's text, for the UI and for the version

@@ -33,11 +33,8 @@ Value optional_time(const std::optional<TimePoint>& at) { return at ? Value(form
 
 }  // namespace
 
-Value make_context(const ActiveRun& run, InstanceRef at) {
+Value make_context(const ActiveRun& run) {
   const DagRun& row = run.row;
-  const TaskInstance& instance = run.instance(at);
-  const Task& task = run.dag().tasks[static_cast<size_t>(at.task)];
-  const TaskSlot& slot = run.slots[static_cast<size_t>(at.task)];
   const std::string& timezone = run.dag().schedule.timezone;
   Value context = Value::map();
   Value local = Value::map();
@@ -70,6 +67,15 @@ Value make_context(const ActiveRun& run, InstanceRef at) {
   dag.set("dag_id", row.dag_id);
   dag.set("timezone", timezone);
   context.set("dag", std::move(dag));
+  return context;
+}
+
+Value make_context(const ActiveRun& run, InstanceRef at) {
+  const DagRun& row = run.row;
+  const TaskInstance& instance = run.instance(at);
+  const Task& task = run.dag().tasks[static_cast<size_t>(at.task)];
+  const TaskSlot& slot = run.slots[static_cast<size_t>(at.task)];
+  Value context = make_context(run);
   Value task_facts = Value::map();
   task_facts.set("task_id", task.task_id);
   context.set("task", std::move(task_facts));

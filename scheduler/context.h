@@ -15,5 +15,7 @@ TryRequest make_request(const State& state, Fence fence, const std::string& inst
 // mapped names. Times as Airflow prints them: "2026-01-31T00:00:00+00:00". A run without a logical date has none of the
 // names that come from it, as in Airflow.
 Value make_context(const ActiveRun& run, InstanceRef at);
+// Those of them that are the run's.
+Value make_context(const ActiveRun& run);
 
 }  // namespace udon

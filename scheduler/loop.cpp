@@ -381,6 +381,7 @@ struct Loop::Impl {
   void finish(Turn& turn, std::vector<Answer> answers) {
     if (failure) log_info("scheduler", "the store works again; going on");
     publish_stopped();
+    if (turn.has_notifications() && options.on_notifications) options.on_notifications();
     failure.reset();
     retry_delay = first_retry_delay;
     to_give_up.clear();

@@ -33,6 +33,8 @@ struct LoopOptions {
   std::optional<std::vector<std::string>> connections_of_environment = std::nullopt;
   // Why nothing should be started now, for a reason outside: a full disk. Empty: all is well. Asked in every turn.
   std::function<std::string()> obstacle = nullptr;
+  // Called after a commit that has put something into the outbox, on the loop's thread; must not block.
+  std::function<void()> on_notifications = nullptr;
 };
 
 class Loop final : public Control {

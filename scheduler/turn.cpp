@@ -3,6 +3,7 @@
 #include "base/ensure.h"
 #include "dagfile/serialize.h"
 #include "model/wire.h"
+#include "scheduler/notices.h"
 
 namespace udon {
 
@@ -68,6 +69,7 @@ void Turn::write(const MoveInstance& move) {
                                          .event_text = move.text});
   }
   if (is_finished(row.state) && old.state != row.state) ended_[row.state] += 1;
+  queue(notifications_of(state_.runs().at(move.at.run), move.at, row, now_));
 
   const bool was_live = is_live(old.state);
   if (!was_live && is_live(row.state)) {
@@ -128,6 +130,12 @@ void Turn::write(const MoveRun& move) {
   const DagRun& old = state_.runs().at(move.row.number).row;
   changes_.emplace_back(ChangeRun{
       .expected_state = old.state, .row = move.row, .cause = move.cause, .user = move.user, .event_text = move.text});
+  queue(notifications_of(state_.runs().at(move.row.number), move.row, move.text, now_));
+}
+
+void Turn::queue(std::vector<Notification> notifications) {
+  for (Notification& row : notifications) changes_.emplace_back(QueueNotification{std::move(row)});
+  has_notifications_ = has_notifications_ || !notifications.empty();
 }
 
 void Turn::write(const DropRun& move) { changes_.emplace_back(DeleteRunRows{.run = move.run, .user = move.user}); }

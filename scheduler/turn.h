@@ -29,6 +29,8 @@ class Turn {
   Batch take_batch(Epoch epoch);
   // Tries created in this turn and live at its end; to be handed out after the commit.
   std::vector<Fence> started() const;
+  // Whether somebody is to be told of a move.
+  bool has_notifications() const { return has_notifications_; }
   // How many task instances ended in which state, for the metrics.
   const std::map<TaskState, int64_t>& ended() const { return ended_; }
 
@@ -46,11 +48,13 @@ class Turn {
   void write(const SetDag& move);
   void write(const LoadDag& move);
   void write(const NoteEvent& move);
+  void queue(std::vector<Notification> notifications);
   void put_try(const TaskInstance& row, const LiveTry& live, TaskState state);
 
   State& state_;
   TimePoint now_;
   int moves_ = 0;
+  bool has_notifications_ = false;
   std::vector<Change> changes_;
   // Where in changes_ the last write of a task instance, a try, a DAG stands.
   std::map<InstanceNumber, size_t> instance_at_;

@@ -271,16 +271,59 @@ class FaultyWriter final : public StoreWriter {
   Gate& gate_;
 };
 
+class FaultyOutbox final : public StoreOutbox {
+ public:
+  FaultyOutbox(StoreOutbox& behind, Gate& gate) : behind_(behind), gate_(gate) {}
+
+  Result<std::optional<Notification>> claim(TimePoint now) override {
+    TRY(gate_.pass());
+    return behind_.claim(now);
+  }
+  Result<std::optional<TimePoint>> next_due() override {
+    TRY(gate_.pass());
+    return behind_.next_due();
+  }
+  Result<void> finish(int64_t number, int sends, NotificationState state, std::optional<TimePoint> next_at,
+                      TimePoint at, const std::string& note) override {
+    TRY(gate_.pass());
+    return behind_.finish(number, sends, state, next_at, at, note);
+  }
+  Result<int64_t> recover(TimePoint now, const std::string& note) override {
+    TRY(gate_.pass());
+    return behind_.recover(now, note);
+  }
+  Result<Notification> resend(int64_t number, TimePoint now) override {
+    TRY(gate_.pass());
+    return behind_.resend(number, now);
+  }
+  Result<std::optional<Notification>> notification(int64_t number) override {
+    TRY(gate_.pass());
+    return behind_.notification(number);
+  }
+  Result<Page<Notification>> notifications(const NotificationFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.notifications(filter, page);
+  }
+
+ private:
+  StoreOutbox& behind_;
+  Gate& gate_;
+};
+
 }  // namespace
 
 struct FaultyStore::Impl {
   explicit Impl(Store& behind)
-      : reader(behind.reader(), gate), settings(behind.settings(), gate), writer(behind.writer(), gate) {}
+      : reader(behind.reader(), gate),
+        settings(behind.settings(), gate),
+        writer(behind.writer(), gate),
+        outbox(behind.outbox(), gate) {}
 
   Gate gate;
   FaultyReader reader;
   FaultySettings settings;
   FaultyWriter writer;
+  FaultyOutbox outbox;
 };
 
 FaultyStore::FaultyStore(Store& behind) : impl_(std::make_unique<Impl>(behind)) {}
@@ -299,5 +342,6 @@ bool FaultyStore::has_failed() const { return impl_->gate.has_failed(); }
 StoreReader& FaultyStore::reader() { return impl_->reader; }
 StoreSettings& FaultyStore::settings() { return impl_->settings; }
 StoreWriter& FaultyStore::writer() { return impl_->writer; }
+StoreOutbox& FaultyStore::outbox() { return impl_->outbox; }
 
 }  // namespace udon

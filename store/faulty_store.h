@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "store/writer.h"
@@ -33,6 +34,7 @@ class FaultyStore final : public Store {
   StoreReader& reader() override;
   StoreSettings& settings() override;
   StoreWriter& writer() override;
+  StoreOutbox& outbox() override;
 
  private:
   struct Impl;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "store/writer.h"
@@ -59,6 +60,10 @@ struct State {
   std::map<std::string, std::map<int, DagVersionRecord>> versions;
   std::vector<EventEntry> events;  // by number
 
+  std::map<int64_t, Notification> outbox;  // by number
+  std::map<NotificationKey, int64_t> outbox_by_key;
+  int64_t last_notification = 0;
+
   std::map<std::string, Connection> connections;
   std::map<std::string, VariableRecord> variables;
   std::map<std::string, Pool> pools = {{default_pool, Pool{.name = default_pool}}};
@@ -82,6 +87,7 @@ struct State {
 std::unique_ptr<StoreReader> make_reader(const State& state);
 std::unique_ptr<StoreSettings> make_settings(State& state);
 std::unique_ptr<StoreWriter> make_writer(State& state);
+std::unique_ptr<StoreOutbox> make_outbox(State& state);
 
 // The rows of a page out of all that fit.
 template <class T>

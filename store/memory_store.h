@@ -3,6 +3,7 @@
 // durable ones do (tests/store runs one suite over all), except that it forgets everything with its object.
 #include <memory>
 
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "store/writer.h"
@@ -19,6 +20,7 @@ class MemoryStore final : public Store {
   StoreReader& reader() override;
   StoreSettings& settings() override;
   StoreWriter& writer() override;
+  StoreOutbox& outbox() override;
 
  private:
   struct Impl;

@@ -116,6 +116,7 @@ class Application {
       state_.events = std::move(*events);
       events_before_ = events_before;
     });
+    forget_notifications(change.run);
     EventRecord record;
     record.event = event_names::run;
     record.dag_id = row.dag_id;
@@ -230,6 +231,40 @@ class Application {
     entry.full = std::make_shared<const EventRecord>(change.row);
     note(std::move(entry));
     return {};
+  }
+
+  Result<void> apply(const QueueNotification& change) {
+    TRY(check_new(change.row));
+    const int64_t number = state_.last_notification + 1;
+    if (!state_.outbox_by_key.try_emplace(change.row.key, number).second) return {};
+    state_.last_notification = number;
+    Notification& row = state_.outbox[number] = change.row;
+    row.number = number;
+    undos_.emplace_back([this, key = row.key, number] {
+      state_.outbox_by_key.erase(key);
+      state_.outbox.erase(number);
+      state_.last_notification = number - 1;
+    });
+    return {};
+  }
+
+  // With its run goes what has been told of it, not what is still to be told.
+  void forget_notifications(RunNumber run) {
+    auto& keys = state_.outbox_by_key;
+    for (auto at = keys.lower_bound(NotificationKey{.run = run, .at = TimePoint::min()});
+         at != keys.end() && at->first.run == run;) {
+      const auto row = state_.outbox.find(at->second);
+      if (!is_done(row->second.state)) {
+        ++at;
+        continue;
+      }
+      undos_.emplace_back([this, old = row->second] {
+        state_.outbox_by_key[old.key] = old.number;
+        state_.outbox[old.number] = old;
+      });
+      state_.outbox.erase(row);
+      at = keys.erase(at);
+    }
   }
 
   template <class Table, class Key, class Row>

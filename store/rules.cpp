@@ -80,6 +80,36 @@ Result<void> check_new(const TaskInstance& row) {
   return {};
 }
 
+Result<void> check_new(const Notification& row) {
+  const std::string what = "notification " + to_string(row.key);
+  if (row.key.run <= 0 || row.dag_id.empty() || row.run_id.empty()) return invalid(what + ": it is about no dag run");
+  if (row.state != NotificationState::pending || row.sends != 0 || !row.next_at) {
+    return invalid(what + ": a new notification is pending, due at some time and never sent");
+  }
+  return {};
+}
+
+Result<void> check_finish(NotificationState state, std::optional<TimePoint> next_at) {
+  if (is_done(state) && !next_at) return {};
+  if (state == NotificationState::pending && next_at) return {};
+  return invalid("a notification that was sent becomes sent, failed, unknown, or pending with a time; not " +
+                 std::string(to_string(state)) + (next_at ? " with one" : ""));
+}
+
+Error no_such_notification(int64_t number) {
+  return {ErrorKind::not_found, "no notification " + std::to_string(number)};
+}
+
+Error not_sending(int64_t number, int sends, NotificationState state) {
+  return conflict("notification " + std::to_string(number) + " is " + std::string(to_string(state)) +
+                  ", and not being sent for time " + std::to_string(sends));
+}
+
+Error not_resendable(const Notification& row) {
+  return conflict("notification " + std::to_string(row.number) + " is " + std::string(to_string(row.state)) +
+                  ": it is sent anyway");
+}
+
 Error missing_instance(InstanceNumber number) {
   return conflict("task instance " + std::to_string(number) + " is not in the store");
 }

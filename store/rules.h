@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "store/outbox.h"
 #include "store/types.h"
 #include "store/writer.h"
 
@@ -27,6 +28,9 @@ Result<void> check_change(const ChangeInstance& change, Fence fences_used);
 Result<void> check_change(const ChangeRun& change);
 Result<void> check_new(const DagRun& row);
 Result<void> check_new(const TaskInstance& row);
+Result<void> check_new(const Notification& row);
+// What a sending may give: done, or pending with a time.
+Result<void> check_finish(NotificationState state, std::optional<TimePoint> next_at);
 
 std::string describe(const TaskInstance& row);  // "task instance 12 (load[3])"
 std::string describe(const DagRun& row);        // "dag run 4 (orders/manual__…)"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/notice.h"
 #include "model/state.h"
 #include "store/types.h"
 
@@ -75,8 +76,13 @@ struct AppendEvent {
   EventRecord row;
 };
 
-using Change = std::variant<InsertRun, ChangeRun, DeleteRunRows, InsertInstances, ChangeInstance, PutTry, PutXCom,
-                            DeleteXComs, PutDag, PutDagVersion, AppendEvent>;
+// Nothing happens if its key is there already: a move is told of once. The number is given by the store.
+struct QueueNotification {
+  Notification row;
+};
+
+using Change = std::variant<QueueNotification, InsertRun, ChangeRun, DeleteRunRows, InsertInstances, ChangeInstance,
+                            PutTry, PutXCom, DeleteXComs, PutDag, PutDagVersion, AppendEvent>;
 
 struct Batch {
   Epoch epoch = 0;
@@ -104,13 +110,14 @@ class StoreWriter {
   virtual Result<void> commit(const Batch& batch) = 0;
 };
 
-// What the scheduler is given: one object behind the three headers.
+// What the scheduler is given: one object behind the four headers.
 class Store {
  public:
   virtual ~Store() = default;
   virtual class StoreReader& reader() = 0;
   virtual class StoreSettings& settings() = 0;
   virtual StoreWriter& writer() = 0;
+  virtual class StoreOutbox& outbox() = 0;
 };
 
 }  // namespace udon

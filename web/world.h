@@ -11,6 +11,7 @@
 #include "model/control.h"
 #include "plugins/spec/spec.h"
 #include "spool/spool.h"
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "telemetry/metrics.h"
@@ -28,6 +29,7 @@ struct World {
   const Clock& clock;
   StoreReader& reader;
   StoreSettings& settings;
+  StoreOutbox& outbox;
   Control& control;
   const OperatorCatalog& operators;
   const ConnectionSource& connections;
@@ -42,6 +44,7 @@ struct World {
   std::vector<ShownSetting> shown_settings;
   bool metrics_are_open = false;  // /metrics and /openapi.json without a token
   bool openapi_is_open = false;
+  std::function<void()> on_notifications = nullptr;  // there is something to be sent
 };
 
 // The routes of the whole API. Without those of the tries: see task_api.h.

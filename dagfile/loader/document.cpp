@@ -8,8 +8,9 @@
 namespace udon {
 
 const std::vector<std::string>& special_dag_keys() {
-  static const std::vector<std::string> keys{"dag",      "schedule", "timezone",     "dst",  "start_date",
-                                             "end_date", "params",   "default_args", "tasks"};
+  static const std::vector<std::string> keys{"dag",        "schedule",   "timezone",  "dst",
+                                             "start_date", "end_date",   "params",    "default_args",
+                                             "tasks",      "on_success", "on_failure"};
   return keys;
 }
 
@@ -71,6 +72,11 @@ LoadedDocument load_document(const DocumentContext& context, const YamlNode& roo
   }
   read_schedule(root, dag, problems);
   if (const YamlNode* params = root.find("params")) read_params(*params, dag, problems);
+  for (const NoticeEvent event : {NoticeEvent::success, NoticeEvent::failure}) {
+    const YamlNode* notices = root.find(key_of(event));
+    if (notices == nullptr) continue;
+    for (Notice& notice : read_notices(event, *notices, {}, problems)) dag.notices.push_back(std::move(notice));
+  }
   std::vector<TaskSource> sources;
   read_tasks(root, dag, sources, context);
   connect_tasks(dag, sources, problems);

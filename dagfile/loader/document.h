@@ -33,6 +33,9 @@ const std::vector<std::string>& schedule_keys();    // schedule.cpp
 const std::vector<std::string>& dst_keys();         // schedule.cpp
 const std::vector<std::string>& map_source_keys();  // expand.cpp
 
+const std::vector<std::string>& notice_keys();       // notices.cpp: of one notice
+const std::vector<std::string>& notice_list_keys();  // notices.cpp: on_success, …
+
 struct LoadedDocument {
   Dag dag;               // as far as it could be read
   bool is_good = false;  // else `context.problems` has the errors
@@ -44,6 +47,10 @@ LoadedDocument load_document(const DocumentContext& context, const YamlNode& roo
 void read_schedule(const YamlNode& root, Dag& dag, Problems& problems);                    // schedule.cpp
 void read_params(const YamlNode& node, Dag& dag, Problems& problems);                      // document.cpp
 std::optional<MapSpec> read_expand(const YamlNode& task, const DocumentContext& context);  // expand.cpp
+
+// What is told on an event; `mapped`: names that `expand` binds.
+std::vector<Notice> read_notices(NoticeEvent on, const YamlNode& node, const std::vector<std::string>& mapped,
+                                 Problems& problems);  // notices.cpp
 
 // A task as written, beside the Task that it becomes.
 struct TaskSource {

@@ -12,6 +12,7 @@ namespace {
 struct DefaultArgs {
   std::vector<const YamlMember*> fields;
   std::vector<const YamlMember*> parameters;
+  std::vector<const YamlMember*> notices;
 };
 
 bool is_waiting(OperatorKind kind) { return kind == OperatorKind::sensor || kind == OperatorKind::external_job; }
@@ -121,6 +122,10 @@ class TaskReader {
         if (problems_.errors() == before) sorted.fields.push_back(&member);
         continue;
       }
+      if (std::ranges::find(notice_list_keys(), member.key) != notice_list_keys().end()) {
+        sorted.notices.push_back(&member);
+        continue;
+      }
       const bool is_parameter = std::any_of(sources_.begin(), sources_.end(), [&](const TaskSource& source) {
         return source.spec != nullptr && source.spec->find(member.key) != nullptr;
       });
@@ -139,6 +144,7 @@ class TaskReader {
   static std::string about_unknown(const std::string& key, const std::vector<TaskSource>& sources) {
     std::vector<std::string> known;
     for (const Field<Task>& field : task_fields()) known.emplace_back(field.key);
+    known.insert(known.end(), notice_list_keys().begin(), notice_list_keys().end());
     for (const TaskSource& source : sources) {
       if (source.spec == nullptr) continue;
       for (const ParamSpec& param : source.spec->params) known.push_back(param.name);
@@ -186,6 +192,7 @@ class TaskReader {
     }
     if (task.is_setup && task.is_teardown) problems_.error(source.offset, "a task is `setup` or `teardown`, not both");
     task.expand = read_expand(*source.node, context_);
+    read_notices_of(task, source, defaults);
     if (const YamlNode* after = source.node->find("after")) read_after(*after, source);
     if (!task.expand) return;
     for (const MapInput& input : task.expand->inputs) {
@@ -194,6 +201,22 @@ class TaskReader {
             source.node->find("expand") != nullptr ? source.node->find("expand") : source.node->find("expand_zip");
         source.after.emplace_back(*upstream, node->find(input.name)->offset);
       }
+    }
+  }
+
+  // Those that the task names take the place of the default's for the same event.
+  void read_notices_of(Task& task, const TaskSource& source, const DefaultArgs& defaults) {
+    std::vector<std::string> mapped;
+    for (const char* key : {"expand", "expand_zip"})
+      if (const YamlNode* inputs = source.node->find(key))
+        for (const YamlMember& input : inputs->members) mapped.push_back(input.key);
+    for (const NoticeEvent event : all_notice_events()) {
+      const std::string key = key_of(event);
+      const YamlNode* notices = source.node->find(key);
+      for (const YamlMember* member : defaults.notices)
+        if (notices == nullptr && member->key == key) notices = &member->value;
+      if (notices == nullptr) continue;
+      for (Notice& notice : read_notices(event, *notices, mapped, problems_)) task.notices.push_back(std::move(notice));
     }
   }
 
@@ -225,7 +248,11 @@ class TaskReader {
 }  // namespace
 
 const std::vector<std::string>& special_task_keys() {
-  static const std::vector<std::string> keys{"task_id", "operator", "after", "expand", "expand_zip"};
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> all{"task_id", "operator", "after", "expand", "expand_zip"};
+    all.insert(all.end(), notice_list_keys().begin(), notice_list_keys().end());
+    return all;
+  }();
   return keys;
 }
 

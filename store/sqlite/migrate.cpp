@@ -7,7 +7,8 @@
 
 namespace udon {
 extern const char migration_0001[];
-}
+extern const char migration_0002[];
+}  // namespace udon
 
 namespace udon::sqlite {
 
@@ -50,7 +51,7 @@ Result<void> apply(Database& database, const Migration& migration) {
 }  // namespace
 
 std::span<const Migration> all_migrations() {
-  static const std::vector<Migration> migrations = {{1, "store", migration_0001}};
+  static const std::vector<Migration> migrations = {{1, "store", migration_0001}, {2, "outbox", migration_0002}};
   return migrations;
 }
 

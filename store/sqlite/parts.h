@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "connections/secrets/cipher.h"
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "store/sqlite/database.h"
@@ -45,6 +46,7 @@ class WriteConnection {
 
 std::unique_ptr<StoreReader> make_reader(ReaderPool& readers);
 std::unique_ptr<StoreWriter> make_writer(WriteConnection& connection);
+std::unique_ptr<StoreOutbox> make_outbox(ReaderPool& readers, WriteConnection& connection);
 std::unique_ptr<StoreSettings> make_settings(ReaderPool& readers, WriteConnection& connection,
                                              std::shared_ptr<const Cipher> cipher);
 

@@ -52,13 +52,15 @@ struct SqliteStore::Impl {
         readers(file, wait),
         reader(sqlite::make_reader(readers)),
         settings(sqlite::make_settings(readers, connection, std::move(cipher))),
-        writer(sqlite::make_writer(connection)) {}
+        writer(sqlite::make_writer(connection)),
+        outbox(sqlite::make_outbox(readers, connection)) {}
 
   sqlite::WriteConnection connection;  // first, so closed last: it then folds the log into the file
   sqlite::ReaderPool readers;
   std::unique_ptr<StoreReader> reader;
   std::unique_ptr<StoreSettings> settings;
   std::unique_ptr<StoreWriter> writer;
+  std::unique_ptr<StoreOutbox> outbox;
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -67,6 +69,7 @@ SqliteStore::~SqliteStore() = default;
 StoreReader& SqliteStore::reader() { return *impl_->reader; }
 StoreSettings& SqliteStore::settings() { return *impl_->settings; }
 StoreWriter& SqliteStore::writer() { return *impl_->writer; }
+StoreOutbox& SqliteStore::outbox() { return *impl_->outbox; }
 
 sqlite::StatementCost SqliteStore::take_statement_cost() {
   sqlite::StatementCost cost = impl_->readers.take_cost();

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "connections/secrets/cipher.h"
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "store/sqlite/database.h"
@@ -33,6 +34,7 @@ class SqliteStore final : public Store {
   StoreReader& reader() override;
   StoreSettings& settings() override;
   StoreWriter& writer() override;
+  StoreOutbox& outbox() override;
 
   // What all statements have cost since the last call, those running now left out.
   sqlite::StatementCost take_statement_cost();

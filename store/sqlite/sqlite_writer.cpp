@@ -121,6 +121,10 @@ class Application {
     if (!is_finished(stored->state)) return unfinished_run(*stored);
     TRY(db_.query("DELETE FROM task_instance WHERE run = ?").bind(change.run).run());
     TRY(db_.query("DELETE FROM dag_run WHERE number = ?").bind(change.run).run());
+    // What is still to be told stays.
+    TRY(db_.query("DELETE FROM notification WHERE run = ? AND state NOT IN ('pending', 'sending')")
+            .bind(change.run)
+            .run());
     TRY_ASSIGN(const int64_t events, db_.query("DELETE FROM event WHERE run = ?").bind(change.run).run_and_count());
     counters_.events -= events;
     EventRecord record;
@@ -258,6 +262,20 @@ class Application {
     Query look = db_.query("SELECT number FROM dag_run WHERE dag_id = ? AND run_id = ?");
     TRY_ASSIGN(const bool has_run, look.bind(change.row.dag_id, change.row.run_id).next());
     return append(change.row, has_run ? look.integer(0) : 0);
+  }
+
+  Result<void> apply(const QueueNotification& change) {
+    const Notification& row = change.row;
+    TRY(check_new(row));
+    Query query = db_.query(
+        "INSERT INTO notification (run, instance, try_number, event, idx, at, dag_id, run_id, task_id, map_index, "
+        "notice, context, resends_unknown, state, sends, next_at, note) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (run, instance, try_number, event, idx, at) DO NOTHING");
+    query.bind(row.key.run, row.key.instance, row.key.try_number, to_string(row.key.event), row.key.index, row.key.at,
+               row.dag_id, row.run_id, row.task_id, row.map_index, to_json(to_value(row.notice)), to_json(row.context),
+               row.notice.resends_unknown, to_string(row.state), row.sends, row.next_at, row.note);
+    return query.run();
   }
 
   Result<void> note(const Event& event) {

@@ -67,6 +67,7 @@ tags: [lake, 한글]
 owners: data
 is_paused_upon_creation: true
 doc: "# Everything"
+on_failure: {email: mail, to: data@example.com, subject: "실패 {{ run_id }}"}
 params:
   lake: {type: string, default: "s3://lake", description: Where}
   limit: 10
@@ -94,6 +95,8 @@ tasks:
     inlets: ["lake://a"]
     outlets: lake://b
     doc: The last
+    on_success: {command: [logger, "{{ ti.task_id }}"], timeout: 5s}
+    on_retry: [{webhook: slack, body: {n: 1}, retries: 2, when_unknown: resend}]
   first:
     operator: export
     table: orders

@@ -29,6 +29,7 @@ class Maker {
     dag.owners = texts();
     for (uint64_t i = random_.below(3); i > 0; --i)
       dag.params.push_back({text() + std::to_string(i), map(2), maybe<Value>([&] { return value(2); })});
+    dag.notices = notices();
     dag.doc = text();
     const uint64_t count = random_.below(6);
     for (uint64_t i = 0; i < count; ++i) {
@@ -55,6 +56,21 @@ class Maker {
   std::vector<std::string> texts() {
     std::vector<std::string> list;
     for (uint64_t i = random_.below(3); i > 0; --i) list.push_back(text());
+    return list;
+  }
+  std::vector<Notice> notices() {
+    std::vector<Notice> list;
+    for (uint64_t i = random_.below(3); i > 0; --i) {
+      Notice notice;
+      notice.on = all_notice_events()[random_.below(4)];
+      notice.way = static_cast<NoticeWay>(random_.below(3));
+      notice.connection = text();
+      notice.settings = map(2);
+      notice.retries = small(5);
+      if (flag()) notice.timeout = duration();
+      notice.resends_unknown = flag();
+      list.push_back(std::move(notice));
+    }
     return list;
   }
   Value map(int depth) {
@@ -140,6 +156,7 @@ class Maker {
     made.asking_templates = texts();
     made.needs_no_try = flag();
     made.choosing = static_cast<Choosing>(random_.below(3));
+    made.notices = notices();
     made.doc = text();
     made.line = small(0);
     return made;

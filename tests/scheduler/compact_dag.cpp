@@ -45,6 +45,18 @@ class Options {
   std::map<std::string, std::string> left_;
 };
 
+// tells=failure,retry: one notice for each.
+Result<std::vector<Notice>> read_notices(const Line& line, Options& options) {
+  std::vector<Notice> notices;
+  for (const std::string& word : split(options.text("tells").value_or(""), ',')) {
+    if (word.empty()) continue;
+    const auto event = parse_notice_event(word);
+    if (!event) return wrong(line, "no event `" + word + "`");
+    notices.push_back({.on = *event, .connection = "slack"});
+  }
+  return notices;
+}
+
 Result<void> read_dag(const Line& line, Dag& dag) {
   Options options(line);
   dag.dag_id = line.word(1);
@@ -66,6 +78,7 @@ Result<void> read_dag(const Line& line, Dag& dag) {
   dag.max_active_tasks = options.number("max_active_tasks").value_or(16);
   dag.dagrun_timeout = options.duration("dagrun_timeout");
   dag.max_consecutive_failed_dag_runs = options.number("max_failed_runs");
+  TRY_ASSIGN(dag.notices, read_notices(line, options));
   if (options.flag("paused")) dag.is_paused_upon_creation = true;
   return options.end();
 }
@@ -137,6 +150,7 @@ Result<void> read_task(const Line& line, Dag& dag) {
   if (auto id = options.text("connection")) task.connection_templates.push_back(*id);
   if (auto text = options.text("asks")) task.asking_templates.push_back(*text);
   if (auto parameters = options.text("with")) task.parameters = parse_json(*parameters).value();
+  TRY_ASSIGN(task.notices, read_notices(line, options));
   const int index = static_cast<int>(dag.tasks.size());
   for (const int before : task.upstream) dag.tasks[static_cast<size_t>(before)].downstream.push_back(index);
   dag.tasks.push_back(std::move(task));

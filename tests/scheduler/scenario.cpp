@@ -82,6 +82,7 @@ class Player {
     if (verb == "context") return expect_context(first);
     if (verb == "may_open") return expect_may_open(first);
     if (verb == "events") return expect_events(first);
+    if (verb == "told") return expect_told(first);
     if (verb == "xcom") return expect_xcom(first);
     if (verb == "commits") return expect_commits(std::stoll(first.word(1)));
     if (verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown") return report(first);
@@ -484,6 +485,30 @@ class Player {
     for (const auto& [number, state] : states) all += (all.empty() ? "" : " ") + state;
     const std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
     return all == join(wanted, " ") ? Result<void>() : failed("they are: " + all);
+  }
+
+  // Of a task instance or a run, in the order in which it happened.
+  Result<void> expect_told(const Line& line) {
+    const bool is_run = split(line.word(1), '/').size() == 2;
+    TRY_ASSIGN(const Target target, parse_key(is_run ? line.word(1) + "/run" : line.word(1)));
+    NotificationFilter filter;
+    filter.dag_id = target.key.dag_id;
+    filter.run_id = target.key.run_id;
+    TRY_ASSIGN(const auto told, store_.outbox().notifications(filter, {.limit = 1000}));
+    std::string all, exception;
+    for (auto row = told.rows.rbegin(); row != told.rows.rend(); ++row) {
+      const bool is_meant =
+          is_run ? row->task_id.empty() : row->task_id == target.key.task_id && row->map_index == target.key.map_index;
+      if (!is_meant) continue;
+      all += (all.empty() ? "" : " ") + std::string(to_string(row->key.event));
+      exception = row->context.text("exception");
+    }
+    const std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
+    if (all != (wanted == std::vector<std::string>{"nothing"} ? "" : join(wanted, " ")))
+      return failed("told is: " + all);
+    const auto part = line.option("exception");
+    if (part && exception.find(*part) == std::string::npos) return failed("the exception is: " + exception);
+    return {};
   }
 
   Result<void> expect_xcom(const Line& line) {

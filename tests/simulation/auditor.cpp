@@ -267,6 +267,7 @@ void Auditor::at_rest(const State& state) {
                                 std::to_string((*row)->instance.fence)
                           : "gone"));
   }
+  check_told();
   const auto runs = must(store_.reader().runs({}, {.limit = 100'000, .offset = 0}), "runs");
   for (const DagRun& run : runs ? runs->rows : std::vector<DagRun>{}) {
     if (!is_finished(run.state)) complain("run " + run.run_id + " is not finished");

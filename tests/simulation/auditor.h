@@ -45,6 +45,8 @@ class Auditor {
   void acknowledged(const TryId& id, const Process* process);
   // When everything has come to rest.
   void at_rest(const State& state);
+  // The other side has taken it in. What is sent again on purpose may arrive twice.
+  void delivered(const Notification& row);
   void complain(std::string what) { problem_ = problem_ ? *problem_ + "; " + what : std::move(what); }
   // All of the first turn that went wrong.
   const std::optional<std::string>& problem() const { return problem_; }
@@ -70,6 +72,7 @@ class Auditor {
   void check_reasons(const State& state, std::optional<TimePoint> wake_at);
   void check_reason(const State& state, const ActiveRun& run, int task, const TaskInstance* row, const Reason& reason,
                     std::optional<TimePoint> wake_at);
+  void check_told();
   void remember(const State& state);
   const Dag& truth(const Dag& told) const;
   const Dag& truth(const ActiveRun& run) const { return truth(run.dag()); }
@@ -93,6 +96,7 @@ class Auditor {
   std::set<std::pair<std::string, std::string>> helped_runs_;  // somebody has had a hand in them
   RunNumber last_run_ = 0;
   CalendarAuditor calendar_;
+  std::set<NotificationKey> delivered_;
   std::map<std::string, int64_t> slots_before_;
   bool pools_changed_ = false;
   bool catalog_changed_ = false;

@@ -77,6 +77,8 @@ enum class Planted {
   runs_twice_in_repeated_hours,       // … has two where it shows its time twice
   sleeps_too_long,                    // the clock wakes the scheduler later than it asked for
   marks_in_secret,                    // somebody turns successes into failures, and nobody has asked for it
+  drops_notifications,                // store
+  tells_twice,                        // store
 };
 
 class Outside {

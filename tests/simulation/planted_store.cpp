@@ -165,6 +165,19 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     if (plants(Planted::drops_xcoms)) {
       std::erase_if(sent.changes, [](const Change& change) { return std::holds_alternative<PutXCom>(change); });
     }
+    if (plants(Planted::drops_notifications)) {
+      std::erase_if(sent.changes,
+                    [](const Change& change) { return std::holds_alternative<QueueNotification>(change); });
+    }
+    if (plants(Planted::tells_twice)) {
+      for (size_t i = 0, n = sent.changes.size(); i < n; ++i) {
+        const auto* queued = std::get_if<QueueNotification>(&sent.changes[i]);
+        if (queued == nullptr) continue;
+        QueueNotification again = *queued;
+        again.row.key.try_number += 1;
+        sent.changes.emplace_back(std::move(again));
+      }
+    }
     if (plants(Planted::says_committed_before_it_is)) {
       const auto before = std::exchange(late, std::move(sent));
       return before ? behind.writer().commit(*before) : Result<void>{};
@@ -181,5 +194,6 @@ PlantedStore::~PlantedStore() = default;
 StoreReader& PlantedStore::reader() { return *impl_; }
 StoreSettings& PlantedStore::settings() { return *impl_; }
 StoreWriter& PlantedStore::writer() { return *impl_; }
+StoreOutbox& PlantedStore::outbox() { return impl_->behind.outbox(); }
 
 }  // namespace udon::simulation

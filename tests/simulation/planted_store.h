@@ -22,6 +22,7 @@ class PlantedStore final : public Store {
   StoreReader& reader() override;
   StoreSettings& settings() override;
   StoreWriter& writer() override;
+  StoreOutbox& outbox() override;
 
  private:
   struct Impl;

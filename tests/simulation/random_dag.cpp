@@ -95,6 +95,20 @@ Schedule random_night(Random& random, TimePoint now) {
   return schedule;
 }
 
+std::vector<Notice> random_notices(Random& random, const std::vector<NoticeEvent>& events) {
+  std::vector<Notice> notices;
+  for (uint64_t i = 1 + random.below(3); i > 0; --i) {
+    Notice notice;
+    notice.on = events[random.below(events.size())];
+    notice.connection = "slack";
+    notice.settings.set("text", "{{ ti.task_id }}");
+    notice.retries = static_cast<int>(random.below(3));
+    notice.resends_unknown = random.one_in(4);
+    notices.push_back(std::move(notice));
+  }
+  return notices;
+}
+
 }  // namespace
 
 DagPtr random_dag(Random& random, const std::string& dag_id, int generation, TimePoint now) {
@@ -124,6 +138,11 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation, Tim
   }
   const int count = 1 + static_cast<int>(random.below(8));
   for (int i = 0; i < count; ++i) dag->tasks.push_back(random_task(random, *dag, i));
+  // With chances of their own: the episodes of a seed stay what they were.
+  Random others(static_cast<uint64_t>(generation) * 7919 + static_cast<uint64_t>(dag_id.back()));
+  if (others.one_in(2)) dag->notices = random_notices(others, {NoticeEvent::success, NoticeEvent::failure});
+  for (Task& task : dag->tasks)
+    if (others.one_in(2)) task.notices = random_notices(others, all_notice_events());
   for (int i = 0; i < count; ++i) {
     for (const int before : dag->tasks[static_cast<size_t>(i)].upstream) {
       dag->tasks[static_cast<size_t>(before)].downstream.push_back(i);
@@ -202,7 +221,9 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
     case Planted::overwrites_a_running_state:
     case Planted::says_committed_before_it_is:
     case Planted::sleeps_too_long:
-    case Planted::marks_in_secret: return dag;
+    case Planted::marks_in_secret:
+    case Planted::drops_notifications:
+    case Planted::tells_twice: return dag;
   }
   return copy;
 }

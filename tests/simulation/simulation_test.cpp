@@ -92,7 +92,7 @@ TEST_CASE("the same seed tells the same story") {
 // What the auditor is for, one by one: a fault of that kind is planted, and it says so.
 struct Plant {
   Planted planted;
-  const char* says;   // part of its complaint
+  const char* says;  // part of its complaint
   int episodes = 60;
 };
 
@@ -140,7 +140,10 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       // Once a day is once on every day of the zone's wall clock.
       Plant{Planted::forgets_daylight_saving, "is at another time there"},
       Plant{Planted::leaves_out_skipped_times, "leaves out one between it and the one before"},
-      Plant{Planted::runs_twice_in_repeated_hours, "is the second of its day"});
+      Plant{Planted::runs_twice_in_repeated_hours, "is the second of its day"},
+      // Every end is told once.
+      Plant{Planted::drops_notifications, "nobody is told of"},
+      Plant{Planted::tells_twice, "tells what has not happened"});
   const Verdict verdict = judge(planted, says, episodes);
   std::cout << "planted: \"" << says << "\" after " << verdict.turns << " turns\n";
   CHECK_THAT(verdict.said, Catch::Contains(says));

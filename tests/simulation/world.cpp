@@ -60,6 +60,7 @@ class World {
     for (int i = 0; i < episode_.turns && !auditor_.problem(); ++i) {
       disturb();
       turn();
+      send_notifications();
       pass_time();
     }
     if (!auditor_.problem()) come_to_rest();
@@ -142,6 +143,7 @@ class World {
 
   void die() {
     ++story_.crashes;
+    if (!store_.outbox().recover(clock_.now(), "the server has died")) auditor_.complain("recover");
     outside_.scheduler_died();
     people_.lose_answers(auditor_);
     live_again();
@@ -227,6 +229,30 @@ class World {
     }
   }
 
+  // The sender, on its own beside the loop. It may die with what it has sent untold, and with a restart that is
+  // unknown.
+  void send_notifications() {
+    for (uint64_t i = postman_.below(3); i > 0; --i) {
+      const auto row = store_.outbox().claim(clock_.now());
+      if (!row || !*row) return;
+      const Notification& taken = **row;
+      const bool is_taken_in = !postman_.one_in(4);
+      if (is_taken_in) auditor_.delivered(taken);
+      if (postman_.one_in(10)) continue;  // its answer is lost
+      const bool is_last = taken.sends > taken.notice.retries;
+      const NotificationState state = is_taken_in ? NotificationState::sent
+                                      : is_last   ? NotificationState::failed
+                                                  : NotificationState::pending;
+      const auto again = state == NotificationState::pending
+                             ? std::optional(clock_.now() + resend_delay(taken.sends + 1))
+                             : std::nullopt;
+      for (int doubled = 0; doubled < 2; ++doubled) {
+        const auto done = store_.outbox().finish(taken.number, taken.sends, state, again, clock_.now(), "");
+        if (bool(done) != (doubled == 0)) return auditor_.complain("an answer counts other than once");
+      }
+    }
+  }
+
   std::optional<TimePoint> next_event() const {
     std::optional<TimePoint> next = wake_at_;
     const auto consider = [&](std::optional<TimePoint> at) {
@@ -280,6 +306,7 @@ class World {
   Episode episode_;
   Story story_;
   Random random_;
+  Random postman_{episode_.seed * 31 + 7};
   FakeClock clock_;
   MemoryStore store_;
   Outside outside_;

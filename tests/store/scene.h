@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
 #include "store/writer.h"
@@ -95,6 +96,7 @@ struct Scene {
   StoreReader& reader() { return world->store().reader(); }
   StoreSettings& settings() { return world->store().settings(); }
   StoreWriter& writer() { return world->store().writer(); }
+  StoreOutbox& outbox() { return world->store().outbox(); }
 
   Result<void> try_commit(std::vector<Change> changes) {
     return writer().commit(Batch{.epoch = epoch, .at = t0, .changes = std::move(changes)});

@@ -218,6 +218,7 @@ struct ApiScene {
   web::World world{.clock = clock,
                    .reader = store.reader(),
                    .settings = store.settings(),
+                   .outbox = store.outbox(),
                    .control = control,
                    .operators = operators,
                    .connections = connections,

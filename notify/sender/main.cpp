@@ -1,0 +1,6 @@
+#include "notify/sender/deliver.h"
+
+int main() {
+  const udon::SystemClock clock;
+  return udon::deliver_main(clock);
+}

@@ -1,0 +1,18 @@
+#pragma once
+// Who is told of a move: what the DAG's version that the run keeps says of it, with all that their templates may name.
+// Pure; Turn writes the rows beside the move, so that one is never in the store without the other.
+#include <vector>
+
+#include "model/notice.h"
+#include "scheduler/active_run.h"
+
+namespace udon {
+
+// The task instance at `at`, as it is before the move, becomes `row`. Nothing if its state stays.
+std::vector<Notification> notifications_of(const ActiveRun& run, InstanceRef at, const TaskInstance& row,
+                                           TimePoint now);
+// The run becomes `row`; `text` says why.
+std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& row, const std::string& text,
+                                           TimePoint now);
+
+}  // namespace udon

@@ -1,0 +1,77 @@
+// Every move that a DAG wants told is told of once, and nothing else is.
+#include <algorithm>
+
+#include "tests/simulation/auditor.h"
+
+namespace udon::simulation {
+
+void Auditor::delivered(const Notification& row) {
+  const bool is_first = delivered_.insert(row.key).second;
+  if (!is_first && !row.notice.resends_unknown) {
+    complain("notification " + to_string(row.key) + " was delivered twice");
+  }
+}
+
+// From the history, which has a row for each move, and the DAGs as they are meant; runs that were deleted have none.
+void Auditor::check_told() {
+  constexpr int all = 10'000'000;
+  const auto runs = must(store_.reader().runs({}, {.limit = all, .offset = 0}), "runs");
+  const auto events = must(store_.reader().events("", "", "", {.limit = all, .offset = 0}), "events");
+  const auto rows = must(store_.outbox().notifications({}, {.limit = all, .offset = 0}), "notifications");
+  if (!runs || !events || !rows) return;
+  std::map<std::pair<std::string, std::string>, const DagRun*> by_id;
+  std::map<RunNumber, std::map<std::pair<std::string, int>, InstanceNumber>> instances;
+  for (const DagRun& run : runs->rows) {
+    by_id[{run.dag_id, run.run_id}] = &run;
+    const auto there = must(store_.reader().instances_of(run.number), "instances_of");
+    for (const TaskInstance& row : there ? *there : std::vector<TaskInstance>{})
+      instances[run.number][{row.task_id, row.map_index}] = row.number;
+  }
+  std::set<NotificationKey> wanted;
+  const auto want = [&](const std::vector<Notice>& notices, NotificationKey key) {
+    for (size_t i = 0; i < notices.size(); ++i) {
+      if (notices[i].on != key.event) continue;
+      key.index = static_cast<int>(i);
+      wanted.insert(key);
+    }
+  };
+  for (const EventRecord& event : events->rows) {
+    const auto run = by_id.find({event.dag_id, event.run_id});
+    const auto dag = run == by_id.end() ? dags_.end() : dags_.find(run->second->dag_version);
+    if (dag == dags_.end() || event.from == event.to) continue;
+    if (event.event == "run") {
+      const auto state = parse_run_state(event.to);
+      const auto what = state ? event_of(*state) : std::nullopt;
+      if (what) want(dag->second->notices, {.run = run->second->number, .event = *what, .at = event.at});
+    } else if (event.event == "task") {
+      const auto state = parse_task_state(event.to);
+      const auto what = state ? event_of(*state) : std::nullopt;
+      const int task = dag->second->index_of(event.task_id);
+      if (!what || task < 0) continue;
+      want(dag->second->tasks[static_cast<size_t>(task)].notices,
+           {.run = run->second->number,
+            .instance = instances[run->second->number][{event.task_id, event.map_index}],
+            .try_number = event.try_number,
+            .event = *what,
+            .at = event.at});
+    }
+  }
+  std::set<NotificationKey> told;
+  for (const Notification& row : rows->rows) {
+    if (!told.insert(row.key).second) return complain("notification " + to_string(row.key) + " is there twice");
+    const bool is_deleted =
+        !by_id.contains({row.dag_id, row.run_id}) || by_id.at({row.dag_id, row.run_id})->number != row.key.run;
+    if (!is_deleted && !wanted.contains(row.key)) {
+      return complain("notification " + to_string(row.key) + " of " + row.dag_id + "/" + row.run_id + "/" +
+                      row.task_id + " tells what has not happened");
+    }
+    if (row.state == NotificationState::sent && !delivered_.contains(row.key)) {
+      return complain("notification " + to_string(row.key) + " is sent and nobody got it");
+    }
+  }
+  for (const NotificationKey& key : wanted) {
+    if (!told.contains(key)) return complain("nobody is told of " + to_string(key));
+  }
+}
+
+}  // namespace udon::simulation
