@@ -116,6 +116,9 @@ Result<Task> read_task(const Value& value) {
   task.retry.delay = fields.optional_duration("retry_delay_us").value_or(task.retry.delay);
   task.retry.exponential_backoff = fields.optional_flag("retry_exponential_backoff").value_or(false);
   task.retry.delay_max = fields.optional_duration("max_retry_delay_us");
+  task.retry.jitter = fields.optional_duration("retry_jitter_us").value_or(task.retry.jitter);
+  task.retry.retry_on = texts_or_none(fields, "retry_on");
+  task.retry.no_retry_on = texts_or_none(fields, "no_retry_on");
   task.execution_timeout = fields.optional_duration("execution_timeout_us");
   task.timeout = fields.optional_duration("timeout_us");
   task.poke_interval = fields.optional_duration("poke_interval_us").value_or(task.poke_interval);

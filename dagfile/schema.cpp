@@ -35,6 +35,11 @@ Value schema_of(const FieldType& type) {
     case FieldType::Kind::flag: return map({{"type", "boolean"}});
     case FieldType::Kind::duration: return reference("duration");
     case FieldType::Kind::texts: return reference("texts");
+    case FieldType::Kind::failures: {
+      const Value one =
+          any_of({map({{"enum", texts(type.words)}}), map({{"type", "integer"}, {"minimum", 1}, {"maximum", 255}})});
+      return any_of({one, map({{"type", "array"}, {"items", one}})});
+    }
     case FieldType::Kind::word: return map({{"enum", texts(type.words)}});
   }
   return Value::map();

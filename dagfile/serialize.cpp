@@ -101,6 +101,9 @@ Value serialize(const Task& task) {
   if (task.retry.delay != plain.retry.delay) put_duration(map, "retry_delay_us", task.retry.delay);
   put(map, "retry_exponential_backoff", task.retry.exponential_backoff, false);
   put_duration(map, "max_retry_delay_us", task.retry.delay_max);
+  if (task.retry.jitter.count() != 0) put_duration(map, "retry_jitter_us", task.retry.jitter);
+  put_texts(map, "retry_on", task.retry.retry_on);
+  put_texts(map, "no_retry_on", task.retry.no_retry_on);
   put_duration(map, "execution_timeout_us", task.execution_timeout);
   put_duration(map, "timeout_us", task.timeout);
   if (task.poke_interval != plain.poke_interval) put_duration(map, "poke_interval_us", task.poke_interval);

@@ -33,6 +33,10 @@ struct RetryPolicy {
   Duration delay = std::chrono::minutes(5);
   bool exponential_backoff = false;
   std::optional<Duration> delay_max;
+  Duration jitter{0};  // up to so much is added to each delay
+  // Kinds of failures (model/retry.h): only these are tried again, if any is listed; and these never.
+  std::vector<std::string> retry_on;
+  std::vector<std::string> no_retry_on;
   bool operator==(const RetryPolicy&) const = default;
 };
 // Before try `next_try` (2 for the first retry). Exponential doubles per try, capped by delay_max (default 24

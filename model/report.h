@@ -38,6 +38,7 @@ struct TryEnded {
   Result result = Result::failed;
   EndCause cause = EndCause::finished;
   std::optional<ErrorKind> error_kind;  // for cause error; a kind that is not transient is not worth a retry
+  std::optional<int> exit_code = {};    // for cause exit_code, of the command
   std::string message;                  // one paragraph for people; redacted
   std::optional<TimePoint> started_at;
   TimePoint at{};

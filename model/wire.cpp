@@ -128,6 +128,8 @@ Value to_value(const TryRequest& request) {
       {"run", request.run},
       {"try_number", request.try_number},
       {"max_tries", request.max_tries},
+      {"retry_on", list_of(request.retry_on)},
+      {"no_retry_on", list_of(request.no_retry_on)},
       {"operator", request.operator_name},
       {"parameters", request.parameters},
       {"context", request.context},
@@ -157,6 +159,8 @@ Result<TryRequest> parse_try_request(const Value& value) {
   request.run = fields.integer("run");
   request.try_number = fields.small_integer("try_number");
   request.max_tries = fields.small_integer("max_tries");
+  if (fields.has("retry_on")) request.retry_on = fields.texts("retry_on");
+  if (fields.has("no_retry_on")) request.no_retry_on = fields.texts("no_retry_on");
   request.operator_name = fields.text("operator");
   request.parameters = fields.map("parameters");
   request.context = fields.map("context");
@@ -183,6 +187,7 @@ Value to_value(const TryEnded& ended) {
       {"result", to_string(ended.result)},
       {"cause", to_string(ended.cause)},
       {"error_kind", ended.error_kind ? Value(to_string(*ended.error_kind)) : Value()},
+      {"exit_code", ended.exit_code ? Value(*ended.exit_code) : Value()},
       {"message", ended.message},
       {"started_at", time_or_null(ended.started_at)},
       {"at", format_time(ended.at)},
@@ -197,6 +202,7 @@ Result<TryEnded> parse_try_ended(const Value& value) {
   ended.result = fields.word("result", parse_result);
   ended.cause = fields.word("cause", parse_end_cause);
   ended.error_kind = fields.optional_word("error_kind", parse_error_kind);
+  if (fields.has("exit_code")) ended.exit_code = fields.small_integer("exit_code");
   ended.message = fields.text("message");
   ended.started_at = fields.optional_time("started_at");
   ended.at = fields.time("at");

@@ -26,6 +26,7 @@ struct TryRequest {
   RunNumber run = 0;
   int try_number = 1;
   int max_tries = 1;
+  std::vector<std::string> retry_on, no_retry_on;  // of its RetryPolicy, so that its log can tell
   std::string operator_name;
   Value parameters = Value::map();  // templates not yet rendered
   // Airflow's template context as far as the scheduler knows it: ds, ts, logical_date,

@@ -113,6 +113,8 @@ TryRequest make_request(const State& state, Fence fence, const std::string& inst
   request.run = run.row.number;
   request.try_number = instance.try_number;
   request.max_tries = instance.max_tries;
+  request.retry_on = task.retry.retry_on;
+  request.no_retry_on = task.retry.no_retry_on;
   request.operator_name = task.operator_name;
   request.parameters = task.parameters;
   request.context = make_context(run, live.at);

@@ -4,6 +4,7 @@
 
 #include "base/ensure.h"
 #include "base/limits.h"
+#include "model/retry.h"
 #include "scheduler/plan.h"
 
 namespace udon {
@@ -17,23 +18,6 @@ struct Ending {
   bool keeps_xcoms = false;
   std::optional<Value> choice;
 };
-
-// Not worth a retry: the same again gives the same. Missing things may appear, so not_found is tried again.
-bool is_final(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::invalid:
-    case ErrorKind::denied:
-    case ErrorKind::data:
-    case ErrorKind::unsupported: return true;
-    case ErrorKind::not_found:
-    case ErrorKind::conflict:
-    case ErrorKind::unavailable:
-    case ErrorKind::timeout:
-    case ErrorKind::cancelled:
-    case ErrorKind::io: return false;
-  }
-  ENSURE(false, "an error kind outside its enum");
-}
 
 std::string with(std::string text, const std::string& addition) {
   if (text.empty()) return addition;
@@ -130,7 +114,8 @@ class Reading {
     move.row.note = move.text = ending.note;
     move.row.end_date = std::max(at, row_.start_date.value_or(at));
     if (ending.to == TaskState::up_for_retry) {
-      move.row.next_try_at = at + retry_delay(task_.retry, row_.try_number + 1);
+      move.row.next_try_at = at + retry_pause(task_.retry, row_.try_number + 1,
+                                              to_string(key_of(run_, row_)) + "#" + std::to_string(row_.try_number));
     }
     if (ending.to == TaskState::none) {
       // Cleared while it was live: as many tries again as the task says.
@@ -180,10 +165,8 @@ class Reading {
       return {.to = TaskState::failed, .note = with(what, "not tried again: its timeout counts over all its tries")};
     }
     if (row_.try_number >= row_.max_tries) return {.to = TaskState::failed, .note = what};
-    if (ended.cause == EndCause::error && ended.error_kind && is_final(*ended.error_kind)) {
-      return {.to = TaskState::failed,
-              .note = with(what, "not tried again: an error of kind " + std::string(to_string(*ended.error_kind)) +
-                                     " would come again")};
+    if (const std::string why = why_no_retry(task_.retry, ended); !why.empty()) {
+      return {.to = TaskState::failed, .note = with(what, why)};
     }
     return {.to = TaskState::up_for_retry, .note = what};
   }

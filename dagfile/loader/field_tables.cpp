@@ -1,6 +1,7 @@
 // What can be said of a DAG and of a task. A word that is not here, nor among those that the loader reads by itself
 // (dag, schedule, params, tasks, operator, after, expand, …), does not exist.
 #include "dagfile/loader/fields.h"
+#include "model/retry.h"
 
 namespace udon {
 namespace {
@@ -15,6 +16,8 @@ FieldType integer(int64_t least, int64_t most) { return {Kind::integer, least, m
 FieldType duration() { return {Kind::duration, 1, 0, {}}; }
 FieldType duration_or_none() { return {Kind::duration, 0, 0, {}}; }
 FieldType word(std::vector<std::string> words) { return {Kind::word, 0, 0, std::move(words)}; }
+
+FieldType failures() { return {Kind::failures, 0, 0, failure_words()}; }
 
 std::vector<std::string> trigger_rules() {
   std::vector<std::string> words;
@@ -45,6 +48,12 @@ const std::vector<Field<Task>>& task_fields() {
        [](Task& task, FieldValue&& value) { task.retry.exponential_backoff = value.flag; }},
       {"max_retry_delay", duration(), "No delay is longer; 24h unless said otherwise.",
        [](Task& task, FieldValue&& value) { task.retry.delay_max = value.duration; }},
+      {"retry_jitter", duration(), "Up to so much is added to each delay, so that many do not come back at once.",
+       [](Task& task, FieldValue&& value) { task.retry.jitter = value.duration; }},
+      {"retry_on", failures(), "Only these kinds of failures and exit codes are tried again.",
+       [](Task& task, FieldValue&& value) { task.retry.retry_on = std::move(value.texts); }},
+      {"no_retry_on", failures(), "These kinds of failures and exit codes are not tried again.",
+       [](Task& task, FieldValue&& value) { task.retry.no_retry_on = std::move(value.texts); }},
       {"execution_timeout", duration(), "A try that runs longer is ended and has failed.",
        [](Task& task, FieldValue&& value) { task.execution_timeout = value.duration; }},
       {"timeout", duration(), "Of a sensor: from its first poke until it gives up.",

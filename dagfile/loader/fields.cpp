@@ -131,6 +131,27 @@ std::optional<FieldValue> read_field(const FieldType& type, std::string_view key
       value.texts = std::move(*texts);
       return value;
     }
+    case FieldType::Kind::failures: {
+      const std::vector<YamlNode> single{node};
+      for (const YamlNode& item : node.is_list() ? node.items : single) {
+        const bool is_code = item.kind == YamlNode::Kind::integer;
+        const bool is_exit_code =
+            is_code && to_value(item).is_int() && to_value(item).as_int() >= 1 && to_value(item).as_int() <= 255;
+        const bool is_word =
+            item.is_text() && std::find(type.words.begin(), type.words.end(), item.text) != type.words.end();
+        if (!is_exit_code && !is_word) {
+          problems.error(
+              item,
+              quoted + ": " +
+                  (is_code ? "an exit code is from 1 to 255, not " + item.text
+                           : expected("a kind of failure (" + join(type.words, ", ") + ") or an exit code", item) +
+                                 (item.is_text() ? did_you_mean(item.text, type.words) : "")));
+          return std::nullopt;
+        }
+        value.texts.push_back(is_code ? std::to_string(to_value(item).as_int()) : item.text);
+      }
+      return value;
+    }
     case FieldType::Kind::word: {
       if (node.is_text() && std::find(type.words.begin(), type.words.end(), node.text) != type.words.end()) {
         value.text = node.text;

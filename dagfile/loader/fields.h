@@ -13,7 +13,7 @@
 namespace udon {
 
 struct FieldType {
-  enum class Kind { text, id, integer, flag, duration, texts, word };
+  enum class Kind { text, id, integer, flag, duration, texts, word, failures };
   Kind kind = Kind::text;
   int64_t least = 0;  // of integers; of durations 1: longer than nothing
   int64_t most = INT_MAX;

@@ -72,6 +72,7 @@ std::string shown(const FieldType& type) {
     case FieldType::Kind::duration: return "duration";
     case FieldType::Kind::texts: return "list of texts";
     case FieldType::Kind::integer: return "integer, " + std::to_string(type.least) + " to " + std::to_string(type.most);
+    case FieldType::Kind::failures: return "kinds of failures";
     case FieldType::Kind::word: return "";  // its words are compared
   }
   return "";

@@ -123,8 +123,13 @@ class Maker {
     for (int i = 0; i < index; ++i)
       if (random_.one_in(3)) made.upstream.push_back(i);
     made.trigger_rule = all_trigger_rules()[random_.below(all_trigger_rules().size())];
-    made.retry = {small(0), flag() ? duration() : made.retry.delay, flag(),
-                  maybe<Duration>([&] { return duration(); })};
+    made.retry = {small(0),
+                  flag() ? duration() : made.retry.delay,
+                  flag(),
+                  maybe<Duration>([&] { return duration(); }),
+                  flag() ? duration() : Duration(0),
+                  texts(),
+                  texts()};
     made.execution_timeout = maybe<Duration>([&] { return duration(); });
     made.timeout = maybe<Duration>([&] { return duration(); });
     if (flag()) made.poke_interval = duration();

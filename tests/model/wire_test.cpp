@@ -79,6 +79,8 @@ class Maker {
     made.parameters = map();
     made.context = map();
     made.connections = texts();
+    made.retry_on = texts();
+    made.no_retry_on = texts();
     made.upstream = texts();
     made.execution_timeout = maybe([&] { return duration(); });
     made.timeout = maybe([&] { return duration(); });
@@ -97,6 +99,7 @@ class Maker {
     made.result = word(TryEnded::Result::skipped);
     made.cause = word(EndCause::error);
     made.error_kind = maybe([&] { return word(ErrorKind::unsupported); });
+    made.exit_code = maybe([&] { return small(); });
     made.message = text();
     made.started_at = maybe([&] { return time(); });
     made.at = time();
@@ -204,7 +207,7 @@ TEST_CASE("requests, ends, reports, keys and certificates come back from JSON as
 TEST_CASE("a missing or mistyped key of a request, an end, a certificate or a task instance is named") {
   TryRequest request;
   request.try_id = {"home", 7};
-  check_required_keys<TryRequest>(request, parse_try_request);
+  check_required_keys<TryRequest>(request, parse_try_request, {"retry_on", "no_retry_on"});
   check_required_keys<TryEnded>(TryEnded{}, parse_try_ended);
   check_required_keys<Certificate>(Certificate{}, parse_certificate,
                                    {"connection", "table", "timezone", "source_columns"});

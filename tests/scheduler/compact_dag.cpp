@@ -114,6 +114,14 @@ Result<void> read_task(const Line& line, Dag& dag) {
   task.retry.retries = options.number("retries").value_or(0);
   task.retry.delay = options.duration("delay").value_or(task.retry.delay);
   task.retry.exponential_backoff = options.flag("backoff");
+  task.retry.jitter = options.duration("jitter").value_or(Duration(0));
+  task.retry.delay_max = options.duration("max_delay");
+  for (const std::string& word : split(options.text("retry_on").value_or(""), ',')) {
+    if (!word.empty()) task.retry.retry_on.push_back(word);
+  }
+  for (const std::string& word : split(options.text("no_retry_on").value_or(""), ',')) {
+    if (!word.empty()) task.retry.no_retry_on.push_back(word);
+  }
   if (options.flag("sensor")) task.kind = OperatorKind::sensor;
   task.needs_no_try = options.flag("empty");
   if (task.needs_no_try) task.operator_name = "empty";

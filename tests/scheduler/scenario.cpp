@@ -283,6 +283,7 @@ class Player {
         if (to_string(one) == *kind) ended.error_kind = one;
       }
     }
+    if (auto code = line.option("exit")) ended.exit_code = std::stoi(*code);
     ended.message = line.option("message").value_or("");
     if (auto value = line.option("returns")) {
       TRY_ASSIGN(Value parsed, parse_json(*value));

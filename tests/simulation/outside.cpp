@@ -45,6 +45,7 @@ TryEnded Outside::plan_end(const TryRequest& request) {
       const ErrorKind kinds[] = {ErrorKind::invalid, ErrorKind::unavailable, ErrorKind::data, ErrorKind::not_found};
       end.error_kind = kinds[random_.below(4)];
     }
+    if (end.cause == EndCause::exit_code) end.exit_code = 1 + static_cast<int>(random_.below(4));
     end.message = "failed as " + std::string(to_string(end.cause));
   } else if (happens(unkindness.failures * 2)) {
     end.result = TryEnded::Result::skipped;

@@ -40,6 +40,10 @@ Task random_task(Random& random, const Dag& dag, int index) {
   task.retry.retries = static_cast<int>(random.below(3));
   task.retry.delay = Duration(random.below(300'000'000));
   task.retry.exponential_backoff = random.one_in(4);
+  if (random.one_in(3)) task.retry.jitter = Duration(random.below(60'000'000));
+  const char* const kinds[] = {"exit_code", "signal", "3", "timeout", "invalid", "unavailable", "data", "lost"};
+  if (random.one_in(6)) task.retry.retry_on.emplace_back(kinds[random.below(8)]);
+  if (random.one_in(6)) task.retry.no_retry_on.emplace_back(kinds[random.below(8)]);
   task.priority_weight = 1 + static_cast<int>(random.below(3));
   if (random.one_in(5)) task.kind = OperatorKind::sensor;
   task.needs_no_try = task.kind == OperatorKind::process && random.one_in(6);

@@ -59,6 +59,23 @@ TEST_CASE("a branch looks its value up in its cases") {
   CHECK(choose(R"({"choose": [""]})").error_kind == ErrorKind::data);
 }
 
+TEST_CASE("the log says why there is no further try") {
+  TryHome home;
+  TryRequest request = home.request("branch", parsed(R"({"choose": [3]})"));
+  request.max_tries = 3;
+  CHECK(home.run(request).error_kind == ErrorKind::data);
+  CHECK(home.log_has(request, "udon: not tried again: an error of kind data would come again\n"));
+  request = home.bash("exit 2");
+  request.max_tries = 3;
+  CHECK(home.run(request).exit_code == 2);
+  CHECK_FALSE(home.log_has(request, "not tried again"));
+  request = home.bash("exit 2");
+  request.max_tries = 3;
+  request.no_retry_on = {"2"};
+  home.run(request);
+  CHECK(home.log_has(request, "udon: not tried again: no_retry_on has exit code 2\n"));
+}
+
 TEST_CASE("a short circuit returns whether its condition holds") {
   for (const char* const yes : {"true", "1", "2.5", "\"True\"", "\"yes\"", "\"1\"", "[0]", "{\"a\": null}"}) {
     INFO(yes);

@@ -18,6 +18,7 @@
 
 #include "base/limits.h"
 #include "base/pipe.h"
+#include "model/retry.h"
 #include "worker/task/cause_of_death.h"
 #include "worker/task/children.h"
 #include "worker/task/door.h"
@@ -300,6 +301,7 @@ class TaskRunner {
     } else if (outcome_->exit && !outcome_->exit->succeeded()) {
       CauseOfDeath death = context_->cause_of(*outcome_->exit);
       ended.cause = death.cause;
+      if (death.cause == EndCause::exit_code) ended.exit_code = outcome_->exit->exit_code;
       ended.message = death.message;
       if (!outcome_->message.empty()) ended.message += " (" + log_.redact(outcome_->message) + ")";
     } else {
@@ -386,6 +388,16 @@ std::string outcome_line(const TryEnded& ended, Duration lasted) {
   }
   line += " after " + format_duration(std::chrono::floor<std::chrono::milliseconds>(lasted));
   return ended.message.empty() ? line : line + ": " + ended.message;
+}
+
+// Where tries are left, and there will be none.
+std::string final_line(const TryRequest& request, const TryEnded& ended) {
+  if (ended.result != TryEnded::Result::failed || request.try_number >= request.max_tries) return {};
+  RetryPolicy policy;
+  policy.retry_on = request.retry_on;
+  policy.no_retry_on = request.no_retry_on;
+  const std::string why = why_no_retry(policy, ended);
+  return why.empty() ? why : "udon: " + why;
 }
 
 std::string first_line(const TryRequest& request) {
