@@ -140,6 +140,7 @@ Result<Task> read_task(const Value& value) {
   task.group_id = fields.optional_text("group_id").value_or("");
   task.is_setup = fields.optional_flag("is_setup").value_or(false);
   task.is_teardown = fields.optional_flag("is_teardown").value_or(false);
+  task.on_failure_fail_dagrun = fields.optional_flag("on_failure_fail_dagrun").value_or(false);
   task.inlets = texts_or_none(fields, "inlets");
   task.outlets = texts_or_none(fields, "outlets");
   task.connections = texts_or_none(fields, "connections");

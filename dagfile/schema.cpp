@@ -161,6 +161,10 @@ Value task_properties() {
   const Value inputs = map({{"type", "object"}, {"additionalProperties", reference("mapped")}, {"minProperties", 1}});
   properties.set("expand", described(inputs, "One task instance for each item; several names: for each combination."));
   properties.set("expand_zip", described(inputs, "As expand, with the first of each list, then the second of each, …"));
+  properties.set("teardown",
+                 described(any_of({map({{"type", "boolean"}}), reference("texts")}),
+                           "It clears away what the setup tasks have made whose ids are listed: it runs if they have "
+                           "succeeded, whatever happened since."));
   for (const Field<Task>& field : task_fields())
     properties.set(field.key, described(schema_of(field.type), field.help));
   add_notices(properties, all_notice_events());

@@ -121,6 +121,7 @@ Value serialize(const Task& task) {
   put<std::string>(map, "group_id", task.group_id, "");
   put(map, "is_setup", task.is_setup, false);
   put(map, "is_teardown", task.is_teardown, false);
+  put(map, "on_failure_fail_dagrun", task.on_failure_fail_dagrun, false);
   put_texts(map, "inlets", task.inlets);
   put_texts(map, "outlets", task.outlets);
   put_texts(map, "connections", task.connections);

@@ -93,6 +93,7 @@ struct Task {
   std::string group_id;  // dotted path of its task group, empty at the top
   bool is_setup = false;
   bool is_teardown = false;
+  bool on_failure_fail_dagrun = false;  // a teardown whose failure is the run's, too
   std::vector<std::string> inlets;
   std::vector<std::string> outlets;
   std::vector<std::string> connections;  // ids that the file names for it, defaults included: what its tries may open

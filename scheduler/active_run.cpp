@@ -26,6 +26,42 @@ std::vector<std::vector<int>> choosers_of(const Dag& dag) {
   return choosers;
 }
 
+std::vector<std::vector<int>> setups_of(const Dag& dag) {
+  const size_t count = dag.tasks.size();
+  std::vector<std::vector<int>> setups(count);
+  const bool has_any = std::ranges::any_of(dag.tasks, [](const Task& task) { return task.is_setup; });
+  if (!has_any) return setups;
+  for (size_t s = 0; s < count; ++s) {
+    if (!dag.tasks[s].is_setup) continue;
+    std::vector<bool> follows(count, false);
+    follows[s] = true;
+    for (size_t i = s + 1; i < count; ++i) {
+      follows[i] = std::ranges::any_of(dag.tasks[i].upstream, [&](int u) { return follows[static_cast<size_t>(u)]; });
+    }
+    // What stands before one of its teardowns; without any, all that follows it.
+    std::vector<bool> is_within = follows;
+    bool has_teardown = false;
+    for (const int next : dag.tasks[s].downstream) has_teardown |= dag.tasks[static_cast<size_t>(next)].is_teardown;
+    if (has_teardown) {
+      is_within.assign(count, false);
+      for (size_t i = count; i-- > s;) {
+        for (const int next : dag.tasks[i].downstream) {
+          const auto n = static_cast<size_t>(next);
+          const std::vector<int>& before = dag.tasks[n].upstream;
+          const bool is_own = dag.tasks[n].is_teardown && std::ranges::binary_search(before, static_cast<int>(s));
+          if (is_own || is_within[n]) is_within[i] = true;
+        }
+      }
+    }
+    for (size_t i = s + 1; i < count; ++i) {
+      if (!follows[i] || !is_within[i] || dag.tasks[i].is_teardown) continue;
+      if (!std::ranges::binary_search(dag.tasks[i].upstream, static_cast<int>(s)))
+        setups[i].push_back(static_cast<int>(s));
+    }
+  }
+  return setups;
+}
+
 bool is_over_xcom(const Task& task) { return task.expand && !known_length(*task.expand); }
 
 }  // namespace
@@ -38,21 +74,25 @@ ShapePtr make_shape(DagPtr dag) {
   shape->feeds_map.assign(count, false);
   shape->maps_over_xcom.assign(count, false);
   shape->choosers = choosers_of(*dag);
+  shape->setups = setups_of(*dag);
+  shape->set_up_by.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    for (const int setup : shape->setups[i])
+      shape->set_up_by[static_cast<size_t>(setup)].push_back(static_cast<int>(i));
+  }
   shape->chosen_over.resize(count);
   for (size_t i = 0; i < count; ++i) {
     for (const int chooser : shape->choosers[i]) {
       shape->chosen_over[static_cast<size_t>(chooser)].push_back(static_cast<int>(i));
     }
   }
-  // From the last to the first: what follows a task is settled before it.
-  std::vector<bool> only_teardowns_follow(count, true);
-  for (size_t i = count; i-- > 0;) {
+  // Airflow's leaves: what is followed by nothing but teardowns whose failure is not the run's.
+  const auto is_aside = [](const Task& task) { return task.is_teardown && !task.on_failure_fail_dagrun; };
+  for (size_t i = 0; i < count; ++i) {
     const Task& task = dag->tasks[i];
-    for (const int next : task.downstream) {
-      const auto n = static_cast<size_t>(next);
-      if (!dag->tasks[n].is_teardown || !only_teardowns_follow[n]) only_teardowns_follow[i] = false;
-    }
-    shape->decides[i] = !task.is_teardown && only_teardowns_follow[i];
+    shape->decides[i] = !is_aside(task) && std::ranges::all_of(task.downstream, [&](int next) {
+      return is_aside(dag->tasks[static_cast<size_t>(next)]);
+    });
     shape->maps_over_xcom[i] = is_over_xcom(task);
     if (task.depends_on_past || task.wait_for_downstream) shape->looks_back = true;
     if (!shape->maps_over_xcom[i]) continue;
@@ -118,6 +158,31 @@ std::optional<int> skipped_by_choice(const ActiveRun& run, int task) {
     if (skips) return chooser;
   }
   return std::nullopt;
+}
+
+std::optional<int> setup_in_the_way(const ActiveRun& run, int task) {
+  std::optional<int> open;
+  for (const int setup : run.shape->setups[static_cast<size_t>(task)]) {
+    const TaskSlot& slot = run.slots[static_cast<size_t>(setup)];
+    if (slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0) return setup;
+    if (slot.count(TaskState::success) + slot.count(TaskState::removed) == slot.expected()) continue;
+    if (!open || slot.count(TaskState::skipped) > 0) open = setup;
+  }
+  return open;
+}
+
+TriggerVerdict upstream_verdict(const ActiveRun& run, int task) {
+  const auto index = static_cast<size_t>(task);
+  const auto setup = setup_in_the_way(run, task);
+  if (setup) {
+    const TaskSlot& slot = run.slots[static_cast<size_t>(*setup)];
+    if (slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0) {
+      return TriggerVerdict::upstream_failed;
+    }
+    if (slot.count(TaskState::skipped) > 0) return TriggerVerdict::skip;
+  }
+  const TriggerVerdict verdict = evaluate(run.dag().tasks[index].trigger_rule, run.slots[index].upstream);
+  return setup && verdict == TriggerVerdict::run ? TriggerVerdict::wait : verdict;
 }
 
 TryKind try_kind_of(const Task& task) {

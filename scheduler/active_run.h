@@ -38,12 +38,17 @@ struct InstanceRef {
 struct DagShape {
   DagPtr dag;
   std::vector<int64_t> priorities;
-  std::vector<bool> decides;                  // its end decides the run's: a leaf once teardowns are left out
+  std::vector<bool>
+      decides;  // its end decides the run's: a leaf once teardowns that it does not fail with are left out
   std::vector<bool> feeds_map;                // another task expands over its return value
   std::vector<bool> maps_over_xcom;           // how many instances it has is known only when its upstream is done
   std::vector<std::vector<int>> choosers;     // the tasks that may skip it: those that choose and come before it
   std::vector<std::vector<int>> chosen_over;  // the other way round
-  bool looks_back = false;                    // a task of it depends on the run before
+  // The setups that a task needs beside those directly before it: those whose teardowns are after it, or that have
+  // none. Airflow's get_upstreams_only_setups.
+  std::vector<std::vector<int>> setups;
+  std::vector<std::vector<int>> set_up_by;  // the other way round: the tasks that need it so
+  bool looks_back = false;                  // a task of it depends on the run before
 };
 using ShapePtr = std::shared_ptr<const DagShape>;
 ShapePtr make_shape(DagPtr dag);
@@ -132,6 +137,12 @@ void set_known_length(TaskSlot& slot, const ShapePtr& shape, int task);
 
 // The task before it that has chosen to skip it, if one has; the same for all of its task instances.
 std::optional<int> skipped_by_choice(const ActiveRun& run, int task);
+
+// Of the setups that it needs beside those directly before it, the first that has not succeeded; those that will not
+// come first.
+std::optional<int> setup_in_the_way(const ActiveRun& run, int task);
+// What its upstream and its setups say to a task.
+TriggerVerdict upstream_verdict(const ActiveRun& run, int task);
 
 TryKind try_kind_of(const Task& task);
 TaskInstanceKey key_of(const ActiveRun& run, const TaskInstance& instance);

@@ -1,6 +1,7 @@
 #include "scheduler/commands.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/ensure.h"
 #include "base/text.h"
@@ -26,6 +27,11 @@ struct Selected {
 class Selecting {
  public:
   Selecting(const ActiveRun& run, const Selection& selection) : run_(run), selection_(selection) {}
+  // As clearing has it: what a task needs is set up anew for it, and cleared away after it.
+  Selecting& with_setups_and_teardowns() {
+    adds_setups_ = true;
+    return *this;
+  }
 
   Result<Selected> select() {
     const std::vector<Task>& tasks = run_.dag().tasks;
@@ -33,6 +39,7 @@ class Selecting {
       for (size_t i = 0; i < tasks.size(); ++i) whole_.insert(static_cast<int>(i));
     }
     for (const auto& [task_id, map_index] : selection_.tasks) TRY(name(task_id, map_index));
+    if (adds_setups_) add_setups_and_teardowns();
     Selected selected;
     for (int task = 0; task < static_cast<int>(tasks.size()); ++task) take(task, selected);
     return selected;
@@ -76,6 +83,47 @@ class Selecting {
     }
   }
 
+  std::set<int> all(int from, std::vector<int> Task::*next) const {
+    std::vector<int> open{from};
+    std::set<int> seen;
+    while (!open.empty()) {
+      const int task = open.back();
+      open.pop_back();
+      for (const int other : run_.dag().tasks[static_cast<size_t>(task)].*next) {
+        if (seen.insert(other).second) open.push_back(other);
+      }
+    }
+    return seen;
+  }
+
+  // Airflow's get_upstreams_only_setups_and_teardowns: the setups before a task that nothing before it has cleared
+  // away already, with their teardowns; of a setup that was named itself, its teardowns.
+  void add_setups_and_teardowns() {
+    const std::vector<Task>& tasks = run_.dag().tasks;
+    const auto is_teardown = [&](int task) { return tasks[static_cast<size_t>(task)].is_teardown; };
+    std::set<int> named = whole_;
+    for (const auto& [task, position] : parts_) named.insert(task);
+    for (const int task : named) {
+      const Task& of = tasks[static_cast<size_t>(task)];
+      if (of.is_teardown) continue;
+      if (of.is_setup) {
+        std::ranges::copy_if(of.downstream, std::inserter(whole_, whole_.end()), is_teardown);
+        continue;
+      }
+      const std::set<int> after = all(task, &Task::downstream);
+      for (const int before : all(task, &Task::upstream)) {
+        const Task& setup = tasks[static_cast<size_t>(before)];
+        if (!setup.is_setup) continue;
+        const bool has_teardown = std::ranges::any_of(setup.downstream, is_teardown);
+        const bool is_open =
+            std::ranges::any_of(setup.downstream, [&](int next) { return is_teardown(next) && after.contains(next); });
+        if (has_teardown && !is_open) continue;
+        whole_.insert(before);
+        std::ranges::copy_if(setup.downstream, std::inserter(whole_, whole_.end()), is_teardown);
+      }
+    }
+  }
+
   bool fits(const TaskInstance& row) const {
     if (selection_.only_failed && row.state != TaskState::failed && row.state != TaskState::upstream_failed)
       return false;
@@ -103,6 +151,7 @@ class Selecting {
 
   const ActiveRun& run_;
   const Selection& selection_;
+  bool adds_setups_ = false;
   std::set<int> whole_;
   std::set<std::pair<int, int>> parts_;  // (task, position)
 };
@@ -167,7 +216,7 @@ class Commanding {
 
   Result<void> carry_out(const ClearTasks& command) {
     TRY_ASSIGN(const ActiveRun* run, find(command.selection.dag_id, command.selection.run_id));
-    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).select());
+    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).with_setups_and_teardowns().select());
     for (const InstanceRef& at : selected.instances) clear(*run, at, command.user);
     result_.outcome.run = run->row;
     if (!result_.outcome.instances.empty()) reopen(*run, command.user);

@@ -121,7 +121,7 @@ class Settling {
       end_all(TaskState::skipped, not_chosen(run_.dag().tasks[static_cast<size_t>(*chooser)]));
       return std::move(moves_);
     }
-    switch (evaluate(task_.trigger_rule, slot_.upstream)) {
+    switch (upstream_verdict(run_, ref_.task)) {
       case TriggerVerdict::wait: wait(); break;
       case TriggerVerdict::run: allow(); break;
       case TriggerVerdict::skip:
@@ -145,6 +145,15 @@ class Settling {
   }
 
   std::string because(std::string_view what, std::initializer_list<TaskState> states) const {
+    if (const auto setup = setup_in_the_way(run_, ref_.task)) {
+      const TaskSlot& slot = run_.slots[static_cast<size_t>(*setup)];
+      const bool is_over =
+          slot.count(TaskState::skipped) + slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0;
+      if (is_over) {
+        return std::string(what) + ": its setup `" + run_.dag().tasks[static_cast<size_t>(*setup)].task_id +
+               "` has not succeeded";
+      }
+    }
     const std::string named = culprits(run_, task_, states);
     return std::string(what) + " by trigger rule " + std::string(to_string(task_.trigger_rule)) +
            (named.empty() ? "" : ": " + named);

@@ -401,6 +401,7 @@ void State::apply_move(const MoveInstance& move) {
       mark_dirty({move.at.run, next});
     }
     mark_chosen_over(run, move.at.task);
+    for (const int next : run.shape->set_up_by[static_cast<size_t>(move.at.task)]) mark_dirty({move.at.run, next});
     mark_successors(run, move.at.task);
   }
   if (to == TaskState::none || to == TaskState::scheduled) mark_dirty(move.at.task_ref());
@@ -434,6 +435,7 @@ void State::apply_move(const SetLength& move) {
   for (const int next : run.dag().tasks[static_cast<size_t>(move.task.task)].downstream) {
     mark_dirty({move.task.run, next});
   }
+  for (const int next : run.shape->set_up_by[static_cast<size_t>(move.task.task)]) mark_dirty({move.task.run, next});
   mark_dirty(move.task);
   update_run_index(run);
 }

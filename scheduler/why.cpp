@@ -57,7 +57,7 @@ class Asking {
     }
     if (!state_.stopped().empty()) return stopped();
     if (run_.row.state == RunState::queued) return run_queued();
-    switch (evaluate(task_.trigger_rule, slot_.upstream)) {
+    switch (upstream_verdict(run_, index_)) {
       case TriggerVerdict::wait: return upstream();
       case TriggerVerdict::run:
         if (auto held = held_by_past(state_, run_, index_)) {
@@ -122,7 +122,10 @@ class Asking {
     Reason reason{.kind = ReasonKind::upstream};
     std::vector<std::string> named;
     int64_t open = 0;
-    for (const int index : task_.upstream) {
+    std::vector<int> before = task_.upstream;
+    const std::vector<int>& setups = run_.shape->setups[static_cast<size_t>(index_)];
+    before.insert(before.end(), setups.begin(), setups.end());
+    for (const int index : before) {
       const TaskSlot& slot = run_.slots[static_cast<size_t>(index)];
       const std::string& id = run_.dag().tasks[static_cast<size_t>(index)].task_id;
       for (const TaskInstance& row : slot.instances) {

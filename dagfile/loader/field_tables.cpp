@@ -91,8 +91,8 @@ const std::vector<Field<Task>>& task_fields() {
        [](Task& task, FieldValue&& value) { task.group_id = std::move(value.text); }},
       {"setup", flag(), "It prepares what the tasks after it need.",
        [](Task& task, FieldValue&& value) { task.is_setup = value.flag; }},
-      {"teardown", flag(), "It clears away what a setup task made.",
-       [](Task& task, FieldValue&& value) { task.is_teardown = value.flag; }},
+      {"on_failure_fail_dagrun", flag(), "Of a teardown: if it fails, so does the run.",
+       [](Task& task, FieldValue&& value) { task.on_failure_fail_dagrun = value.flag; }},
       {"connections", texts(),
        "Connections that its tries may open beside those that its parameters name: for templates that choose one by "
        "what "

@@ -44,6 +44,7 @@ class TaskReader {
     const YamlNode* defaults = root.find("default_args");
     const DefaultArgs default_args = defaults != nullptr ? sort_defaults(*defaults) : DefaultArgs{};
     for (size_t i = 0; i < sources_.size(); ++i) fill(dag_.tasks[i], sources_[i], default_args);
+    for (size_t i = 0; i < sources_.size(); ++i) check_setups(dag_.tasks[i], *sources_[i].node);
   }
 
  private:
@@ -190,6 +191,9 @@ class TaskReader {
           source.node->find(member->key) == nullptr)
         source.parameters.push_back({member->key, member->offset, &member->value, true});
     }
+    if (const YamlNode* teardown = source.node->find("teardown")) read_teardown(*teardown, task, source);
+    if (const YamlNode* given = source.node->find("on_failure_fail_dagrun"); given != nullptr && !task.is_teardown)
+      problems_.error(*given, "`on_failure_fail_dagrun` is for teardown tasks, and `" + task.task_id + "` is none");
     if (task.is_setup && task.is_teardown) problems_.error(source.offset, "a task is `setup` or `teardown`, not both");
     task.expand = read_expand(*source.node, context_);
     read_notices_of(task, source, defaults);
@@ -218,6 +222,36 @@ class TaskReader {
       if (notices == nullptr) continue;
       for (Notice& notice : read_notices(event, *notices, mapped, problems_)) task.notices.push_back(std::move(notice));
     }
+  }
+
+  void read_teardown(const YamlNode& teardown, Task& task, TaskSource& source) {
+    if (teardown.is_text() || teardown.is_list()) {
+      const auto setups = read_texts("teardown", teardown, problems_);
+      if (!setups) return;
+      task.is_teardown = true;
+      if (teardown.is_text()) source.after.emplace_back(teardown.text, teardown.offset);
+      for (const YamlNode& item : teardown.items) source.after.emplace_back(item.text, item.offset);
+    } else if (const auto flag = read_flag("teardown", teardown, problems_)) {
+      task.is_teardown = *flag;
+    }
+    // As Airflow's as_teardown: that is what makes it one.
+    if (task.is_teardown && source.node->find("trigger_rule") == nullptr) {
+      task.trigger_rule = TriggerRule::all_done_setup_success;
+    }
+  }
+
+  // Unknown ids are told when the tasks are connected.
+  void check_setups(const Task& task, const YamlNode& node) {
+    const YamlNode* teardown = node.find("teardown");
+    if (teardown == nullptr || !task.is_teardown) return;
+    const auto check = [&](const YamlNode& item) {
+      const int index = dag_.index_of(item.text);
+      if (index >= 0 && !dag_.tasks[static_cast<size_t>(index)].is_setup) {
+        problems_.error(item, "task `" + task.task_id + "`: `" + item.text + "` is no setup task (`setup: true`)");
+      }
+    };
+    if (teardown->is_text()) check(*teardown);
+    for (const YamlNode& item : teardown->items) check(item);
   }
 
   void read_after(const YamlNode& after, TaskSource& source) {
@@ -249,7 +283,7 @@ class TaskReader {
 
 const std::vector<std::string>& special_task_keys() {
   static const std::vector<std::string> keys = [] {
-    std::vector<std::string> all{"task_id", "operator", "after", "expand", "expand_zip"};
+    std::vector<std::string> all{"task_id", "operator", "after", "expand", "expand_zip", "teardown"};
     all.insert(all.end(), notice_list_keys().begin(), notice_list_keys().end());
     return all;
   }();

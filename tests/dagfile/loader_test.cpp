@@ -252,6 +252,32 @@ TEST_CASE("a connection that only the try can know of must be listed") {
   CHECK(task_of(dag, "t").connections == std::vector<std::string>{"shop_1", "shop_2"});
 }
 
+TEST_CASE("a teardown follows its setups and has their trigger rule") {
+  const Dag dag = dag_of(
+      "dag: a\ntasks: {make: {operator: empty, setup: true}, work: {operator: empty, after: [make]}, "
+      "drop: {operator: empty, after: [work], teardown: make}, gone: {operator: empty, teardown: [make], "
+      "trigger_rule: all_done, on_failure_fail_dagrun: true}, kept: {operator: empty, teardown: false}}");
+  const Task& drop = task_of(dag, "drop");
+  CHECK(drop.is_teardown);
+  CHECK(drop.trigger_rule == TriggerRule::all_done_setup_success);
+  CHECK(drop.upstream == std::vector<int>{dag.index_of("make"), dag.index_of("work")});
+  CHECK_FALSE(drop.on_failure_fail_dagrun);
+  CHECK(task_of(dag, "gone").trigger_rule == TriggerRule::all_done);
+  CHECK(task_of(dag, "gone").on_failure_fail_dagrun);
+  CHECK_FALSE(task_of(dag, "kept").is_teardown);
+  CHECK(task_of(dag, "kept").trigger_rule == TriggerRule::all_success);
+}
+
+TEST_CASE("which failures are tried again is told by words and exit codes") {
+  const Dag dag = dag_of(
+      "dag: a\ndefault_args: {retry_on: unavailable, retry_jitter: 30s}\n"
+      "tasks: {a: {operator: empty, no_retry_on: [2, out_of_memory]}}");
+  const RetryPolicy& retry = task_of(dag, "a").retry;
+  CHECK(retry.retry_on == std::vector<std::string>{"unavailable"});
+  CHECK(retry.no_retry_on == std::vector<std::string>{"2", "out_of_memory"});
+  CHECK(retry.jitter == std::chrono::seconds(30));
+}
+
 TEST_CASE("a task whose operator chooses is known as one") {
   const Dag dag =
       dag_of("dag: a\ntasks: {how: {operator: branch, choose: b}, b: {operator: bash, command: 'true', after: [how]}}");

@@ -153,6 +153,7 @@ class Maker {
     made.group_id = text();
     made.is_setup = flag();
     made.is_teardown = flag();
+    made.on_failure_fail_dagrun = flag();
     made.inlets = texts();
     made.outlets = texts();
     made.connections = texts();

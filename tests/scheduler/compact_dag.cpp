@@ -142,6 +142,7 @@ Result<void> read_task(const Line& line, Dag& dag) {
   task.wait_for_downstream = options.flag("wait_for_downstream");
   task.is_setup = options.flag("setup");
   task.is_teardown = options.flag("teardown");
+  task.on_failure_fail_dagrun = options.flag("fails_run");
   if (auto list = options.text("expand")) {
     task.expand = MapSpec{.inputs = {{.name = "item", .source = parse_json(*list).value().as_list()}}};
   }

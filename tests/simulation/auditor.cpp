@@ -124,6 +124,9 @@ void Auditor::check_upstream(const State& state, const ActiveRun& run, size_t ta
   if (evaluate(rule, count_upstream(run, truth(run), static_cast<int>(task))) != TriggerVerdict::run) {
     return complain(name(run, row) + " has started before its upstream allows it");
   }
+  if (const auto setup = lacks_setup(run, task)) {
+    return complain(name(run, row) + " has started, and its setup " + *setup + " has not succeeded");
+  }
   if (const auto chooser = not_chosen(run, task)) {
     return complain(name(run, row) + " has started, and " + *chooser + " has chosen to skip it");
   }

@@ -63,6 +63,8 @@ class Auditor {
   void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
   // By the XComs in the store: who has chosen not to have it.
   std::optional<std::string> not_chosen(const ActiveRun& run, size_t task);
+  // A setup further up that it needs and that has not succeeded; not asked of the scheduler's own tables.
+  std::optional<std::string> lacks_setup(const ActiveRun& run, size_t task) const;
   void check_choices(const State& state);
   void check_choice(const TryId& id, const Process& process, const std::string& what);
   void check_obedience();

@@ -55,6 +55,31 @@ std::optional<std::string> Auditor::not_chosen(const ActiveRun& run, size_t task
   return std::nullopt;
 }
 
+std::optional<std::string> Auditor::lacks_setup(const ActiveRun& run, size_t task) const {
+  const Dag& dag = truth(run);
+  if (dag.tasks[task].is_teardown) return std::nullopt;
+  for (size_t i = 0; i < task; ++i) {
+    const Task& setup = dag.tasks[i];
+    const auto before = static_cast<int>(i);
+    const auto here = static_cast<int>(task);
+    if (!setup.is_setup || is_upstream(dag, task, before) || !comes_before(dag, before, here)) continue;
+    bool has_teardown = false;
+    bool is_ahead = false;
+    for (const int next : setup.downstream) {
+      if (!dag.tasks[static_cast<size_t>(next)].is_teardown) continue;
+      has_teardown = true;
+      is_ahead = is_ahead || comes_before(dag, here, next);
+    }
+    if (has_teardown && !is_ahead) continue;
+    bool has_succeeded = run.slots[i].missing() == 0;
+    for (const TaskInstance& row : run.slots[i].instances) {
+      if (row.state != TaskState::success && row.state != TaskState::removed) has_succeeded = false;
+    }
+    if (!has_succeeded) return setup.task_id;
+  }
+  return std::nullopt;
+}
+
 // Whom somebody has chosen to skip is not left undecided.
 void Auditor::check_choices(const State& state) {
   for (const auto& [number, run] : state.runs()) {

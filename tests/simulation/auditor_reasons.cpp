@@ -66,7 +66,8 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
       return holds(there == TaskState::up_for_retry && row->next_try_at > now, "its time has come");
     case ReasonKind::upstream: {
       const bool waits = evaluate(of.trigger_rule, count_upstream(run, truth(run), task)) == TriggerVerdict::wait;
-      return holds(there == TaskState::none && (waits || held_by_past(state, run, task) || of.expand),
+      return holds(there == TaskState::none && (waits || lacks_setup(run, static_cast<size_t>(task)) ||
+                                                held_by_past(state, run, task) || of.expand),
                    "its upstream is done");
     }
     case ReasonKind::dag_paused:

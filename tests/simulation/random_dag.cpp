@@ -69,6 +69,8 @@ Task random_task(Random& random, const Dag& dag, int index) {
   if (task.wait_for_downstream) task.depends_on_past = true;
   task.is_setup = random.one_in(15);
   task.is_teardown = !task.is_setup && random.one_in(15);
+  if (task.is_teardown && !random.one_in(3)) task.trigger_rule = TriggerRule::all_done_setup_success;
+  task.on_failure_fail_dagrun = task.is_teardown && random.one_in(3);
   if (random.one_in(4)) make_mapped(random, task, dag);
   return task;
 }

@@ -139,7 +139,7 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       Plant{Planted::sleeps_too_long, "the next turn is later than that"},
       // Once a day is once on every day of the zone's wall clock.
       Plant{Planted::forgets_daylight_saving, "is at another time there"},
-      Plant{Planted::leaves_out_skipped_times, "leaves out one between it and the one before"},
+      Plant{Planted::leaves_out_skipped_times, "leaves out one between it and the one before", 400},
       Plant{Planted::runs_twice_in_repeated_hours, "is the second of its day"},
       // Every end is told once.
       Plant{Planted::drops_notifications, "nobody is told of"},

@@ -448,6 +448,7 @@ int run_try(const RunnerOptions& options, const Clock& clock) {
     static_cast<void>(is_all_gone ? spool.put_by_staging(options.id) : remove_tree(spool.staging(options.id)));
     (*log)->finish();
     (*log)->runner_line(outcome_line(ended, clock.monotonic() - began));
+    if (const std::string why = final_line(*request, ended); !why.empty()) (*log)->runner_line(why);
   } else {
     ended.error_kind = log.error().kind;
     ended.message = log.error().message;
