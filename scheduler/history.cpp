@@ -183,13 +183,14 @@ Result<std::optional<Taken>> History::taken_by_another(const DagRun& row, const 
     }
   }
   TRY_ASSIGN(const auto same, reader_.run(row.dag_id, row.run_id));
-  if (same) return std::optional(by_id);
+  if (same && !state.is_dropped(same->number)) return std::optional(by_id);
   if (!row.logical_date) return std::optional<Taken>();
   RunFilter filter;
   filter.dag_ids = {row.dag_id};
   filter.logical_date_gte = filter.logical_date_lte = row.logical_date;
   TRY_ASSIGN(const auto of_date, reader_.runs(filter, {.limit = 1, .offset = 0}));
-  return of_date.rows.empty() ? std::optional<Taken>() : by_date(of_date.rows[0]);
+  const bool is_free = of_date.rows.empty() || state.is_dropped(of_date.rows[0].number);
+  return is_free ? std::optional<Taken>() : by_date(of_date.rows[0]);
 }
 
 Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShape& shape, const State& state) {

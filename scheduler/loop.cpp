@@ -324,7 +324,7 @@ struct Loop::Impl {
   Result<void> bring_into_memory(const std::string& dag_id, const std::string& run_id) {
     if (state.find_run(dag_id, run_id) != nullptr) return {};
     TRY_ASSIGN(const auto row, history.reader().run(dag_id, run_id));
-    if (!row) return {};  // not_found is the command's to say
+    if (!row || state.is_dropped(row->number)) return {};  // not_found is the command's to say
     TRY_ASSIGN(LoadedRun loaded, history.load_run(*row));
     if (!loaded.problem.empty()) return Error{ErrorKind::conflict, loaded.problem};
     TRY_ASSIGN(loaded.run.past, history.past_of(*row, *loaded.run.shape, state));

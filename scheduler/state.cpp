@@ -347,6 +347,7 @@ void State::erase_run(RunNumber number) {
 }
 
 void State::evict_finished() {
+  dropped_.clear();
   while (!evictable_.empty()) {
     const RunNumber number = *evictable_.begin();
     const ActiveRun& run = runs_.at(number);
@@ -506,6 +507,7 @@ void State::apply_move(const MoveRun& move) {
 }
 
 void State::apply_move(const DropRun& move) {
+  dropped_.insert(move.run);
   if (!runs_.contains(move.run)) return;
   if (const auto successors = successors_.find(move.run); successors != successors_.end()) {
     for (const RunNumber number : successors->second) {

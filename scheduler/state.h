@@ -109,6 +109,8 @@ class State {
   const std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>>& ready() const { return ready_; }
   const std::set<Fence>& ending() const { return ending_; }            // tries that are to be killed
   int64_t processes() const { return processes_; }                     // live tries with a process
+  // Deleted in this turn: the store has it until the commit.
+  bool is_dropped(RunNumber run) const { return dropped_.contains(run); }
   const std::set<RunNumber>& evictable() const { return evictable_; }  // finished, no live try
 
   // Changes. A move that the table does not have, or that does not fit, is a broken promise of ours.
@@ -124,7 +126,7 @@ class State {
   void set_executors(std::vector<ExecutorState> executors);  // forgets the takers
   void set_takers(TryKind kind, const std::string& queue, std::vector<int> executors);
   void set_stopped(std::string why) { stopped_ = std::move(why); }
-  // Finished runs leave memory; those that look back on them keep what became of them.
+  // After a commit: finished runs leave memory; those that look back on them keep what became of them.
   void evict_finished();
 
   // For the auditor: the same facts with every index made anew, and the comparison of all but `dirty`.
@@ -187,6 +189,7 @@ class State {
   std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>> ready_;
   std::set<Fence> ending_;
   int64_t processes_ = 0;
+  std::set<RunNumber> dropped_;
 };
 
 ReadyGroup group_of(const Task& task);

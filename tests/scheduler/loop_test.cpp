@@ -140,6 +140,33 @@ TEST_CASE("a trigger that comes before the first catalog waits for it") {
   CHECK(state_of_run(store, "shop", "r1") == "running");
 }
 
+TEST_CASE("a run that was deleted is gone at once, also for what is asked in the same turn") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({make_chain("shop", 2)}));
+  auto triggered = house.loop->enqueue(trigger("shop", "r1"));
+  REQUIRE(house.loop->turn());
+  REQUIRE(triggered.get());
+  REQUIRE(drive(house, clock, "shop", "r1") == "success");
+
+  auto deleted = house.loop->enqueue(DeleteRun{.dag_id = "shop", .run_id = "r1", .user = {}});
+  ClearTasks clear;
+  clear.selection.dag_id = "shop";
+  clear.selection.run_id = "r1";
+  auto cleared = house.loop->enqueue(clear);
+  auto again = house.loop->enqueue(trigger("shop", "r1"));
+  REQUIRE(house.loop->turn());
+  CHECK(deleted.get());
+  const auto refused = cleared.get();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::not_found);
+  // Its name is free.
+  CHECK(again.get());
+  CHECK(drive(house, clock, "shop", "r1") == "success");
+}
+
 TEST_CASE("the start of a try waits a moment for the commit of something that matters more") {
   MemoryStore memory;
   FaultyStore store(memory);
