@@ -36,15 +36,17 @@ class PlainBytes final : public ByteSource {
 class UnpackedBytes final : public ByteSource {
  public:
   UnpackedBytes(std::unique_ptr<ByteSource> packed, std::shared_ptr<arrow::util::Decompressor> decompressor,
-                std::string display, std::string_view format)
+                std::string display, Compression compression)
       : packed_(std::move(packed)),
         decompressor_(std::move(decompressor)),
         display_(std::move(display)),
-        format_(format) {}
+        format_(compression == Compression::gzip ? "gzip" : "zstd"),
+        skips_zeros_(compression == Compression::gzip) {}
 
   Result<size_t> read(char* out, size_t bytes_max) override {
     while (true) {
       if (begin_ == end_ && !at_end_) TRY(fill());
+      if (decompressor_->IsFinished() && skips_zeros_) TRY(skip_zeros());
       const size_t available = end_ - begin_;
       if (decompressor_->IsFinished()) {
         if (available == 0) return size_t{0};
@@ -74,10 +76,24 @@ class UnpackedBytes final : public ByteSource {
     return {};
   }
 
+  // What a tape or a block device has filled up with; gzip passes over it, too.
+  Result<void> skip_zeros() {
+    while (!at_end_) {
+      while (begin_ < end_ && input_[begin_] == '\0') {
+        ++begin_;
+        ++consumed_;
+      }
+      if (begin_ < end_) return {};
+      TRY(fill());
+    }
+    return {};
+  }
+
   std::unique_ptr<ByteSource> packed_;
   std::shared_ptr<arrow::util::Decompressor> decompressor_;
   std::string display_;
   std::string_view format_;
+  bool skips_zeros_;
   std::vector<char> input_ = std::vector<char>(256 << 10);
   size_t begin_ = 0, end_ = 0;  // of what is left of the input
   bool at_end_ = false;
@@ -110,7 +126,7 @@ Result<std::unique_ptr<ByteSource>> open_bytes(const Path& file, Compression com
       from_arrow(arrow::util::Codec::Create(is_gzip ? arrow::Compression::GZIP : arrow::Compression::ZSTD), display));
   TRY_ASSIGN(auto decompressor, from_arrow(codec->MakeDecompressor(), display));
   return std::unique_ptr<ByteSource>(
-      std::make_unique<UnpackedBytes>(std::move(bytes), std::move(decompressor), display, is_gzip ? "gzip" : "zstd"));
+      std::make_unique<UnpackedBytes>(std::move(bytes), std::move(decompressor), display, compression));
 }
 
 }  // namespace udon::data

@@ -19,7 +19,7 @@ constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
 bool is_formula(std::string_view text) {
   if (text.empty()) return false;
-  if (std::string_view("=+-@\t\r").find(text[0]) != std::string_view::npos) return true;
+  if (std::string_view("=+-@\t\r\n").find(text[0]) != std::string_view::npos) return true;
   for (const std::string_view wide : {"＝", "＋", "－", "＠"})
     if (text.starts_with(wide)) return true;
   return false;

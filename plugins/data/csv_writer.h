@@ -15,7 +15,7 @@ namespace udon::data {
 enum class CsvLineEnd { lf, crlf };
 enum class CsvHeader { written, left_out };
 // For people who open the file in a spreadsheet: a byte order mark, without which Excel in Korean takes the file for
-// CP949; and a text that a spreadsheet would run as a formula (it begins with = + - @, a tab or a carriage return, or
+// CP949; and a text that a spreadsheet would run as a formula (it begins with = + - @, a tab or a line end, or
 // the full-width forms of the four) has an apostrophe put before it. So the file does not hold just what the table
 // does.
 enum class CsvReadBy { programs, spreadsheets };

@@ -416,6 +416,11 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   publication.storage_class = parameters.text("storage_class");
   publication.may_reject = form.may_reject;
   if (form.rejects != nullptr && form.rejects->rows() > 0) {
+    if (copied.certificate.rows == 0)
+      return Error{ErrorKind::data,
+                   fmt::format("none of the {} rows fits, the first: {}. Nothing was published; are the schema and the "
+                               "`encoding` the file's?",
+                               form.rejects->rows(), form.rejects->first())};
     TRY(form.rejects->finish());
     publication.rejects = form.rejects->file();
   }

@@ -32,6 +32,7 @@ Result<void> RejectLog::add(const BadRow& row) {
   else
     entry.set("base64", to_base64({reinterpret_cast<const unsigned char*>(row.text.data()), row.text.size()}));
   TRY(write_all(out_.get(), to_json(entry) + "\n", file_));
+  if (rows_ == 0) first_ = fmt::format("line {}: {}", row.line, row.reason);
   ++rows_;
   return {};
 }

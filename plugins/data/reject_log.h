@@ -28,6 +28,7 @@ class RejectLog {
   Result<void> finish();
   void report(std::vector<PolicyUse>& uses) const;
   int64_t rows() const { return rows_; }
+  const std::string& first() const { return first_; }  // "line 4: why"
   const Path& file() const { return file_; }
 
  private:
@@ -36,6 +37,7 @@ class RejectLog {
   Path file_;
   int64_t rows_max_;
   int64_t rows_ = 0;
+  std::string first_;
   FileDescriptor out_;
 };
 

@@ -292,6 +292,27 @@ class Differential(unittest.TestCase):
                 self.assertEqual(answer.get("error"), "data", answer)
                 self.assertIn("f.csv" + suffix, answer["message"])
 
+    def test_zeros_behind_a_gzip_file_are_passed_over(self):
+        content = b"a,b\n" + b"".join(b"%d,%d\n" % (i, i * 7919) for i in range(20_000))
+        packed = gzip.compress(content)
+        for padding, rows in ((bytes(4), 20_000), (bytes(600_000), 20_000), (bytes(512) + gzip.compress(b"7,8\n") + bytes(3), 20_001)):
+            answer = self.convert(packed + padding, "f.csv.gz", {"a": "int64", "b": "int64"})
+            self.assertEqual(len(self.rows(answer)[0]), rows, answer)
+        answer = self.convert(packed + bytes(8) + b"x", "f.csv.gz", {"a": "int64", "b": "int64"})
+        self.assertRegex(answer["message"], f"what stands from byte {len(packed) + 8} on is no gzip")
+
+    def test_a_file_of_which_no_row_fits_replaces_nothing(self):
+        good = self.convert(b"a\n1\n2\n", "f.csv", {"a": "int64"}, on_bad_row="reject")
+        self.assertEqual(good["value"]["rows"], 2, good)
+        out = self.out
+        answer = self.convert(b"a\nx\ny\n", "f.csv", {"a": "int64"}, on_bad_row="reject", to=str(out))
+        self.assertEqual(answer.get("error"), "data", answer)
+        self.assertRegex(answer["message"], "none of the 2 rows fits, the first: line 2: column `a`: 'x' is not a whole number.*Nothing was published")
+        self.out = out
+        self.assertEqual(len(self.rows(good)[0]), 2)
+        # No row at all is no such file.
+        self.assertEqual(self.convert(b"a\n", "f.csv", {"a": "int64"}, on_bad_row="reject")["value"]["rows"], 0)
+
     def test_an_inferred_schema_holds_every_value(self):
         for seed in range(int(os.environ.get("FILES", "60"))):
             r = random.Random(1000 + seed)
