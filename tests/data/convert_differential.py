@@ -298,7 +298,7 @@ class Differential(unittest.TestCase):
         for padding, rows in ((bytes(4), 20_000), (bytes(600_000), 20_000), (bytes(512) + gzip.compress(b"7,8\n") + bytes(3), 20_001)):
             answer = self.convert(packed + padding, "f.csv.gz", {"a": "int64", "b": "int64"})
             self.assertEqual(len(self.rows(answer)[0]), rows, answer)
-        answer = self.convert(packed + bytes(8) + b"x", "f.csv.gz", {"a": "int64", "b": "int64"})
+        answer = self.convert(packed + bytes(8) + b"trailing", "f.csv.gz", {"a": "int64", "b": "int64"})
         self.assertRegex(answer["message"], f"what stands from byte {len(packed) + 8} on is no gzip")
 
     def test_a_file_of_which_no_row_fits_replaces_nothing(self):
