@@ -99,7 +99,7 @@ std::string path_of(std::initializer_list<std::string_view> segments) {
   return path;
 }
 
-std::string query_of(std::initializer_list<std::pair<std::string_view, std::string>> pairs) {
+std::string query_of(const std::vector<std::pair<std::string_view, std::string>>& pairs) {
   std::string query;
   for (const auto& [name, value] : pairs)
     if (!value.empty()) query += (query.empty() ? "?" : "&") + std::string(name) + "=" + percent_encode(value);

@@ -41,7 +41,7 @@ Error error_of_answer(const ApiAnswer& answer);
 // "/api/v2/dags/" + path_of({"my dag", "dagRuns"}): segments percent-encoded, joined by '/'.
 std::string path_of(std::initializer_list<std::string_view> segments);
 // "?a=1&b=2" of the pairs whose values are not empty.
-std::string query_of(std::initializer_list<std::pair<std::string_view, std::string>> pairs);
+std::string query_of(const std::vector<std::pair<std::string_view, std::string>>& pairs);
 
 enum class Access { read, write };
 

@@ -42,12 +42,11 @@ Result<void> tell_broken_files(Session& session, Api& api, const std::set<std::s
 
 Result<int> list(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
-  std::string target = "/api/v2/dags" + query_of({{"dag_id_pattern", arguments.text_or("pattern", "")},
-                                                  {"paused", arguments.has("paused") ? "true" : ""},
-                                                  {"exclude_stale", arguments.has("stale") ? "false" : ""}});
-  for (const std::string& tag : arguments.all("tag"))
-    target += (target.find('?') == std::string::npos ? "?tags=" : "&tags=") + percent_encode(tag);
-  TRY_ASSIGN(const Value dags, api->get_all(target, "dags"));
+  std::vector<std::pair<std::string_view, std::string>> asked{{"dag_id_pattern", arguments.text_or("pattern", "")},
+                                                              {"paused", arguments.has("paused") ? "true" : ""},
+                                                              {"exclude_stale", arguments.has("stale") ? "false" : ""}};
+  for (const std::string& tag : arguments.all("tag")) asked.emplace_back("tags", tag);
+  TRY_ASSIGN(const Value dags, api->get_all("/api/v2/dags" + query_of(asked), "dags"));
   session.output().list(dags, "dags", list_columns());
   std::vector<std::string> old;
   std::set<std::string> told;

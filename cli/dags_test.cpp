@@ -120,26 +120,23 @@ class Logs {
 
  private:
   void show(const std::string& name, const TryRecord& record) {
-    Shown& shown = shown_[record.log_file];
+    size_t& shown = shown_[record.log_file];
     std::ifstream file(home_ / record.log_file, std::ios::binary);
-    file.seekg(static_cast<std::streamoff>(shown.bytes));
+    file.seekg(static_cast<std::streamoff>(shown));
     if (!file) return;
     std::string line;
     while (std::getline(file, line)) {
       if (file.eof()) break;  // not whole yet
-      shown.bytes += line.size() + 1;
+      shown += line.size() + 1;
       // "2026-01-31T00:00:00.123456Z text"
       const size_t text = line.find(' ');
       output_.raw(name + " | " + (text == line.npos ? line : line.substr(text + 1)) + "\n");
     }
   }
 
-  struct Shown {
-    size_t bytes = 0;
-  };
   const Path& home_;
   Output& output_;
-  std::map<std::string, Shown> shown_;
+  std::map<std::string, size_t> shown_;  // bytes of each log
   std::set<InstanceNumber> done_;
 };
 

@@ -16,16 +16,10 @@ const std::vector<Column>& columns() {
 
 Result<int> list(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
-  std::string path = collection;
-  char separator = '?';
-  const auto add = [&](const std::string& name, const std::string& value) {
-    path += separator + name + "=" + path_of({value});
-    separator = '&';
-  };
-  for (const std::string& state : arguments.all("state")) add("state", state);
-  if (arguments.has("dag")) add("dag_id", arguments.text("dag"));
-  if (arguments.has("run")) add("dag_run_id", arguments.text("run"));
-  TRY_ASSIGN(const Value found, api->get_all(path, "notifications"));
+  std::vector<std::pair<std::string_view, std::string>> asked{{"dag_id", arguments.text_or("dag", "")},
+                                                              {"dag_run_id", arguments.text_or("run", "")}};
+  for (const std::string& state : arguments.all("state")) asked.emplace_back("state", state);
+  TRY_ASSIGN(const Value found, api->get_all(collection + query_of(asked), "notifications"));
   session.output().list(found, "notifications", columns());
   return succeeded;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <iterator>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "plugins/data/csv_tokenizer.h"
 #include "plugins/data/parsed_blocks.h"
 #include "plugins/data/policy_counter.h"
+#include "plugins/data/text_file_reader.h"
 
 namespace udon::data {
 namespace {
@@ -151,9 +151,10 @@ class CsvRows {
   std::vector<size_t> field_of_;  // column → field of a record
 };
 
-class CsvReader final : public TableReader, public BatchSource {
+class CsvReader final : public TextFileReader {
  public:
-  CsvReader(Path file, CsvOptions options) : file_(std::move(file)), options_(std::move(options)) {}
+  CsvReader(Path file, CsvOptions options)
+      : TextFileReader(options.rejects, options.display), file_(std::move(file)), options_(std::move(options)) {}
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     stop_ = std::move(stop);
@@ -180,29 +181,15 @@ class CsvReader final : public TableReader, public BatchSource {
     return rows_.front().rows().columns(options_.delimiter == '\t' ? "tsv" : "csv");
   }
 
-  Result<std::optional<SourceBatch>> next() override {
-    while (ready_.empty()) {
-      TRY_ASSIGN(auto read, blocks_->next());
-      if (!read) return std::optional<SourceBatch>();
-      if (options_.rejects != nullptr) TRY(options_.rejects->add(read->bad_rows, options_.display));
-      std::ranges::move(read->batches, std::back_inserter(ready_));
-    }
-    std::optional<SourceBatch> batch = std::move(ready_.front());
-    ready_.pop_front();
-    return batch;
-  }
-
-  std::vector<BatchSource*> sources() override { return {this}; }
-  std::string mechanism() const override { return "one file, read once"; }
-  std::string position() const override { return {}; }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
     for (const CsvRows& rows : rows_) add_uses(uses, rows.rows().policy_uses());
-    if (options_.rejects != nullptr) options_.rejects->report(uses);
-    return uses;
+    return with_rejects(std::move(uses));
   }
 
  private:
+  Result<std::optional<ReadRows>> read_more() override { return blocks_->next(); }
+
   Result<CsvTokenizer> tokens_of(const LineBlock& block) const {
     return CsvTokenizer::make(bytes_of(block), options_.display, options_.delimiter, record_bytes_max_,
                               block.first_line);
@@ -219,7 +206,6 @@ class CsvReader final : public TableReader, public BatchSource {
   std::stop_token stop_;
   int64_t record_bytes_max_ = 0;
   std::vector<CsvRows> rows_;
-  std::deque<SourceBatch> ready_;
   std::optional<ParsedBlocks> blocks_;  // last: its threads use the others
 };
 

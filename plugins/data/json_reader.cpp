@@ -1,58 +1,22 @@
 #include "plugins/data/json_reader.h"
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "plugins/data/json_rows.h"
 #include "plugins/data/line_blocks.h"
 #include "plugins/data/parsed_blocks.h"
 #include "plugins/data/policy_counter.h"
+#include "plugins/data/text_file_reader.h"
 
 namespace udon::data {
 namespace {
 
-class JsonReader : public TableReader, public BatchSource {
- public:
-  explicit JsonReader(JsonOptions options) : options_(std::move(options)) {}
-
-  std::vector<BatchSource*> sources() override { return {this}; }
-  std::string mechanism() const override { return "one file, read once"; }
-  std::string position() const override { return {}; }
-
-  Result<std::optional<SourceBatch>> next() override {
-    while (ready_.empty() && !at_end_) {
-      TRY_ASSIGN(ReadRows read, read_more());
-      if (options_.rejects != nullptr) TRY(options_.rejects->add(read.bad_rows, options_.display));
-      std::ranges::move(read.batches, std::back_inserter(ready_));
-    }
-    if (ready_.empty()) return std::optional<SourceBatch>();
-    std::optional<SourceBatch> batch = std::move(ready_.front());
-    ready_.pop_front();
-    return batch;
-  }
-
- protected:
-  // Rows in the file's order; sets at_end_ behind the last.
-  virtual Result<ReadRows> read_more() = 0;
-
-  std::vector<PolicyUse> with_rejects(std::vector<PolicyUse> uses) const {
-    if (options_.rejects != nullptr) options_.rejects->report(uses);
-    return uses;
-  }
-
-  const JsonOptions options_;
-  std::stop_token stop_;
-  bool at_end_ = false;
-
- private:
-  std::deque<SourceBatch> ready_;
-};
-
 // The elements of an array: where one ends is known only when all before it have been read.
-class ArrayReader final : public JsonReader {
+class ArrayReader final : public TextFileReader {
  public:
-  ArrayReader(Path file, JsonOptions options) : JsonReader(std::move(options)), file_(std::move(file)) {}
+  ArrayReader(Path file, JsonOptions options)
+      : TextFileReader(options.rejects, options.display), file_(std::move(file)), options_(std::move(options)) {}
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     stop_ = std::move(stop);
@@ -65,21 +29,26 @@ class ArrayReader final : public JsonReader {
   std::vector<PolicyUse> policy_uses() const override { return with_rejects(rows_->policy_uses()); }
 
  private:
-  Result<ReadRows> read_more() override {
+  Result<std::optional<ReadRows>> read_more() override {
+    if (at_end_) return std::optional<ReadRows>();
     TRY_ASSIGN(JsonRows::Read read, rows_->read_batch(*records_, stop_));
     at_end_ = read.at_end;
-    return std::move(read.rows);
+    return std::optional<ReadRows>(std::move(read.rows));
   }
 
   Path file_;
+  const JsonOptions options_;
+  std::stop_token stop_;
+  bool at_end_ = false;
   std::optional<JsonRows> rows_;
   std::optional<JsonRecords> records_;
 };
 
 // Lines: blocks of them are read by several threads, and come in their order.
-class LinesReader final : public JsonReader {
+class LinesReader final : public TextFileReader {
  public:
-  LinesReader(Path file, JsonOptions options) : JsonReader(std::move(options)), file_(std::move(file)) {}
+  LinesReader(Path file, JsonOptions options)
+      : TextFileReader(options.rejects, options.display), file_(std::move(file)), options_(std::move(options)) {}
 
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     stop_ = std::move(stop);
@@ -106,13 +75,11 @@ class LinesReader final : public JsonReader {
   }
 
  private:
-  Result<ReadRows> read_more() override {
-    TRY_ASSIGN(auto read, blocks_->next());
-    at_end_ = !read;
-    return read ? std::move(*read) : ReadRows();
-  }
+  Result<std::optional<ReadRows>> read_more() override { return blocks_->next(); }
 
   Path file_;
+  const JsonOptions options_;
+  std::stop_token stop_;
   std::vector<JsonRows> rows_;
   std::optional<ParsedBlocks> blocks_;  // last: its threads use the others
 };
