@@ -195,6 +195,12 @@ Result<Dag> deserialize(const Value& value) {
     }
   }
   TRY_ASSIGN(dag.notices, read_notices(fields));
+  if (fields.has("deadlines")) {
+    for (const Value& item : fields.list("deadlines")) {
+      TRY_ASSIGN(Deadline deadline, parse_deadline(item));
+      dag.deadlines.push_back(std::move(deadline));
+    }
+  }
   dag.doc = fields.optional_text("doc").value_or("");
   for (const Value& item : fields.list("tasks")) {
     TRY_ASSIGN(Task task, read_task(item));

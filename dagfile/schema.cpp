@@ -125,6 +125,7 @@ std::string help_of(NoticeEvent event) {
     case NoticeEvent::failure: return "Whom to tell when it fails for good.";
     case NoticeEvent::retry: return "Whom to tell when a try of it fails and another follows.";
     case NoticeEvent::skipped: return "Whom to tell when it is skipped.";
+    case NoticeEvent::deadline: return "Whom to tell when it is late.";
   }
   return {};
 }
@@ -240,6 +241,16 @@ Value dag_properties() {
                                   map({{"type", "array"}, {"items", task}, {"minItems", 1}})}));
   for (const Field<Dag>& field : dag_fields()) properties.set(field.key, described(schema_of(field.type), field.help));
   add_notices(properties, {NoticeEvent::success, NoticeEvent::failure});
+  Value::List references;
+  for (const Deadline::Of of : all_deadline_references()) references.emplace_back(to_string(of));
+  const Value deadline = map({{"type", "object"},
+                              {"required", list({"after", "notify"})},
+                              {"additionalProperties", false},
+                              {"properties", map({{"after", reference("duration")},
+                                                  {"of", map({{"enum", list(std::move(references))}})},
+                                                  {"notify", reference("notices")}})}});
+  properties.set("deadline", described(any_of({deadline, map({{"type", "array"}, {"items", deadline}})}),
+                                       "When a run should have ended, and whom to tell if it has not."));
   return properties;
 }
 

@@ -165,6 +165,11 @@ Value serialize(const Dag& dag) {
     map.set("params", std::move(params));
   }
   put_notices(map, dag.notices);
+  if (!dag.deadlines.empty()) {
+    Value deadlines = Value::list();
+    for (const Deadline& deadline : dag.deadlines) deadlines.push_back(to_value(deadline));
+    map.set("deadlines", std::move(deadlines));
+  }
   put<std::string>(map, "doc", dag.doc, "");
   Value tasks = Value::list();
   for (const Task& task : dag.tasks) tasks.push_back(serialize(task));

@@ -133,6 +133,7 @@ struct Dag {
   std::vector<std::string> owners;
   std::vector<Param> params;
   std::vector<Notice> notices;  // of its runs
+  std::vector<Deadline> deadlines;
   std::string doc;
   std::vector<Task> tasks;  // in an order in which upstream comes before downstream
   std::string source;       // the file's text, for the UI and for the version

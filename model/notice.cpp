@@ -13,12 +13,17 @@ namespace {
 template <class E, size_t n>
 using Words = std::array<std::pair<E, std::string_view>, n>;
 
-constexpr Words<NoticeEvent, 4> event_words{{{NoticeEvent::success, "success"},
+constexpr Words<NoticeEvent, 5> event_words{{{NoticeEvent::success, "success"},
                                              {NoticeEvent::failure, "failure"},
                                              {NoticeEvent::retry, "retry"},
-                                             {NoticeEvent::skipped, "skipped"}}};
+                                             {NoticeEvent::skipped, "skipped"},
+                                             {NoticeEvent::deadline, "deadline"}}};
 constexpr Words<NoticeWay, 3> way_words{
     {{NoticeWay::webhook, "webhook"}, {NoticeWay::email, "email"}, {NoticeWay::command, "command"}}};
+constexpr Words<Deadline::Of, 4> reference_words{{{Deadline::Of::queued_at, "queued_at"},
+                                                  {Deadline::Of::logical_date, "logical_date"},
+                                                  {Deadline::Of::run_after, "run_after"},
+                                                  {Deadline::Of::start_date, "start_date"}}};
 constexpr Words<NotificationState, 5> state_words{{{NotificationState::pending, "pending"},
                                                    {NotificationState::sending, "sending"},
                                                    {NotificationState::sent, "sent"},
@@ -53,7 +58,10 @@ const std::vector<NoticeEvent>& all_notice_events() {
   return all;
 }
 
-std::string key_of(NoticeEvent event) { return "on_" + std::string(to_string(event)); }
+std::string key_of(NoticeEvent event) {
+  if (event == NoticeEvent::deadline) return "deadline.notify";
+  return "on_" + std::string(to_string(event));
+}
 
 std::optional<NoticeEvent> event_of(TaskState state) {
   switch (state) {
@@ -109,6 +117,34 @@ Result<Notice> parse_notice(const Value& value) {
   notice.resends_unknown = fields.optional_flag("resends_unknown").value_or(false);
   TRY(fields.status());
   return notice;
+}
+
+std::string_view to_string(Deadline::Of of) { return word_of(reference_words, of); }
+std::optional<Deadline::Of> parse_deadline_reference(std::string_view text) { return value_of(reference_words, text); }
+const std::vector<Deadline::Of>& all_deadline_references() {
+  static const std::vector<Deadline::Of> all{Deadline::Of::queued_at, Deadline::Of::logical_date,
+                                             Deadline::Of::run_after, Deadline::Of::start_date};
+  return all;
+}
+
+Value to_value(const Deadline& deadline) {
+  Value notices = Value::list();
+  for (const Notice& notice : deadline.notices) notices.push_back(to_value(notice));
+  return Value::Map{
+      {"of", to_string(deadline.of)}, {"after_us", int64_t{deadline.after.count()}}, {"notices", std::move(notices)}};
+}
+
+Result<Deadline> parse_deadline(const Value& value) {
+  FieldReader fields(value, "deadline");
+  Deadline deadline;
+  deadline.of = fields.word("of", parse_deadline_reference);
+  deadline.after = fields.duration("after_us");
+  for (const Value& item : fields.list("notices")) {
+    TRY_ASSIGN(Notice notice, parse_notice(item));
+    deadline.notices.push_back(std::move(notice));
+  }
+  TRY(fields.status());
+  return deadline;
 }
 
 std::string to_string(const NotificationKey& key) {

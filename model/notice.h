@@ -13,11 +13,11 @@
 namespace udon {
 
 // What is told of. Named as in DAG files: on_success, on_failure, on_retry, on_skipped.
-enum class NoticeEvent { success, failure, retry, skipped };
+enum class NoticeEvent { success, failure, retry, skipped, deadline };
 std::string_view to_string(NoticeEvent event);
 std::optional<NoticeEvent> parse_notice_event(std::string_view text);
-const std::vector<NoticeEvent>& all_notice_events();
-std::string key_of(NoticeEvent event);  // "on_failure"
+const std::vector<NoticeEvent>& all_notice_events();  // those of states
+std::string key_of(NoticeEvent event);                // "on_failure"; "deadline.notify"
 // Upstream failures are not told, as in Airflow: what failed above has been.
 std::optional<NoticeEvent> event_of(TaskState state);
 std::optional<NoticeEvent> event_of(RunState state);
@@ -40,6 +40,20 @@ struct Notice {
 };
 Value to_value(const Notice& notice);
 Result<Notice> parse_notice(const Value& value);
+
+// A run should have ended so long after a moment of it; if it has not, these are told, once.
+struct Deadline {
+  enum class Of { queued_at, logical_date, run_after, start_date };
+  Of of = Of::queued_at;
+  Duration after{};
+  std::vector<Notice> notices;
+  bool operator==(const Deadline&) const = default;
+};
+std::string_view to_string(Deadline::Of of);
+std::optional<Deadline::Of> parse_deadline_reference(std::string_view text);
+const std::vector<Deadline::Of>& all_deadline_references();
+Value to_value(const Deadline& deadline);
+Result<Deadline> parse_deadline(const Value& value);
 
 // pending → sending → sent | pending again | failed | unknown.
 enum class NotificationState {

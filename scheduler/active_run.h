@@ -101,6 +101,9 @@ struct ActiveRun {
   ShapePtr shape;
   std::vector<TaskSlot> slots;  // as shape->dag->tasks
   std::optional<PastRun> past;
+  // By index into Dag::deadlines: for which time it was told that it was missed. Forgotten with a restart; see
+  // deadlines.h.
+  std::map<int, TimePoint> told_deadlines;
 
   // Derived.
   int64_t unfinished = 0;  // task instances, those not yet there included

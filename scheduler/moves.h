@@ -66,6 +66,12 @@ struct MoveRun {
   std::string user;
   std::string text;
 };
+// It was missed: those who want to know are told.
+struct TellDeadline {
+  RunNumber run = 0;
+  int deadline = 0;  // index into Dag::deadlines
+  TimePoint at{};    // when it passed
+};
 struct DropRun {
   RunNumber run = 0;
   std::string user;
@@ -85,7 +91,7 @@ struct NoteEvent {
 };
 
 using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
-                          MoveRun, DropRun, SetDag, LoadDag, NoteEvent>;
+                          MoveRun, TellDeadline, DropRun, SetDag, LoadDag, NoteEvent>;
 using Moves = std::vector<Move>;
 
 }  // namespace udon

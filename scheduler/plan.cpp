@@ -4,6 +4,7 @@
 
 #include "base/ensure.h"
 #include "base/text.h"
+#include "scheduler/deadlines.h"
 
 namespace udon {
 
@@ -20,6 +21,7 @@ class Planning {
     // looked at in this very turn.
     fill();
     if (plan_.moves.empty()) look_at_dags();
+    if (plan_.moves.empty()) tell_deadlines();
     if (plan_.moves.empty()) time_out_runs();
     if (plan_.moves.empty()) retry();
     if (plan_.moves.empty()) settle();
@@ -109,6 +111,18 @@ class Planning {
     run.triggered_by = "timetable";
     run.dag_version = dag.shape->dag->version;
     return run;
+  }
+
+  // Before a run that ends in this turn has ended: it is late all the same.
+  void tell_deadlines() {
+    for (const auto& [at, number] : state_.deadline_timers()) {
+      if (at > now_ || is_full()) return;
+      const ActiveRun& run = state_.runs().at(number);
+      for (const int missed : missed_deadlines(run, now_)) {
+        const TimePoint passed = *deadline_of(run.row, run.dag().deadlines[static_cast<size_t>(missed)]);
+        plan_.moves.emplace_back(TellDeadline{.run = number, .deadline = missed, .at = passed});
+      }
+    }
   }
 
   void time_out_runs() {
@@ -230,6 +244,7 @@ class Planning {
     consider(state_.dag_timers());
     consider(state_.retry_timers());
     consider(state_.run_timers());
+    consider(state_.deadline_timers());
     return next;
   }
 

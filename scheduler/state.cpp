@@ -5,6 +5,7 @@
 
 #include "base/ensure.h"
 #include "base/text.h"
+#include "scheduler/deadlines.h"
 
 namespace udon {
 
@@ -173,6 +174,24 @@ void State::update_ready(const ActiveRun& run, int task) {
   if (of_group->second.empty()) ready_.erase(of_group);
 }
 
+namespace {
+
+void set_timer(std::set<std::pair<TimePoint, RunNumber>>& timers, std::map<RunNumber, TimePoint>& timer_of,
+               RunNumber number, std::optional<TimePoint> at) {
+  const auto known = timer_of.find(number);
+  const std::optional<TimePoint> was = known == timer_of.end() ? std::nullopt : std::optional(known->second);
+  if (was == at) return;
+  if (was) timers.erase({*was, number});
+  if (at) {
+    timers.insert({*at, number});
+    timer_of[number] = *at;
+  } else {
+    timer_of.erase(number);
+  }
+}
+
+}  // namespace
+
 void State::update_run_index(const ActiveRun& run) {
   const RunNumber number = run.row.number;
   put(finishable_, number, run.row.state == RunState::running && run.unfinished == 0);
@@ -182,16 +201,8 @@ void State::update_run_index(const ActiveRun& run) {
       run.unfinished > run.ending) {
     timeout_at = *run.row.start_date + *run.dag().dagrun_timeout;
   }
-  const auto known = run_timer_of_.find(number);
-  const std::optional<TimePoint> was = known == run_timer_of_.end() ? std::nullopt : std::optional(known->second);
-  if (was == timeout_at) return;
-  if (was) run_timers_.erase({*was, number});
-  if (timeout_at) {
-    run_timers_.insert({*timeout_at, number});
-    run_timer_of_[number] = *timeout_at;
-  } else {
-    run_timer_of_.erase(number);
-  }
+  set_timer(run_timers_, run_timer_of_, number, timeout_at);
+  set_timer(deadline_timers_, deadline_timer_of_, number, next_deadline(run));
 }
 
 void State::update_dag_timer(DagState& dag) {
@@ -333,10 +344,8 @@ void State::erase_run(RunNumber number) {
   }
   finishable_.erase(number);
   evictable_.erase(number);
-  if (const auto timer = run_timer_of_.find(number); timer != run_timer_of_.end()) {
-    run_timers_.erase({timer->second, number});
-    run_timer_of_.erase(timer);
-  }
+  set_timer(run_timers_, run_timer_of_, number, {});
+  set_timer(deadline_timers_, deadline_timer_of_, number, {});
   if (run.past) {
     const auto of_past = successors_.find(run.past->number);
     of_past->second.erase(number);
@@ -506,6 +515,12 @@ void State::apply_move(const MoveRun& move) {
   update_run_index(run);
 }
 
+void State::apply_move(const TellDeadline& move) {
+  ActiveRun& run = run_at(move.run);
+  run.told_deadlines[move.deadline] = move.at;
+  update_run_index(run);
+}
+
 void State::apply_move(const DropRun& move) {
   dropped_.insert(move.run);
   if (!runs_.contains(move.run)) return;
@@ -601,6 +616,8 @@ std::optional<std::string> State::first_difference(const State& other) const {
   compare("timers of retries", retry_timers_, other.retry_timers_);
   compare("timers of runs", run_timers_, other.run_timers_);
   compare("timers by run", run_timer_of_, other.run_timer_of_);
+  compare("timers of deadlines", deadline_timers_, other.deadline_timers_);
+  compare("deadlines by run", deadline_timer_of_, other.deadline_timer_of_);
   compare("ready", ready_, other.ready_);
   compare("ending", ending_, other.ending_);
   compare("processes", processes_, other.processes_);

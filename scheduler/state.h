@@ -106,6 +106,7 @@ class State {
   const std::set<std::pair<TimePoint, std::string>>& dag_timers() const { return dag_timers_; }
   const std::set<std::pair<TimePoint, InstanceRef>>& retry_timers() const { return retry_timers_; }
   const std::set<std::pair<TimePoint, RunNumber>>& run_timers() const { return run_timers_; }
+  const std::set<std::pair<TimePoint, RunNumber>>& deadline_timers() const { return deadline_timers_; }
   const std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>>& ready() const { return ready_; }
   const std::set<Fence>& ending() const { return ending_; }            // tries that are to be killed
   int64_t processes() const { return processes_; }                     // live tries with a process
@@ -144,6 +145,7 @@ class State {
   void apply_move(const ForgetXComs& move);
   void apply_move(const AddRun& move);
   void apply_move(const MoveRun& move);
+  void apply_move(const TellDeadline& move);
   void apply_move(const DropRun& move);
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);
@@ -186,6 +188,8 @@ class State {
   std::set<std::pair<TimePoint, InstanceRef>> retry_timers_;
   std::set<std::pair<TimePoint, RunNumber>> run_timers_;
   std::map<RunNumber, TimePoint> run_timer_of_;
+  std::set<std::pair<TimePoint, RunNumber>> deadline_timers_;
+  std::map<RunNumber, TimePoint> deadline_timer_of_;
   std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>> ready_;
   std::set<Fence> ending_;
   int64_t processes_ = 0;

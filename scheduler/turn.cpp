@@ -3,6 +3,7 @@
 #include "base/ensure.h"
 #include "dagfile/serialize.h"
 #include "model/wire.h"
+#include "scheduler/deadlines.h"
 #include "scheduler/notices.h"
 
 namespace udon {
@@ -136,6 +137,10 @@ void Turn::write(const MoveRun& move) {
 void Turn::queue(std::vector<Notification> notifications) {
   for (Notification& row : notifications) changes_.emplace_back(QueueNotification{std::move(row)});
   has_notifications_ = has_notifications_ || !notifications.empty();
+}
+
+void Turn::write(const TellDeadline& move) {
+  queue(notifications_of_deadline(state_.runs().at(move.run), move.deadline, now_));
 }
 
 void Turn::write(const DropRun& move) { changes_.emplace_back(DeleteRunRows{.run = move.run, .user = move.user}); }

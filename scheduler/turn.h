@@ -44,6 +44,7 @@ class Turn {
   void write(const ForgetXComs& move);
   void write(const AddRun& move);
   void write(const MoveRun& move);
+  void write(const TellDeadline& move);
   void write(const DropRun& move);
   void write(const SetDag& move);
   void write(const LoadDag& move);

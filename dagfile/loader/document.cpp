@@ -8,9 +8,9 @@
 namespace udon {
 
 const std::vector<std::string>& special_dag_keys() {
-  static const std::vector<std::string> keys{"dag",        "schedule",   "timezone",  "dst",
-                                             "start_date", "end_date",   "params",    "default_args",
-                                             "tasks",      "on_success", "on_failure"};
+  static const std::vector<std::string> keys{"dag",        "schedule",   "timezone",   "dst",
+                                             "start_date", "end_date",   "params",     "default_args",
+                                             "tasks",      "on_success", "on_failure", "deadline"};
   return keys;
 }
 
@@ -77,6 +77,7 @@ LoadedDocument load_document(const DocumentContext& context, const YamlNode& roo
     if (notices == nullptr) continue;
     for (Notice& notice : read_notices(event, *notices, {}, problems)) dag.notices.push_back(std::move(notice));
   }
+  if (const YamlNode* deadline = root.find("deadline")) read_deadlines(*deadline, dag, problems);
   std::vector<TaskSource> sources;
   read_tasks(root, dag, sources, context);
   connect_tasks(dag, sources, problems);

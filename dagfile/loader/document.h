@@ -33,6 +33,7 @@ const std::vector<std::string>& schedule_keys();    // schedule.cpp
 const std::vector<std::string>& dst_keys();         // schedule.cpp
 const std::vector<std::string>& map_source_keys();  // expand.cpp
 
+const std::vector<std::string>& deadline_keys();     // deadlines.cpp
 const std::vector<std::string>& notice_keys();       // notices.cpp: of one notice
 const std::vector<std::string>& notice_list_keys();  // notices.cpp: on_success, …
 
@@ -51,6 +52,8 @@ std::optional<MapSpec> read_expand(const YamlNode& task, const DocumentContext& 
 // What is told on an event; `mapped`: names that `expand` binds.
 std::vector<Notice> read_notices(NoticeEvent on, const YamlNode& node, const std::vector<std::string>& mapped,
                                  Problems& problems);  // notices.cpp
+
+void read_deadlines(const YamlNode& node, Dag& dag, Problems& problems);  // deadlines.cpp
 
 // A task as written, beside the Task that it becomes.
 struct TaskSource {

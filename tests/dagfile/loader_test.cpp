@@ -67,6 +67,7 @@ tags: [lake, 한글]
 owners: data
 is_paused_upon_creation: true
 doc: "# Everything"
+deadline: {after: 2h, of: run_after, notify: {webhook: slack}}
 on_failure: {email: mail, to: data@example.com, subject: "실패 {{ run_id }}"}
 params:
   lake: {type: string, default: "s3://lake", description: Where}

@@ -30,6 +30,9 @@ class Maker {
     for (uint64_t i = random_.below(3); i > 0; --i)
       dag.params.push_back({text() + std::to_string(i), map(2), maybe<Value>([&] { return value(2); })});
     dag.notices = notices();
+    for (uint64_t i = random_.below(3); i > 0; --i)
+      dag.deadlines.push_back(
+          {.of = all_deadline_references()[random_.below(4)], .after = duration(), .notices = notices()});
     dag.doc = text();
     const uint64_t count = random_.below(6);
     for (uint64_t i = 0; i < count; ++i) {

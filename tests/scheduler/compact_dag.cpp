@@ -79,6 +79,11 @@ Result<void> read_dag(const Line& line, Dag& dag) {
   dag.dagrun_timeout = options.duration("dagrun_timeout");
   dag.max_consecutive_failed_dag_runs = options.number("max_failed_runs");
   TRY_ASSIGN(dag.notices, read_notices(line, options));
+  if (const auto after = options.duration("deadline")) {
+    Deadline deadline{.of = Deadline::Of::queued_at, .after = *after, .notices = {{.on = NoticeEvent::deadline}}};
+    if (const auto of = options.text("of")) deadline.of = parse_deadline_reference(*of).value();
+    dag.deadlines.push_back(std::move(deadline));
+  }
   if (options.flag("paused")) dag.is_paused_upon_creation = true;
   return options.end();
 }

@@ -5,6 +5,48 @@
 
 namespace udon::simulation {
 
+namespace {
+
+// A deadline of a run that was never queued anew, and that ended by itself after it, was missed. Of others it may have
+// been; each has one time for each time that the run was queued, and only the last of those is known.
+void want_deadlines(const DagRun& run, const Dag& dag, const std::vector<EventRecord>& events,
+                    std::set<NotificationKey>& wanted, std::set<NotificationKey>& possible) {
+  if (dag.deadlines.empty()) return;
+  std::vector<TimePoint> queued_at, started_at;
+  std::optional<TimePoint> ended_by_itself;
+  for (const EventRecord& event : events) {
+    if (event.event != "run" || event.dag_id != run.dag_id || event.run_id != run.run_id) continue;
+    if (event.to == "queued") queued_at.push_back(event.at);
+    if (event.to == "running") started_at.push_back(event.at);
+    const bool is_end = event.to == "success" || event.to == "failed";
+    if (is_end && event.cause == to_string(MoveCause::plan) && event.text.find("cannot go on") == event.text.npos)
+      ended_by_itself = event.at;
+  }
+  int index = 0;
+  for (const Deadline& deadline : dag.deadlines) {
+    std::vector<TimePoint> references;
+    switch (deadline.of) {
+      case Deadline::Of::queued_at: references = queued_at; break;
+      case Deadline::Of::start_date: references = started_at; break;
+      case Deadline::Of::run_after: references = {run.run_after}; break;
+      case Deadline::Of::logical_date:
+        if (run.logical_date) references = {*run.logical_date};
+        break;
+    }
+    for (size_t i = 0; i < deadline.notices.size(); ++i, ++index) {
+      for (const TimePoint reference : references) {
+        const TimePoint at = reference + deadline.after;
+        const NotificationKey key{.run = run.number, .event = NoticeEvent::deadline, .index = index, .at = at};
+        possible.insert(key);
+        const bool is_plain = queued_at.size() == 1 && started_at.size() <= 1;
+        if (is_plain && ended_by_itself && *ended_by_itself >= at) wanted.insert(key);
+      }
+    }
+  }
+}
+
+}  // namespace
+
 void Auditor::delivered(const Notification& row) {
   const bool is_first = delivered_.insert(row.key).second;
   if (!is_first && !row.notice.resends_unknown) {
@@ -27,7 +69,7 @@ void Auditor::check_told() {
     for (const TaskInstance& row : there ? *there : std::vector<TaskInstance>{})
       instances[run.number][{row.task_id, row.map_index}] = row.number;
   }
-  std::set<NotificationKey> wanted;
+  std::set<NotificationKey> wanted, possible;
   const auto want = [&](const std::vector<Notice>& notices, NotificationKey key) {
     for (size_t i = 0; i < notices.size(); ++i) {
       if (notices[i].on != key.event) continue;
@@ -56,12 +98,16 @@ void Auditor::check_told() {
             .at = event.at});
     }
   }
+  for (const DagRun& run : runs->rows) {
+    const auto dag = dags_.find(run.dag_version);
+    if (dag != dags_.end()) want_deadlines(run, *dag->second, events->rows, wanted, possible);
+  }
   std::set<NotificationKey> told;
   for (const Notification& row : rows->rows) {
     if (!told.insert(row.key).second) return complain("notification " + to_string(row.key) + " is there twice");
     const bool is_deleted =
         !by_id.contains({row.dag_id, row.run_id}) || by_id.at({row.dag_id, row.run_id})->number != row.key.run;
-    if (!is_deleted && !wanted.contains(row.key)) {
+    if (!is_deleted && !wanted.contains(row.key) && !possible.contains(row.key)) {
       return complain("notification " + to_string(row.key) + " of " + row.dag_id + "/" + row.run_id + "/" +
                       row.task_id + " tells what has not happened");
     }
