@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/dags_check.h"
 #include "cli/dags_test.h"
+#include "cli/deadlines.h"
 #include "cli/simulate.h"
 #include "cli/verbs.h"
 
@@ -197,6 +198,7 @@ std::vector<Command> dags_commands() {
        {{"pools", "pools that exist, separated by commas, where no server is asked", "A,B"},
         {"connections", "connections that exist, likewise", "A,B"}},
        check_dags},
+      deadlines_command(),
       simulate_command(),
       dags_test_command(),
       {"dags",

@@ -6,19 +6,12 @@
 
 #include "base/text.h"
 #include "dagfile/catalog.h"
+#include "model/forecast.h"
 #include "plugins/spec/builtin.h"
 #include "scheduler/rehearsal.h"
 
 namespace udon::cli {
 namespace {
-
-// Of a task: how long it took lately (the middle of the times), and into how many it was mapped last.
-struct Habit {
-  std::vector<Duration> durations;
-  std::string last_run;
-  int64_t mapped = 0;
-};
-using Habits = std::map<std::pair<std::string, std::string>, Habit>;
 
 constexpr int successes_looked_at = 1000;  // of a DAG
 
@@ -29,25 +22,25 @@ Result<Api*> api_if_any(Session& session) {
   return api;
 }
 
-Result<Habits> habits_of(const std::vector<DagPtr>& dags, Api* api) {
-  Habits habits;
-  if (api == nullptr) return habits;
+Result<std::map<std::string, Habits>> habits_of(const std::vector<DagPtr>& dags, Api* api) {
+  std::map<std::string, Habits> habits;
   for (const DagPtr& dag : dags) {
+    Habits& of_dag = habits[dag->dag_id];
+    if (api == nullptr) continue;
     const Result<Value> page = api->get(
         "/api/v2/dags/" + percent_encode(dag->dag_id) +
         "/dagRuns/~/taskInstances?state=success&order_by=-start_date&limit=" + std::to_string(successes_looked_at));
     if (!page && page.error().kind == ErrorKind::not_found) continue;  // never seen there
     if (!page) return page.error();
     for (const Value& row : page->get("task_instances").as_list()) {
-      const auto start = parse_time(row.text("start_date"));
-      const auto end = parse_time(row.text("end_date"));
-      Habit& habit = habits[{dag->dag_id, row.text("task_id")}];
-      if (start && end) habit.durations.push_back(*end - *start);
-      if (habit.last_run.empty()) habit.last_run = row.text("dag_run_id");
-      if (habit.last_run == row.text("dag_run_id") && row.integer("map_index", -1) >= 0) habit.mapped += 1;
+      const auto time = [&](const char* name) {
+        const auto read = parse_time(row.text(name));
+        return read ? std::optional(*read) : std::nullopt;
+      };
+      of_dag.add(row.text("task_id"), row.text("dag_run_id"), static_cast<int>(row.integer("map_index", -1)),
+                 time("start_date"), time("end_date"));
     }
   }
-  for (auto& [task, habit] : habits) std::ranges::sort(habit.durations);
   return habits;
 }
 
@@ -233,18 +226,12 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
   Catalog catalog(session.settings().path("core", "dags_folder"), operators);
   const CatalogPtr snapshot = catalog.refresh();
   TRY_ASSIGN(rehearsal.dags, chosen(*snapshot, arguments.all("DAG"), known));
-  TRY_ASSIGN(const Habits habits, habits_of(rehearsal.dags, api));
-  const auto habit_of = [&](const std::string& dag_id, const std::string& task_id) -> const Habit* {
-    const auto found = habits.find({dag_id, task_id});
-    return found == habits.end() ? nullptr : &found->second;
-  };
+  TRY_ASSIGN(const auto habits, habits_of(rehearsal.dags, api));
   rehearsal.duration = [&](const std::string& dag_id, const std::string& task_id) {
-    const Habit* habit = habit_of(dag_id, task_id);
-    return habit == nullptr || habit->durations.empty() ? otherwise : habit->durations[habit->durations.size() / 2];
+    return habits.at(dag_id).usual(task_id).value_or(otherwise);
   };
   rehearsal.mapped_length = [&](const std::string& dag_id, const std::string& task_id) {
-    const Habit* habit = habit_of(dag_id, task_id);
-    return habit == nullptr || habit->mapped == 0 ? int64_t{1} : habit->mapped;
+    return std::max<int64_t>(1, habits.at(dag_id).mapped(task_id));
   };
   TRY_ASSIGN(const std::vector<RehearsedRun> runs, rehearse(rehearsal));
 

@@ -8,16 +8,6 @@ namespace udon {
 
 namespace {
 
-std::optional<TimePoint> reference_of(const DagRun& run, Deadline::Of of) {
-  switch (of) {
-    case Deadline::Of::queued_at: return run.queued_at;
-    case Deadline::Of::logical_date: return run.logical_date;
-    case Deadline::Of::run_after: return run.run_after;
-    case Deadline::Of::start_date: return run.start_date;
-  }
-  ENSURE(false, "a reference outside its enum");
-}
-
 // When it passes, if it has not been told of that time: a run that is queued anew has new ones.
 std::optional<TimePoint> open_deadline(const ActiveRun& run, size_t index) {
   const auto at = deadline_of(run.row, run.dag().deadlines[index]);
@@ -37,11 +27,6 @@ std::vector<std::string> unfinished_tasks(const ActiveRun& run) {
 }
 
 }  // namespace
-
-std::optional<TimePoint> deadline_of(const DagRun& run, const Deadline& deadline) {
-  const auto reference = reference_of(run, deadline.of);
-  return reference ? std::optional(*reference + deadline.after) : std::nullopt;
-}
 
 std::optional<TimePoint> next_deadline(const ActiveRun& run) {
   std::optional<TimePoint> next;

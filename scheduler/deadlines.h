@@ -4,13 +4,12 @@
 #include <optional>
 #include <vector>
 
+#include "model/forecast.h"
 #include "model/notice.h"
 #include "scheduler/active_run.h"
 
 namespace udon {
 
-// Nothing: the run has not got what the deadline counts from (a logical date, a start).
-std::optional<TimePoint> deadline_of(const DagRun& run, const Deadline& deadline);
 // The first of an unfinished run that has not been told; nothing: there is none.
 std::optional<TimePoint> next_deadline(const ActiveRun& run);
 // Indexes into Dag::deadlines that have passed and have not been told.
