@@ -53,4 +53,8 @@ inline constexpr int files_per_result_max = 4'000;
 // Commands waiting for the loop; past it a caller is told to come back.
 inline constexpr int inbox_commands_max = 10'000;
 
+// What is said of one event of an asset, and the events that a try is told of, the newest: they stand in its request.
+inline constexpr int64_t asset_extra_bytes_max = 64 << 10;
+inline constexpr size_t asset_events_told_max = 100;
+
 }  // namespace udon::limits

@@ -65,6 +65,7 @@ std::vector<Command> connections_commands();
 std::vector<Command> variables_commands();
 std::vector<Command> pools_commands();
 std::vector<Command> notifications_commands();
+std::vector<Command> assets_commands();
 std::vector<Command> users_commands();
 std::vector<Command> db_commands();
 std::vector<Command> config_commands();

@@ -87,6 +87,10 @@ Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Value tasks, api->get(dag_path(dag_id) + "/tasks"));
   Value::List rows = with_upstream(tasks);
   dag.set("tasks", rows);
+  if (!dag.get("asset_expression").is_null()) {
+    TRY_ASSIGN(Value assets, api->get("/api/udon/dags/" + path_of({dag_id}) + "/assets"));
+    dag.set("waiting_for_assets", std::move(assets));
+  }
   if (dag.flag("has_import_errors"))
     session.output().note(
         "its file has errors, what runs and is shown is its last good version; see `udon dags check`");
@@ -102,6 +106,7 @@ Result<int> show(const Arguments& arguments, Session& session) {
             column("timezone", "timezone"),
             column("paused", "is_paused"),
             column("next run", "next_dagrun_run_after"),
+            {"assets", [](const Value& shown) { return shown.get("waiting_for_assets").text("text"); }},
             column("catchup", "catchup"),
             column("max active runs", "max_active_runs"),
             column("max active tasks", "max_active_tasks"),

@@ -115,7 +115,7 @@ std::vector<Command> all_commands() {
   for (const auto& part :
        {dags_commands(), runs_commands(), tasks_commands(), fleet_commands(), operators_commands(), plugins_commands(),
         certificates_commands(), connections_commands(), variables_commands(), pools_commands(),
-        notifications_commands(), users_commands(), db_commands(), config_commands()})
+        notifications_commands(), assets_commands(), users_commands(), db_commands(), config_commands()})
     commands.insert(commands.end(), part.begin(), part.end());
   commands.push_back(
       {"version", "", "Prints the version", {}, {}, [](const Arguments&, Session& session) -> Result<int> {

@@ -24,7 +24,7 @@ Result<ScheduleKind> read_schedule_kind(FieldReader& fields) {
     schedule.has_interval = fields.optional_flag("has_interval").value_or(true);
     return ScheduleKind(schedule);
   }
-  if (kind == "assets") return ScheduleKind(AssetSchedule{texts_or_none(fields, "assets")});
+  if (kind == "assets") return ScheduleKind(NoSchedule{});  // of before events were heeded; see read_schedule
   if (kind != "cron") {
     if (kind != "none") fields.fail("kind", "is `" + kind + "`, which is no kind of schedule");
     return ScheduleKind(NoSchedule{});
@@ -54,6 +54,13 @@ Result<Schedule> read_schedule(const Value& value) {
   FieldReader fields(value, "schedule");
   Schedule schedule;
   TRY_ASSIGN(schedule.kind, read_schedule_kind(fields));
+  if (fields.has("assets") && fields.any("assets").is_list()) {
+    AssetCondition all{.is = AssetCondition::Is::all, .asset = {}, .parts = {}};
+    for (const std::string& name : fields.texts("assets")) all.parts.push_back({.asset = name});
+    schedule.assets = std::move(all);
+  } else if (fields.has("assets")) {
+    TRY_ASSIGN(schedule.assets, parse_asset_condition(fields.any("assets")));
+  }
   schedule.timezone = fields.optional_text("timezone").value_or("UTC");
   schedule.start_date = fields.optional_time("start_date");
   schedule.end_date = fields.optional_time("end_date");

@@ -199,7 +199,7 @@ Value schedule_schema() {
             {"additionalProperties", false},
             {"properties", map({{"cron", any_of({cron, crons})},
                                 {"every", reference("duration")},
-                                {"assets", reference("texts")},
+                                {"assets", described(reference("assets"), "Due when events of these have come.")},
                                 {"interval", described(map({{"type", "boolean"}}),
                                                        "A run is about the time since the one before.")}})}})});
 }
@@ -261,6 +261,15 @@ Value dag_file_schema(const OperatorCatalog& operators) {
   definitions.set("id", map({{"type", "string"}, {"minLength", 1}}));
   definitions.set("duration", map({{"type", "string"}, {"pattern", "^([0-9]+(us|ms|s|m|h|d))+$|\\{[{%]"}}));
   definitions.set("texts", map({{"type", list({"string", "array"})}, {"items", map({{"type", "string"}})}}));
+  const Value assets = reference("assets");
+  const Value parts = map({{"type", "array"}, {"items", assets}, {"minItems", 1}});
+  const auto combined = [&](const char* key) {
+    return map({{"type", "object"},
+                {"required", list({key})},
+                {"additionalProperties", false},
+                {"properties", map({{key, parts}})}});
+  };
+  definitions.set("assets", any_of({map({{"type", "string"}}), parts, combined("all"), combined("any")}));
   definitions.set("template", map({{"type", "string"}, {"pattern", "\\{[{%]"}}));
   definitions.set("notices", notices_schema());
   definitions.set("mapped",

@@ -42,15 +42,12 @@ struct ScheduleWriter {
     put_duration(map, "every_us", schedule.every);
     put(map, "has_interval", schedule.has_interval, true);
   }
-  void operator()(const AssetSchedule& schedule) const {
-    map.set("kind", "assets");
-    put_texts(map, "assets", schedule.assets);
-  }
 };
 
 Value serialize(const Schedule& schedule) {
   Value map = Value::map();
   std::visit(ScheduleWriter{map}, schedule.kind);
+  if (schedule.assets) map.set("assets", to_value(*schedule.assets));
   put<std::string>(map, "timezone", schedule.timezone, "UTC");
   if (schedule.start_date) map.set("start_date", format_time(*schedule.start_date));
   if (schedule.end_date) map.set("end_date", format_time(*schedule.end_date));

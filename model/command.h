@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/value.h"
+#include "model/asset.h"
 #include "model/run.h"
 
 namespace udon {
@@ -73,17 +74,30 @@ struct DeleteRun {
   std::string run_id;
   std::string user;
 };
+// From outside: an asset was made anew.
+struct CreateAssetEvent {
+  std::string asset;
+  Value extra = Value::map();
+  std::string user;
+};
+// Events that are queued for a DAG are to be forgotten.
+struct ForgetAssetEvents {
+  std::string dag_id;
+  std::optional<std::string> asset;  // only of this one
+  std::string user;
+};
 // Pools in the store have been edited: read them again.
 struct PoolsChanged {};
 // Likewise connections: read again which there are.
 struct ConnectionsChanged {};
 
 using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun,
-                             PoolsChanged, ConnectionsChanged>;
+                             CreateAssetEvent, ForgetAssetEvents, PoolsChanged, ConnectionsChanged>;
 
 struct CommandOutcome {
   std::optional<DagRun> run;               // the run made or changed
   std::vector<TaskInstanceKey> instances;  // those affected
+  std::vector<AssetEvent> asset_events;    // the one made, those forgotten
 };
 
 }  // namespace udon

@@ -125,7 +125,6 @@ struct NextDueRun {
   TimePoint now;
 
   std::optional<DueRun> operator()(const NoSchedule&) const { return std::nullopt; }
-  std::optional<DueRun> operator()(const AssetSchedule&) const { return std::nullopt; }
   std::optional<DueRun> operator()(const OnceSchedule&) const {
     const TimePoint time = schedule.start_date.value_or(now);
     if (last || is_too_late(schedule, time)) return std::nullopt;
@@ -153,7 +152,6 @@ struct ManualInterval {
   TimePoint at;
 
   DataInterval operator()(const NoSchedule&) const { return {at, at}; }
-  DataInterval operator()(const AssetSchedule&) const { return {at, at}; }
   DataInterval operator()(const OnceSchedule&) const { return {at, at}; }
   DataInterval operator()(const ContinuousSchedule&) const { return {at, at}; }
   DataInterval operator()(const CronSchedule& cron) const {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/timezone.h"
+#include "model/asset.h"
 
 namespace udon {
 
@@ -69,15 +70,12 @@ struct EverySchedule {
   bool has_interval = true;
   bool operator==(const EverySchedule&) const = default;
 };
-struct AssetSchedule {
-  std::vector<std::string> assets;  // all of them
-  bool operator==(const AssetSchedule&) const = default;
-};
-using ScheduleKind =
-    std::variant<NoSchedule, OnceSchedule, ContinuousSchedule, CronSchedule, EverySchedule, AssetSchedule>;
+using ScheduleKind = std::variant<NoSchedule, OnceSchedule, ContinuousSchedule, CronSchedule, EverySchedule>;
 
 struct Schedule {
   ScheduleKind kind;
+  // Runs are due when events of these have come, too; beside NoSchedule: only then.
+  std::optional<AssetCondition> assets;
   std::string timezone = "UTC";  // IANA name
   std::optional<TimePoint> start_date;
   std::optional<TimePoint> end_date;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "model/asset.h"
 #include "model/choice.h"
 #include "model/dag.h"
 #include "model/run.h"
@@ -101,6 +102,7 @@ struct ActiveRun {
   ShapePtr shape;
   std::vector<TaskSlot> slots;  // as shape->dag->tasks
   std::optional<PastRun> past;
+  std::vector<AssetEventPtr> events;  // that made it due, by number
   // By index into Dag::deadlines: for which time it was told that it was missed. Forgotten with a restart; see
   // deadlines.h.
   std::map<int, TimePoint> told_deadlines;

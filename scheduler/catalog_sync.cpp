@@ -1,5 +1,7 @@
 #include "scheduler/catalog_sync.h"
 
+#include <algorithm>
+
 namespace udon {
 
 Moves CatalogSync::next(TimePoint now, const State& state, int dags_max) {
@@ -49,7 +51,13 @@ Moves CatalogSync::take_in(TimePoint now, const State& state, const DagPtr& dag)
   if (is_new) set.row.is_paused = dag->is_paused_upon_creation.value_or(dags_are_paused_at_creation_);
   if (is_new || set.row.version != dag->version) set.row.last_parsed_at = now;
   set.row.version = dag->version;
+  set.row.assets = dag->schedule.assets ? assets_of(*dag->schedule.assets) : std::vector<std::string>();
+  DropAssetEvents dropped{.dag_id = dag->dag_id, .events = {}};
+  for (const auto& [number, event] : known == nullptr ? decltype(known->events){} : known->events) {
+    if (!std::ranges::binary_search(set.row.assets, event->asset)) dropped.events.push_back(number);
+  }
   Moves moves;
+  if (!dropped.events.empty()) moves.emplace_back(std::move(dropped));
   moves.emplace_back(LoadDag{.dag_id = dag->dag_id, .shape = shapes_.of(dag)});
   moves.emplace_back(std::move(set));
   return moves;

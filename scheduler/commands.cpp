@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/ensure.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "scheduler/params.h"
 #include "scheduler/plan.h"
@@ -295,6 +296,45 @@ class Commanding {
     return {};
   }
 
+  Result<void> carry_out(const CreateAssetEvent& command) {
+    if (const auto problem = problem_of_asset(command.asset)) return invalid(*problem);
+    if (!command.extra.is_map()) return invalid("the extra of an asset event is a map");
+    if (const auto bytes = static_cast<int64_t>(to_json(command.extra).size()); bytes > limits::asset_extra_bytes_max) {
+      return invalid("the extra has " + std::to_string(bytes) + " bytes; at most " +
+                     std::to_string(limits::asset_extra_bytes_max) + " are allowed: hand on a path, not the data");
+    }
+    AssetEvent event;
+    event.number = state_.counters().last_asset_event + 1;
+    event.asset = command.asset;
+    event.at = now_;
+    event.extra = command.extra;
+    event.user = command.user;
+    result_.outcome.asset_events = {event};
+    add(AddAssetEvent{std::move(event)});
+    return {};
+  }
+
+  Result<void> carry_out(const ForgetAssetEvents& command) {
+    const DagState* dag = state_.find_dag(command.dag_id);
+    if (dag == nullptr) return not_found("no DAG `" + command.dag_id + "`");
+    DropAssetEvents drop{.dag_id = command.dag_id, .events = {}};
+    for (const auto& [number, event] : dag->events) {
+      if (command.asset && event->asset != *command.asset) continue;
+      drop.events.push_back(number);
+      result_.outcome.asset_events.push_back(*event);
+    }
+    if (drop.events.empty()) return {};
+    EventRecord record;
+    record.at = now_;
+    record.event = "command";
+    record.dag_id = command.dag_id;
+    record.user = command.user;
+    record.text = std::to_string(drop.events.size()) + " queued asset events forgotten";
+    add(std::move(drop));
+    add(NoteEvent{std::move(record)});
+    return {};
+  }
+
   Result<void> carry_out(const PoolsChanged&) { return {}; }
   Result<void> carry_out(const ConnectionsChanged&) { return {}; }
 
@@ -440,6 +480,8 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
   struct Visitor {
     Names operator()(const TriggerRun&) const { return {}; }
     Names operator()(const SetPaused&) const { return {}; }
+    Names operator()(const CreateAssetEvent&) const { return {}; }
+    Names operator()(const ForgetAssetEvents&) const { return {}; }
     Names operator()(const PoolsChanged&) const { return {}; }
     Names operator()(const ConnectionsChanged&) const { return {}; }
     Names operator()(const ClearTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dagfile/connections.h"
+#include "scheduler/asset_events.h"
 #include "scheduler/params.h"
 
 namespace udon {
@@ -48,6 +49,7 @@ Value make_context(const ActiveRun& run) {
   context.set("local", std::move(local));
   context.set("run_id", row.run_id);
   context.set("params", merged_params(run.dag(), row.conf));
+  context.set("triggering_asset_events", triggering_asset_events(run));
 
   Value dag_run = Value::map();
   dag_run.set("dag_id", row.dag_id);

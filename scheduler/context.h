@@ -11,9 +11,9 @@ namespace udon {
 // The try's request, without its token and, for a sensor in a later try, first_poke_at as of this try.
 TryRequest make_request(const State& state, Fence fence, const std::string& installation);
 
-// ds, ts, logical_date, data_interval_*, run_id, dag_run, params, dag, task, ti, local.*, map_index, try_number and the
-// mapped names. Times as Airflow prints them: "2026-01-31T00:00:00+00:00". A run without a logical date has none of the
-// names that come from it, as in Airflow.
+// ds, ts, logical_date, data_interval_*, run_id, dag_run, params, triggering_asset_events, dag, task, ti, local.*,
+// map_index, try_number and the mapped names. Times as Airflow prints them: "2026-01-31T00:00:00+00:00". A run without
+// a logical date has none of the names that come from it, as in Airflow.
 Value make_context(const ActiveRun& run, InstanceRef at);
 // Those of them that are the run's.
 Value make_context(const ActiveRun& run);

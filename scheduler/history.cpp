@@ -95,6 +95,10 @@ Result<LoadedRun> History::load_run(const DagRun& row) {
     run.shape = stand_in(row, instances);
     loaded.problem = shape.error().message;
   }
+  if (row.type == RunType::asset_triggered) {
+    TRY_ASSIGN(auto events, reader_.asset_events_of_run(row.number));
+    for (AssetEvent& event : events) run.events.push_back(std::make_shared<const AssetEvent>(std::move(event)));
+  }
   run.slots.resize(run.dag().tasks.size());
   std::map<std::string, int, std::less<>> index_by_id;
   for (size_t i = 0; i < run.slots.size(); ++i) index_by_id[run.dag().tasks[i].task_id] = static_cast<int>(i);
@@ -142,6 +146,9 @@ Result<State> History::load(int parallelism, const Counters& counters, StoreSett
     for (DagRecord& dag : dags.rows) state.load_dag(std::move(dag));
     if (is_last) break;
   }
+  TRY_ASSIGN(const auto queued, reader_.queued_asset_events(""));
+  for (const QueuedAssetEvent& row : queued)
+    state.load_asset_event(row.dag_id, std::make_shared<const AssetEvent>(row.event));
   TRY_ASSIGN(auto rows, reader_.active_runs());
   std::map<RunNumber, DagRun> runs;
   for (DagRun& row : rows) runs.emplace(row.number, std::move(row));

@@ -345,7 +345,13 @@ struct Loop::Impl {
 
   Result<void> apply(Turn& turn, Move& move) {
     if (auto* add = std::get_if<AddRun>(&move)) {
-      TRY_ASSIGN(const auto taken, history.taken_by_another(add->row, state));
+      TRY_ASSIGN(auto taken, history.taken_by_another(add->row, state));
+      // Its name is of no meaning, and its events must not be lost: two may have come in one microsecond.
+      const std::string id = add->row.run_id;
+      for (int i = 2; taken && !add->events.empty() && i <= free_names_tried_max; ++i) {
+        add->row.run_id = id + "_" + std::to_string(i);
+        TRY_ASSIGN(taken, history.taken_by_another(add->row, state));
+      }
       // Somebody has run it by hand under that date: as in Airflow, that run stands for it.
       if (taken) return {};
       TRY_ASSIGN(add->past, history.past_of(add->row, *add->shape, state));

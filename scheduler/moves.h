@@ -59,6 +59,16 @@ struct AddRun {
   ShapePtr shape;
   std::optional<PastRun> past;
   std::string user;
+  std::vector<AssetEventNumber> events = {};  // of its DAG's queue: they have made it due
+};
+// An asset was made anew: queued for all that wait for it. Turn gives the number.
+struct AddAssetEvent {
+  AssetEvent row;
+};
+// Nobody waits for them any more.
+struct DropAssetEvents {
+  std::string dag_id;
+  std::vector<AssetEventNumber> events;
 };
 struct MoveRun {
   DagRun row;
@@ -91,7 +101,7 @@ struct NoteEvent {
 };
 
 using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
-                          MoveRun, TellDeadline, DropRun, SetDag, LoadDag, NoteEvent>;
+                          MoveRun, TellDeadline, DropRun, SetDag, LoadDag, NoteEvent, AddAssetEvent, DropAssetEvents>;
 using Moves = std::vector<Move>;
 
 }  // namespace udon

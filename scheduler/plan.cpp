@@ -79,6 +79,7 @@ class Planning {
       ++running;
     }
     if (!dag.shape || dag.running + static_cast<int>(dag.queued.size()) >= runs_max) return;
+    if (dag.is_due_by_assets()) return add_run_of_events(dag);
     if (dag.is_due_known && (!dag.record.next_run_after || *dag.record.next_run_after > now_)) return;
     look_at_calendar(dag);
   }
@@ -96,11 +97,33 @@ class Planning {
     plan_.moves.emplace_back(std::move(set));
   }
 
+  // All that have come since the last one, as in Airflow: also of assets that alone would have been enough.
+  void add_run_of_events(const DagState& dag) {
+    AddRun add{.row = {}, .shape = dag.shape, .past = {}, .user = {}};
+    DagRun& run = add.row;
+    for (const auto& [number, event] : dag.events) {
+      add.events.push_back(number);
+      run.run_after = std::max(run.run_after, event->at);
+    }
+    run.run_after = std::min(run.run_after, now_);  // the clock may have been set back
+    run.number = next_run_number();
+    run.dag_id = dag.record.dag_id;
+    run.run_id = make_run_id(RunType::asset_triggered, run.run_after);
+    run.type = RunType::asset_triggered;
+    run.queued_at = now_;
+    run.triggered_by = "asset";
+    run.dag_version = dag.shape->dag->version;
+    plan_.moves.emplace_back(std::move(add));
+  }
+
+  RunNumber next_run_number() const {
+    return state_.counters().last_run + 1 +
+           std::ranges::count_if(plan_.moves, [](const Move& move) { return std::holds_alternative<AddRun>(move); });
+  }
+
   DagRun scheduled_run(const DagState& dag, const DueRun& due) const {
-    const auto before =
-        std::ranges::count_if(plan_.moves, [](const Move& move) { return std::holds_alternative<AddRun>(move); });
     DagRun run;
-    run.number = state_.counters().last_run + 1 + before;
+    run.number = next_run_number();
     run.dag_id = dag.record.dag_id;
     run.run_id = make_run_id(RunType::scheduled, due.logical_date);
     run.type = RunType::scheduled;

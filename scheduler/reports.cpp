@@ -5,6 +5,7 @@
 #include "base/ensure.h"
 #include "base/limits.h"
 #include "model/retry.h"
+#include "scheduler/asset_events.h"
 #include "scheduler/plan.h"
 
 namespace udon {
@@ -17,6 +18,7 @@ struct Ending {
   std::string note;
   bool keeps_xcoms = false;
   std::optional<Value> choice;
+  std::vector<AssetEvent> asset_events;
 };
 
 std::string with(std::string text, const std::string& addition) {
@@ -123,6 +125,8 @@ class Reading {
       move.row.start_date = move.row.end_date = move.row.queued_at = move.row.scheduled_at = std::nullopt;
     }
     moves_.emplace_back(std::move(move));
+    // With the success, in one commit. What somebody has marked has made nothing, as in Airflow.
+    for (const AssetEvent& event : ending.asset_events) moves_.emplace_back(AddAssetEvent{event});
   }
 
   Ending ending_of(const TryEnded& ended) const {
@@ -139,6 +143,9 @@ class Reading {
 
   Ending success(const TryEnded& ended) const {
     Ending ending{.to = TaskState::success, .note = ended.message, .keeps_xcoms = true};
+    auto events = asset_events_of(run_, live_.at, ended.xcom, now_);
+    if (!events) return {.to = TaskState::failed, .note = events.error().message};
+    ending.asset_events = std::move(*events);
     if (task_.choosing == Choosing::nothing) return ending;
     auto choice = make_choice(run_.dag(), live_.at.task, ended.xcom);
     if (!choice) return {.to = TaskState::failed, .note = choice.error().message};

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "base/text.h"
+#include "scheduler/asset_events.h"
 #include "scheduler/plan.h"
 
 namespace udon {
@@ -231,7 +232,10 @@ class Settling {
   void succeed(int position, TaskInstance row) {
     row.try_number += 1;
     row.start_date = now_;
+    auto events = asset_events_of(run_, {ref_.run, ref_.task, position}, Value(), now_);
+    if (!events) return move(position, std::move(row), TaskState::failed, events.error().message);
     move(position, std::move(row), TaskState::success, "");
+    for (AssetEvent& event : *events) moves_.push_back(AddAssetEvent{std::move(event)});
   }
 
   void expand() {

@@ -211,7 +211,8 @@ void State::update_dag_timer(DagState& dag) {
     const int runs_max = dag.max_active_runs;
     if (dag.running < runs_max && !dag.queued.empty()) timer = dag.queued.begin()->first;
     if (dag.shape && dag.running + static_cast<int>(dag.queued.size()) < runs_max) {
-      const auto due = dag.is_due_known ? dag.record.next_run_after : std::optional(TimePoint::min());
+      auto due = dag.is_due_known ? dag.record.next_run_after : std::optional(TimePoint::min());
+      if (dag.is_due_by_assets()) due = TimePoint::min();
       if (due && (!timer || *due < *timer)) timer = due;
     }
   }
@@ -291,7 +292,9 @@ void State::set_pools(const std::vector<Pool>& pools) {
 
 void State::load_dag(DagRecord record) {
   DagState& dag = dags_[record.dag_id];
+  index_assets(dag.record, -1);
   dag.record = std::move(record);
+  index_assets(dag.record, 1);
   dag.is_due_known = false;
   update_dag_timer(dag);
 }
@@ -493,6 +496,10 @@ void State::apply_move(const AddRun& move) {
   run.slots.resize(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) set_known_length(run.slots[i], move.shape, static_cast<int>(i));
   counters_.last_run = std::max(counters_.last_run, move.row.number);
+  if (!move.events.empty()) {
+    DagState& dag = dags_.at(move.row.dag_id);
+    for (const AssetEventNumber event : move.events) run.events.push_back(take_event(dag, event));
+  }
   insert_run(std::move(run));
 }
 
@@ -538,7 +545,9 @@ void State::apply_move(const DropRun& move) {
 void State::apply_move(const SetDag& move) {
   DagState& dag = dags_[move.row.dag_id];
   const bool was_paused = dag.record.is_paused;
+  index_assets(dag.record, -1);
   dag.record = move.row;
+  index_assets(dag.record, 1);
   dag.is_due_known = move.is_due_known;
   update_dag_timer(dag);
   if (was_paused == dag.record.is_paused) return;
@@ -575,6 +584,7 @@ State State::rebuilt() const {
     DagState& copy = fresh.dags_[id];
     copy.shape = dag.shape;
     copy.is_due_known = dag.is_due_known;
+    for (const auto& [number, event] : dag.events) fresh.queue_event(copy, event);
   }
   std::vector<Pool> pools;
   for (const auto& [name, pool] : pools_) pools.push_back(pool.pool);
@@ -608,6 +618,7 @@ std::optional<std::string> State::first_difference(const State& other) const {
   compare("connections", connections_, other.connections_);
   compare("stopped", stopped_, other.stopped_);
   compare("runs by id", runs_by_id_, other.runs_by_id_);
+  compare("consumers of assets", consumers_, other.consumers_);
   compare("successors", successors_, other.successors_);
   compare("fillable", fillable_, other.fillable_);
   compare("finishable", finishable_, other.finishable_);

@@ -26,13 +26,17 @@ struct DagState {
   ShapePtr shape;             // newest good version; null: its file is gone, or the catalog has not been read yet
   bool is_due_known = false;  // record.next_run_after follows from the schedule as it is now
   int max_active_runs = 1;    // of its newest version; of the runs in memory where that has not been seen
+  std::map<AssetEventNumber, AssetEventPtr> events;  // of record.assets, that no run has heeded yet
 
   // Derived, over active runs.
   std::set<RunNumber> runs;
   std::set<std::pair<TimePoint, RunNumber>> queued;  // by run_after
   int running = 0;
   std::map<std::string, int64_t> live_tasks;  // task id → live task instances, for max_active_tis_per_dag
+  std::map<std::string, int64_t> events_of;   // asset → how many of `events`
   std::optional<TimePoint> timer;             // when plan must look at it
+  // Whether what has come makes a run due.
+  bool is_due_by_assets() const;
   bool operator==(const DagState&) const = default;
 };
 
@@ -108,8 +112,11 @@ class State {
   const std::set<std::pair<TimePoint, RunNumber>>& run_timers() const { return run_timers_; }
   const std::set<std::pair<TimePoint, RunNumber>>& deadline_timers() const { return deadline_timers_; }
   const std::map<ReadyGroup, std::map<RunNumber, ReadyTasks>>& ready() const { return ready_; }
-  const std::set<Fence>& ending() const { return ending_; }            // tries that are to be killed
-  int64_t processes() const { return processes_; }                     // live tries with a process
+  const std::set<Fence>& ending() const { return ending_; }  // tries that are to be killed
+  int64_t processes() const { return processes_; }           // live tries with a process
+  // Whom an event of the asset is queued for: DAGs that are there and not paused. As in Airflow, who is paused misses
+  // it.
+  std::vector<std::string> consumers_of(const std::string& asset) const;
   // Deleted in this turn: the store has it until the commit.
   bool is_dropped(RunNumber run) const { return dropped_.contains(run); }
   const std::set<RunNumber>& evictable() const { return evictable_; }  // finished, no live try
@@ -121,6 +128,7 @@ class State {
   // From the store or the outside world, not moves.
   void set_counters(const Counters& counters) { counters_ = counters; }
   void load_dag(DagRecord record);
+  void load_asset_event(const std::string& dag_id, AssetEventPtr event);
   void load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries);  // derived members are not read
   void set_pools(const std::vector<Pool>& pools);
   void set_connections(std::optional<ConnectionIds> ids) { connections_ = std::move(ids); }
@@ -150,6 +158,8 @@ class State {
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);
   void apply_move(const NoteEvent&) {}
+  void apply_move(const AddAssetEvent& move);
+  void apply_move(const DropAssetEvents& move);
 
   ActiveRun& run_at(RunNumber number);
   // Adds (+1) or takes away (-1) all that a row, a slot's length or a run contributes to the indexes.
@@ -160,6 +170,9 @@ class State {
   void update_ready(const ActiveRun& run, int task);
   void update_run_index(const ActiveRun& run);
   void update_dag_timer(DagState& dag);
+  void index_assets(const DagRecord& record, int sign);
+  void queue_event(DagState& dag, AssetEventPtr event);
+  AssetEventPtr take_event(DagState& dag, AssetEventNumber number);
   void mark_dirty(TaskRef task) { dirty_.insert(task); }
   void mark_all_dirty(const ActiveRun& run);
   void mark_chosen_over(const ActiveRun& run, int task);
@@ -179,7 +192,8 @@ class State {
   std::string stopped_;
 
   std::map<std::pair<std::string, std::string>, RunNumber> runs_by_id_;
-  std::map<RunNumber, std::set<RunNumber>> successors_;  // runs that look back at it
+  std::map<RunNumber, std::set<RunNumber>> successors_;     // runs that look back at it
+  std::map<std::string, std::set<std::string>> consumers_;  // asset → DAGs with a file that wait for it
   std::set<TaskRef> dirty_;
   std::set<TaskRef> fillable_;
   std::set<RunNumber> finishable_;

@@ -3,12 +3,21 @@
 #include "base/ensure.h"
 #include "dagfile/serialize.h"
 #include "model/wire.h"
+#include "scheduler/asset_events.h"
 #include "scheduler/deadlines.h"
 #include "scheduler/notices.h"
 
 namespace udon {
 
-void Turn::apply(const Move& move) {
+void Turn::apply(const Move& given) {
+  Move numbered;  // of asset events, whose makers do not know of each other
+  const auto* event = std::get_if<AddAssetEvent>(&given);
+  if (event != nullptr) {
+    AddAssetEvent add = *event;
+    add.row.number = state_.counters().last_asset_event + 1;
+    numbered = std::move(add);
+  }
+  const Move& move = event != nullptr ? numbered : given;
   // Written first: what is written is measured against the state before.
   std::visit([this](const auto& what) { write(what); }, move);
   state_.apply(move);
@@ -125,7 +134,19 @@ void Turn::write(const StoreXCom& move) {
 
 void Turn::write(const ForgetXComs& move) { changes_.emplace_back(DeleteXComs{state_.instance(move.at).number}); }
 
-void Turn::write(const AddRun& move) { changes_.emplace_back(InsertRun{.row = move.row, .user = move.user}); }
+void Turn::write(const AddRun& move) {
+  changes_.emplace_back(InsertRun{.row = move.row, .user = move.user});
+  if (move.events.empty()) return;
+  changes_.emplace_back(TakeAssetEvents{.dag_id = move.row.dag_id, .events = move.events, .run = move.row.number});
+}
+
+void Turn::write(const AddAssetEvent& move) {
+  changes_.emplace_back(InsertAssetEvent{.row = move.row, .consumers = state_.consumers_of(move.row.asset)});
+}
+
+void Turn::write(const DropAssetEvents& move) {
+  changes_.emplace_back(TakeAssetEvents{.dag_id = move.dag_id, .events = move.events, .run = 0});
+}
 
 void Turn::write(const MoveRun& move) {
   const DagRun& old = state_.runs().at(move.row.number).row;
@@ -167,6 +188,7 @@ void Turn::write(const LoadDag& move) {
                                        .created_at = now_,
                                        .serialized = serialize(dag),
                                        .source = dag.source}});
+  if (PutAssets assets{assets_named_in(dag)}; !assets.names.empty()) changes_.emplace_back(std::move(assets));
 }
 
 void Turn::write(const NoteEvent& move) { changes_.emplace_back(AppendEvent{move.row}); }

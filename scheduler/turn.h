@@ -49,6 +49,8 @@ class Turn {
   void write(const SetDag& move);
   void write(const LoadDag& move);
   void write(const NoteEvent& move);
+  void write(const AddAssetEvent& move);
+  void write(const DropAssetEvents& move);
   void queue(std::vector<Notification> notifications);
   void put_try(const TaskInstance& row, const LiveTry& live, TaskState state);
 

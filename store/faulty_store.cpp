@@ -93,6 +93,30 @@ class FaultyReader final : public StoreReader {
  public:
   FaultyReader(StoreReader& behind, Gate& gate) : behind_(behind), gate_(gate) {}
 
+  Result<Page<AssetRecord>> assets(const AssetFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.assets(filter, page);
+  }
+  Result<std::optional<AssetRecord>> asset(int64_t number) override {
+    TRY(gate_.pass());
+    return behind_.asset(number);
+  }
+  Result<Page<AssetEvent>> asset_events(const AssetEventFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.asset_events(filter, page);
+  }
+  Result<std::vector<QueuedAssetEvent>> queued_asset_events(const std::string& dag_id) override {
+    TRY(gate_.pass());
+    return behind_.queued_asset_events(dag_id);
+  }
+  Result<std::vector<AssetEvent>> asset_events_of_run(RunNumber run) override {
+    TRY(gate_.pass());
+    return behind_.asset_events_of_run(run);
+  }
+  Result<std::vector<RunNumber>> runs_of_asset_event(AssetEventNumber event) override {
+    TRY(gate_.pass());
+    return behind_.runs_of_asset_event(event);
+  }
   Result<std::optional<DagRecord>> dag(const std::string& dag_id) override {
     TRY(gate_.pass());
     return behind_.dag(dag_id);

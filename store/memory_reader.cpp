@@ -265,6 +265,52 @@ class Reader final : public StoreReader {
     return page;
   }
 
+  Result<Page<AssetRecord>> assets(const AssetFilter& filter, const PageRequest& request) override {
+    const std::lock_guard lock(state_.mutex);
+    return memory::assets(state_, filter, request);
+  }
+
+  Result<std::optional<AssetRecord>> asset(int64_t number) override {
+    const std::lock_guard lock(state_.mutex);
+    for (const auto& [name, row] : state_.assets.rows) {
+      if (row.number == number) return std::optional(row);
+    }
+    return std::optional<AssetRecord>();
+  }
+
+  Result<Page<AssetEvent>> asset_events(const AssetEventFilter& filter, const PageRequest& request) override {
+    const std::lock_guard lock(state_.mutex);
+    return memory::asset_events(state_, filter, request);
+  }
+
+  Result<std::vector<QueuedAssetEvent>> queued_asset_events(const std::string& dag_id) override {
+    const std::lock_guard lock(state_.mutex);
+    std::vector<QueuedAssetEvent> rows;
+    for (const auto& [for_dag, event] : state_.assets.queued) {
+      if (dag_id.empty() || for_dag == dag_id) rows.push_back({for_dag, state_.assets.events.at(event)});
+    }
+    return rows;
+  }
+
+  Result<std::vector<AssetEvent>> asset_events_of_run(RunNumber run) override {
+    const std::lock_guard lock(state_.mutex);
+    std::vector<AssetEvent> rows;
+    const auto& all = state_.assets.of_runs;
+    for (auto at = all.lower_bound({run, 0}); at != all.end() && at->first == run; ++at) {
+      rows.push_back(state_.assets.events.at(at->second));
+    }
+    return rows;
+  }
+
+  Result<std::vector<RunNumber>> runs_of_asset_event(AssetEventNumber event) override {
+    const std::lock_guard lock(state_.mutex);
+    std::vector<RunNumber> runs;
+    for (const auto& [run, of_run] : state_.assets.of_runs) {
+      if (of_run == event) runs.push_back(run);
+    }
+    return runs;
+  }
+
  private:
   static std::optional<DagRun> row_of(const RunEntry* entry) {
     if (entry == nullptr) return std::nullopt;

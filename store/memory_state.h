@@ -2,6 +2,7 @@
 // What MemoryStore keeps, shared by its reader, settings and writer; for their files only. Everything here is
 // touched under `mutex`, which is never held over anything but memory.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,15 @@ struct EventEntry {
   std::shared_ptr<const EventRecord> full;  // of AppendEvent, and of moves that carry a user or a text
 };
 
+struct Assets {
+  std::map<std::string, AssetRecord> rows;
+  int64_t last = 0;
+  std::map<AssetEventNumber, AssetEvent> events;
+  std::set<std::pair<std::string, AssetEventNumber>> queued;  // (dag id, event)
+  std::set<std::pair<RunNumber, AssetEventNumber>> of_runs;
+};
+using Undos = std::vector<std::function<void()>>;
+
 struct State {
   mutable std::mutex mutex;
 
@@ -64,6 +74,8 @@ struct State {
   std::map<NotificationKey, int64_t> outbox_by_key;
   int64_t last_notification = 0;
 
+  Assets assets;
+
   std::map<std::string, Connection> connections;
   std::map<std::string, VariableRecord> variables;
   std::map<std::string, Pool> pools = {{default_pool, Pool{.name = default_pool}}};
@@ -83,6 +95,14 @@ struct State {
     return found == instances.end() ? nullptr : &found->second;
   }
 };
+
+// memory_assets.cpp. Each pushes what takes it back.
+Result<void> apply(State& state, const PutAssets& change, TimePoint at, Undos& undos);
+Result<void> apply(State& state, const InsertAssetEvent& change, TimePoint at, Undos& undos);
+Result<void> apply(State& state, const TakeAssetEvents& change, Undos& undos);
+void forget_asset_events_of(State& state, RunNumber run, Undos& undos);
+Result<Page<AssetRecord>> assets(const State& state, const AssetFilter& filter, const PageRequest& page);
+Result<Page<AssetEvent>> asset_events(const State& state, const AssetEventFilter& filter, const PageRequest& page);
 
 std::unique_ptr<StoreReader> make_reader(const State& state);
 std::unique_ptr<StoreSettings> make_settings(State& state);

@@ -117,6 +117,7 @@ class Application {
       events_before_ = events_before;
     });
     forget_notifications(change.run);
+    forget_asset_events_of(state_, change.run, undos_);
     EventRecord record;
     record.event = event_names::run;
     record.dag_id = row.dag_id;
@@ -224,6 +225,10 @@ class Application {
     undos_.emplace_back([this, id = row.dag_id, number] { state_.versions[id].erase(number); });
     return {};
   }
+
+  Result<void> apply(const PutAssets& change) { return memory::apply(state_, change, batch_.at, undos_); }
+  Result<void> apply(const InsertAssetEvent& change) { return memory::apply(state_, change, batch_.at, undos_); }
+  Result<void> apply(const TakeAssetEvents& change) { return memory::apply(state_, change, undos_); }
 
   Result<void> apply(const AppendEvent& change) {
     EventEntry entry;
@@ -348,7 +353,7 @@ class Application {
   const Counters before_;
   size_t events_before_;
   const int64_t last_event_before_;
-  std::vector<std::function<void()>> undos_;
+  Undos undos_;
 };
 
 class Writer final : public StoreWriter {

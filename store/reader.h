@@ -7,14 +7,13 @@
 #include <vector>
 
 #include "base/result.h"
+#include "store/asset_reader.h"
 #include "store/types.h"
 
 namespace udon {
 
-class StoreReader {
+class StoreReader : public AssetReader {
  public:
-  virtual ~StoreReader() = default;
-
   virtual Result<std::optional<DagRecord>> dag(const std::string& dag_id) = 0;
   virtual Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& page) = 0;
   virtual Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id,

@@ -89,6 +89,19 @@ Result<void> check_new(const Notification& row) {
   return {};
 }
 
+Result<void> check_new(const AssetEvent& row, AssetEventNumber last) {
+  const std::string what = "asset event " + std::to_string(row.number);
+  if (row.number <= last) return Error{ErrorKind::invalid, what + " does not come after event " + std::to_string(last)};
+  if (const auto problem = problem_of_asset(row.asset)) return Error{ErrorKind::invalid, what + ": " + *problem};
+  if (!row.extra.is_map()) return Error{ErrorKind::invalid, what + ": its extra is no map"};
+  return {};
+}
+
+Error not_queued(const std::string& dag_id, AssetEventNumber event) {
+  return {ErrorKind::conflict,
+          "asset event " + std::to_string(event) + " is not queued for DAG `" + dag_id + "` (any more)"};
+}
+
 Result<void> check_finish(NotificationState state, std::optional<TimePoint> next_at) {
   if (is_done(state) && !next_at) return {};
   if (state == NotificationState::pending && next_at) return {};

@@ -29,6 +29,8 @@ Result<void> check_change(const ChangeRun& change);
 Result<void> check_new(const DagRun& row);
 Result<void> check_new(const TaskInstance& row);
 Result<void> check_new(const Notification& row);
+// last: the largest number that was given.
+Result<void> check_new(const AssetEvent& row, AssetEventNumber last);
 // What a sending may give: done, or pending with a time.
 Result<void> check_finish(NotificationState state, std::optional<TimePoint> next_at);
 
@@ -44,6 +46,7 @@ Error duplicate_instance(const TaskInstance& row);
 Error duplicate_fence(const TaskInstance& row);
 Error duplicate_run(const DagRun& row);
 Error unfinished_run(const DagRun& row);
+Error not_queued(const std::string& dag_id, AssetEventNumber event);
 Error wrong_epoch(Epoch given, Epoch current);
 // Puts "change 3 of 10: " in front.
 Error in_batch(const Error& error, size_t index, size_t count);
@@ -59,6 +62,8 @@ inline constexpr auto run_orders =
     std::to_array<std::string_view>({"number", "logical_date", "run_after", "start_date", "end_date", "state"});
 inline constexpr auto instance_orders =
     std::to_array<std::string_view>({"number", "task_id", "map_index", "start_date", "end_date", "state"});
+inline constexpr auto asset_orders = std::to_array<std::string_view>({"number", "name"});
+inline constexpr auto asset_event_orders = std::to_array<std::string_view>({"number", "at"});
 inline constexpr auto dag_orders = std::to_array<std::string_view>({"dag_id", "next_run_after", "last_parsed_at"});
 
 // Names of the history's rows, so that every store writes the same.

@@ -27,6 +27,7 @@ struct DagRecord {
   TimePoint last_parsed_at{};
   std::optional<TimePoint> last_scheduled_logical_date;  // the calendar goes on after it
   std::optional<TimePoint> next_run_after;
+  std::vector<std::string> assets;  // whose events are queued for it; ascending
   bool operator==(const DagRecord&) const = default;
 };
 

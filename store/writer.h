@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/asset.h"
 #include "model/notice.h"
 #include "model/state.h"
 #include "store/types.h"
@@ -81,8 +82,26 @@ struct QueueNotification {
   Notification row;
 };
 
-using Change = std::variant<QueueNotification, InsertRun, ChangeRun, DeleteRunRows, InsertInstances, ChangeInstance,
-                            PutTry, PutXCom, DeleteXComs, PutDag, PutDagVersion, AppendEvent>;
+// They get a row, and with it a number for the API, unless they have one.
+struct PutAssets {
+  std::vector<std::string> names;
+};
+// Its number is larger than all of earlier commits. Queued for each of `consumers`: ids of DAGs.
+struct InsertAssetEvent {
+  AssetEvent row;
+  std::vector<std::string> consumers;
+};
+// They leave a DAG's queue; conflict unless they are all in it. `run` is the one that they have made due; 0: nobody
+// waits for them any more.
+struct TakeAssetEvents {
+  std::string dag_id;
+  std::vector<AssetEventNumber> events;
+  RunNumber run = 0;
+};
+
+using Change =
+    std::variant<QueueNotification, PutAssets, InsertAssetEvent, TakeAssetEvents, InsertRun, ChangeRun, DeleteRunRows,
+                 InsertInstances, ChangeInstance, PutTry, PutXCom, DeleteXComs, PutDag, PutDagVersion, AppendEvent>;
 
 struct Batch {
   Epoch epoch = 0;
@@ -95,6 +114,8 @@ struct Counters {
   RunNumber last_run = 0;
   InstanceNumber last_instance = 0;
   Fence last_fence = 0;
+  AssetEventNumber last_asset_event = 0;
+  bool operator==(const Counters&) const = default;
 };
 
 class StoreWriter {

@@ -31,16 +31,28 @@ std::string describe_schedule(const Schedule& schedule, const std::string& text)
   struct Describe {
     const Schedule& schedule;
     const std::string& text;
-    std::string operator()(const NoSchedule&) const { return "Never, external triggers only"; }
+    std::string operator()(const NoSchedule&) const {
+      return schedule.assets ? "Triggered by assets" : "Never, external triggers only";
+    }
     std::string operator()(const OnceSchedule&) const { return "Once, as soon as possible"; }
     std::string operator()(const ContinuousSchedule&) const {
       return "As frequently as possible, but only one run at a time.";
     }
     std::string operator()(const CronSchedule&) const { return text + " (" + schedule.timezone + ")"; }
     std::string operator()(const EverySchedule& every) const { return "Every " + format_duration(every.every); }
-    std::string operator()(const AssetSchedule&) const { return "Triggered by assets"; }
   };
-  return std::visit(Describe{schedule, text}, schedule.kind);
+  const std::string described = std::visit(Describe{schedule, text}, schedule.kind);
+  return schedule.assets && !std::holds_alternative<NoSchedule>(schedule.kind) ? "Triggered by assets or " + described
+                                                                               : described;
+}
+
+// Airflow's form: {"all": [{"asset": {…}}, …]}.
+Value show_assets(const AssetCondition& condition) {
+  if (condition.is == AssetCondition::Is::asset)
+    return Value::Map{{"asset", Value::Map{{"uri", condition.asset}, {"name", condition.asset}, {"group", "asset"}}}};
+  Value::List parts;
+  for (const AssetCondition& part : condition.parts) parts.push_back(show_assets(part));
+  return Value::Map{{condition.is == AssetCondition::Is::all ? "all" : "any", std::move(parts)}};
 }
 
 Value show_params(const Dag& dag) {
@@ -185,7 +197,7 @@ Value show_dag_details(World& world, const DagRecord& record) {
   shown.erase("is_backfillable");
   shown.set("catchup", dag.schedule.catchup);
   shown.set("dag_run_timeout", dag.dagrun_timeout ? Value(iso_duration(*dag.dagrun_timeout)) : Value());
-  shown.set("asset_expression", nullptr);
+  shown.set("asset_expression", dag.schedule.assets ? show_assets(*dag.schedule.assets) : Value());
   shown.set("doc_md", text_or_null(dag.doc));
   shown.set("start_date", show_time(dag.schedule.start_date));
   shown.set("end_date", show_time(dag.schedule.end_date));

@@ -57,7 +57,50 @@ std::optional<DstPolicy> read_dst(const YamlNode& node, Problems& problems) {
   return policy;
 }
 
-std::optional<ScheduleKind> read_map(const YamlNode& node, Problems& problems) {
+// A text, a list (all of it), {all: […]} or {any: […]}, nested as one likes.
+std::optional<AssetCondition> read_assets(const YamlNode& node, Problems& problems, int depth = 0) {
+  AssetCondition condition;
+  if (depth > AssetCondition::depth_max) {
+    problems.error(node, "`schedule.assets`: nested too deeply");
+    return std::nullopt;
+  }
+  if (node.is_text()) {
+    if (const auto problem = problem_of_asset(node.text)) {
+      problems.error(node, "`schedule.assets`: " + *problem);
+      return std::nullopt;
+    }
+    condition.asset = node.text;
+    return condition;
+  }
+  const YamlNode* parts = &node;
+  condition.is = AssetCondition::Is::all;
+  if (node.is_map()) {
+    if (node.members.size() != 1 || (node.members[0].key != "all" && node.members[0].key != "any")) {
+      const std::string hint =
+          node.members.size() == 1 ? did_you_mean(node.members[0].key, std::vector<std::string>{"all", "any"}) : "";
+      problems.error(node, "`schedule.assets`: expected `all` or `any` with a list" + hint);
+      return std::nullopt;
+    }
+    if (node.members[0].key == "any") condition.is = AssetCondition::Is::any;
+    parts = &node.members[0].value;
+  }
+  if (!parts->is_list()) {
+    problems.error(*parts, "`schedule.assets`: " + expected("an asset, or a list of assets", *parts));
+    return std::nullopt;
+  }
+  if (parts->items.empty()) {
+    problems.error(*parts, "`schedule.assets`: expected at least one asset");
+    return std::nullopt;
+  }
+  for (const YamlNode& item : parts->items) {
+    auto part = read_assets(item, problems, depth + 1);
+    if (!part) return std::nullopt;
+    condition.parts.push_back(std::move(*part));
+  }
+  return condition;
+}
+
+std::optional<ScheduleKind> read_map(const YamlNode& node, std::optional<AssetCondition>& assets, Problems& problems) {
   const std::vector<std::string>& known = schedule_keys();
   std::vector<std::string> kinds;
   bool is_good = true;
@@ -66,13 +109,14 @@ std::optional<ScheduleKind> read_map(const YamlNode& node, Problems& problems) {
       problems.error(member.offset, "`schedule`: unknown key `" + member.key + "`" + did_you_mean(member.key, known) +
                                         "; there are " + join(known, ", "));
       is_good = false;
-    } else if (member.key != "interval") {
+    } else if (member.key != "interval" && member.key != "assets") {
       kinds.push_back(member.key);
     }
   }
   if (!is_good) return std::nullopt;
-  if (kinds.size() != 1) {
-    problems.error(node, "`schedule`: expected one of `cron`, `every` and `assets`, got " +
+  const YamlNode* assets_node = node.find("assets");
+  if (kinds.size() != 1 && (assets_node == nullptr || !kinds.empty())) {
+    problems.error(node, "`schedule`: expected one of `cron` and `every`, `assets`, or both, got " +
                              (kinds.empty() ? std::string("none") : join(kinds, ", ")));
     return std::nullopt;
   }
@@ -82,12 +126,13 @@ std::optional<ScheduleKind> read_map(const YamlNode& node, Problems& problems) {
     interval = read_flag("schedule.interval", *interval_node, problems);
     if (!interval) return std::nullopt;
   }
-  if (const YamlNode* assets = node.find("assets")) {
-    const auto texts = read_texts("schedule.assets", *assets, problems);
-    if (!texts) return std::nullopt;
-    if (texts->empty()) problems.error(*assets, "`schedule.assets`: expected at least one asset");
-    if (interval) problems.error(*interval_node, "`schedule`: `interval` does not go with `assets`");
-    return ScheduleKind(AssetSchedule{*texts});
+  if (assets_node != nullptr) {
+    assets = read_assets(*assets_node, problems);
+    if (!assets) return std::nullopt;
+    if (kinds.empty()) {
+      if (interval) problems.error(*interval_node, "`schedule`: `interval` needs `cron` or `every`");
+      return ScheduleKind(NoSchedule{});
+    }
   }
   if (const YamlNode* every = node.find("every")) {
     const auto value = read_field({FieldType::Kind::duration, 1, 0, {}}, "schedule.every", *every, problems);
@@ -120,9 +165,9 @@ std::optional<ScheduleKind> read_map(const YamlNode& node, Problems& problems) {
   return ScheduleKind(std::move(schedule));
 }
 
-std::optional<ScheduleKind> read_kind(const YamlNode& node, Problems& problems) {
+std::optional<ScheduleKind> read_kind(const YamlNode& node, std::optional<AssetCondition>& assets, Problems& problems) {
   if (node.is_null()) return ScheduleKind(NoSchedule{});
-  if (node.is_map()) return read_map(node, problems);
+  if (node.is_map()) return read_map(node, assets, problems);
   if (node.is_list()) {
     CronSchedule schedule;
     for (const YamlNode& item : node.items) {
@@ -147,12 +192,11 @@ std::optional<ScheduleKind> read_kind(const YamlNode& node, Problems& problems) 
   return ScheduleKind(std::move(schedule));
 }
 
-// As written, for people: the cron expression, "every 15m", "assets a, b".
+// As written, for people: the cron expression, "every 15m".
 std::string shown(const ScheduleKind& kind) {
   if (std::holds_alternative<OnceSchedule>(kind)) return "@once";
   if (std::holds_alternative<ContinuousSchedule>(kind)) return "@continuous";
   if (const auto* every = std::get_if<EverySchedule>(&kind)) return "every " + format_duration(every->every);
-  if (const auto* assets = std::get_if<AssetSchedule>(&kind)) return "assets " + join(assets->assets, ", ");
   if (const auto* cron = std::get_if<CronSchedule>(&kind)) {
     std::vector<std::string> texts;
     for (const CronExpression& expression : cron->crons) texts.push_back(expression.text);
@@ -205,9 +249,11 @@ void read_schedule(const YamlNode& root, Dag& dag, Problems& problems) {
   }
   const YamlNode* kind = root.find("schedule");
   if (kind != nullptr) {
-    if (auto read = read_kind(*kind, problems)) schedule.kind = std::move(*read);
+    if (auto read = read_kind(*kind, schedule.assets, problems)) schedule.kind = std::move(*read);
   }
   dag.schedule_text = shown(schedule.kind);
+  if (schedule.assets)
+    dag.schedule_text += (dag.schedule_text.empty() ? "assets " : " or assets ") + to_string(*schedule.assets);
   if (const YamlNode* dst = root.find("dst")) {
     const auto policy = read_dst(*dst, problems);
     auto* cron = std::get_if<CronSchedule>(&schedule.kind);

@@ -82,6 +82,7 @@ const std::vector<std::string>& template_names() {
                                  "local",
                                  "run_id",
                                  "params",
+                                 "triggering_asset_events",
                                  "dag_run",
                                  "dag",
                                  "task",

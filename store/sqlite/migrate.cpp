@@ -8,6 +8,7 @@
 namespace udon {
 extern const char migration_0001[];
 extern const char migration_0002[];
+extern const char migration_0003[];
 }  // namespace udon
 
 namespace udon::sqlite {
@@ -51,7 +52,8 @@ Result<void> apply(Database& database, const Migration& migration) {
 }  // namespace
 
 std::span<const Migration> all_migrations() {
-  static const std::vector<Migration> migrations = {{1, "store", migration_0001}, {2, "outbox", migration_0002}};
+  static const std::vector<Migration> migrations = {
+      {1, "store", migration_0001}, {2, "outbox", migration_0002}, {3, "assets", migration_0003}};
   return migrations;
 }
 

@@ -19,6 +19,23 @@ Result<TaskState> read_task_state(const Query& row, int column) {
 
 }  // namespace
 
+std::string texts_as_json(const std::vector<std::string>& texts) {
+  Value list = Value::list();
+  for (const std::string& text : texts) list.push_back(text);
+  return to_json(list);
+}
+
+Result<std::vector<std::string>> read_texts(const Query& row, int column, std::string_view what) {
+  std::vector<std::string> texts;
+  TRY_ASSIGN(const Value list, read_json(row, column));
+  if (!list.is_list()) return unreadable(what, row.text(column));
+  for (const Value& text : list.as_list()) {
+    if (!text.is_string()) return unreadable(what, row.text(column));
+    texts.push_back(text.as_string());
+  }
+  return texts;
+}
+
 Result<Value> read_json(const Query& row, int column) {
   auto value = parse_json(row.text(column));
   if (!value) return Error{ErrorKind::data, "the store holds JSON that cannot be read: " + value.error().message};
@@ -90,17 +107,13 @@ Result<DagRecord> read_dag(const Query& row) {
   dag.description = row.text(3);
   dag.schedule_text = row.text(4);
   dag.timezone = row.text(5);
-  TRY_ASSIGN(const Value tags, read_json(row, 6));
-  if (!tags.is_list()) return unreadable("tags", row.text(6));
-  for (const Value& tag : tags.as_list()) {
-    if (!tag.is_string()) return unreadable("tags", row.text(6));
-    dag.tags.push_back(tag.as_string());
-  }
+  TRY_ASSIGN(dag.tags, read_texts(row, 6, "tags"));
   dag.is_paused = row.integer(7) != 0;
   dag.is_stale = row.integer(8) != 0;
   dag.last_parsed_at = row.time(9);
   dag.last_scheduled_logical_date = row.optional_time(10);
   dag.next_run_after = row.optional_time(11);
+  TRY_ASSIGN(dag.assets, read_texts(row, 12, "assets"));
   return dag;
 }
 

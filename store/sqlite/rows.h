@@ -27,7 +27,7 @@ Result<InstanceRow> read_named_instance(const Query& row);
 
 inline constexpr std::string_view dag_columns =
     "dag_id, file, version, description, schedule_text, timezone, tags, is_paused, is_stale, last_parsed_at, "
-    "last_scheduled_logical_date, next_run_after";
+    "last_scheduled_logical_date, next_run_after, assets";
 Result<DagRecord> read_dag(const Query& row);
 
 inline constexpr std::string_view try_columns =
@@ -38,6 +38,9 @@ inline constexpr std::string_view xcom_columns = "instance, key, value, at";
 Result<XComRecord> read_xcom(const Query& row);
 
 Result<Value> read_json(const Query& row, int column);
+// A JSON list of texts.
+std::string texts_as_json(const std::vector<std::string>& texts);
+Result<std::vector<std::string>> read_texts(const Query& row, int column, std::string_view what);
 
 // One row at most; nothing if there is none.
 template <class T>

@@ -5,6 +5,7 @@
 #include "store/rules.h"
 #include "store/sqlite/parts.h"
 #include "store/sqlite/rows.h"
+#include "store/sqlite/sqlite_assets.h"
 
 namespace udon::sqlite {
 
@@ -420,6 +421,31 @@ class Reader final : public StoreReader {
       return has_row ? query.integer(0) : 0;
     }));
     return page;
+  }
+
+  Result<Page<AssetRecord>> assets(const AssetFilter& filter, const PageRequest& request) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::assets(*db, filter, request);
+  }
+  Result<std::optional<AssetRecord>> asset(int64_t number) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::asset(*db, number);
+  }
+  Result<Page<AssetEvent>> asset_events(const AssetEventFilter& filter, const PageRequest& request) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::asset_events(*db, filter, request);
+  }
+  Result<std::vector<QueuedAssetEvent>> queued_asset_events(const std::string& dag_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::queued_asset_events(*db, dag_id);
+  }
+  Result<std::vector<AssetEvent>> asset_events_of_run(RunNumber run) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::asset_events_of_run(*db, run);
+  }
+  Result<std::vector<RunNumber>> runs_of_asset_event(AssetEventNumber event) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::runs_of_asset_event(*db, event);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include "store/rules.h"
 #include "store/sqlite/parts.h"
 #include "store/sqlite/rows.h"
+#include "store/sqlite/sqlite_assets.h"
 
 namespace udon::sqlite {
 
@@ -18,23 +19,26 @@ struct StoredCounters {
 
 Result<StoredCounters> read_counters(Database& database) {
   Query query = database.query(
-      "SELECT epoch, last_run, last_instance, last_fence, last_event, events FROM counters WHERE one = 1");
+      "SELECT epoch, last_run, last_instance, last_fence, last_event, events, last_asset_event FROM counters WHERE one "
+      "= 1");
   TRY_ASSIGN(const bool has_row, query.next());
   if (!has_row) return Error{ErrorKind::data, database.file().string() + " is damaged: its counters are gone"};
-  return StoredCounters{
-      .epoch = query.integer(0),
-      .last = {.last_run = query.integer(1), .last_instance = query.integer(2), .last_fence = query.integer(3)},
-      .last_event = query.integer(4),
-      .events = query.integer(5)};
+  return StoredCounters{.epoch = query.integer(0),
+                        .last = {.last_run = query.integer(1),
+                                 .last_instance = query.integer(2),
+                                 .last_fence = query.integer(3),
+                                 .last_asset_event = query.integer(6)},
+                        .last_event = query.integer(4),
+                        .events = query.integer(5)};
 }
 
 Result<void> write_counters(Database& database, const StoredCounters& counters) {
   return database
       .query(
-          "UPDATE counters SET epoch = ?, last_run = ?, last_instance = ?, last_fence = ?, last_event = ?, events = ? "
-          "WHERE one = 1")
+          "UPDATE counters SET epoch = ?, last_run = ?, last_instance = ?, last_fence = ?, last_event = ?, events = ?, "
+          "last_asset_event = ? WHERE one = 1")
       .bind(counters.epoch, counters.last.last_run, counters.last.last_instance, counters.last.last_fence,
-            counters.last_event, counters.events)
+            counters.last_event, counters.events, counters.last.last_asset_event)
       .run();
 }
 
@@ -237,13 +241,12 @@ class Application {
 
   Result<void> apply(const PutDag& change) {
     const DagRecord& row = change.row;
-    Value tags = Value::list();
-    for (const std::string& tag : row.tags) tags.push_back(tag);
     return db_
         .query("INSERT OR REPLACE INTO dag (" + std::string(dag_columns) +
-               ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        .bind(row.dag_id, row.file, row.version, row.description, row.schedule_text, row.timezone, to_json(tags),
-              row.is_paused, row.is_stale, row.last_parsed_at, row.last_scheduled_logical_date, row.next_run_after)
+               ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(row.dag_id, row.file, row.version, row.description, row.schedule_text, row.timezone,
+              texts_as_json(row.tags), row.is_paused, row.is_stale, row.last_parsed_at, row.last_scheduled_logical_date,
+              row.next_run_after, texts_as_json(row.assets))
         .run();
   }
 
@@ -256,6 +259,20 @@ class Application {
             "ON CONFLICT (dag_id, version) DO NOTHING")
         .bind(row.dag_id, row.version, row.created_at, to_json(row.serialized), row.source)
         .run();
+  }
+
+  Result<void> apply(const PutAssets& change) { return put_assets(db_, change.names, batch_.at); }
+  Result<void> apply(const InsertAssetEvent& change) {
+    TRY(check_new(change.row, counters_.last.last_asset_event));
+    counters_.last.last_asset_event = change.row.number;
+    return insert_asset_event(db_, change, batch_.at);
+  }
+  Result<void> apply(const TakeAssetEvents& change) {
+    if (change.run != 0) {
+      TRY_ASSIGN(const auto run, find_run(change.run));
+      if (!run) return missing_run(change.run);
+    }
+    return take_asset_events(db_, change);
   }
 
   Result<void> apply(const AppendEvent& change) {

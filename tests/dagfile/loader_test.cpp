@@ -136,12 +136,17 @@ TEST_CASE("schedules in all their forms") {
   CHECK(std::get<CronSchedule>(kind("{cron: [\"0 0 * * *\", \"@weekly\"]}")).crons.size() == 2);
   CHECK(std::get<EverySchedule>(kind("{every: 15m}")) == EverySchedule{std::chrono::minutes(15), true});
   CHECK_FALSE(std::get<EverySchedule>(kind("{every: 15m, interval: false}")).has_interval);
-  CHECK(std::get<AssetSchedule>(kind("{assets: [a, b]}")).assets == std::vector<std::string>{"a", "b"});
+  CHECK(std::holds_alternative<NoSchedule>(kind("{assets: [a, b]}")));
+  CHECK(std::holds_alternative<CronSchedule>(kind("{assets: a, cron: '@daily'}")));
   CHECK(shown("none").empty());
   CHECK(shown("30 2 * * *") == "30 2 * * *");
   CHECK(shown("{every: 90m}") == "every 1h30m");
   CHECK(shown("[\"0 0 * * *\", \"@weekly\"]") == "0 0 * * *, @weekly");
-  CHECK(shown("{assets: [a, b]}") == "assets a, b");
+  CHECK(shown("{assets: [a, b]}") == "assets a & b");
+  CHECK(shown("{assets: 's3://호수/주문'}") == "assets s3://호수/주문");
+  CHECK(shown("{assets: {any: [a, {all: [b, c]}]}}") == "assets a | (b & c)");
+  CHECK(shown("{assets: {any: [a, b]}, cron: '@daily'}") == "@daily or assets a | b");
+  CHECK(shown("{assets: a, every: 1h}") == "every 1h or assets a");
 }
 
 TEST_CASE("dates without an offset are the zone's own, through daylight saving") {

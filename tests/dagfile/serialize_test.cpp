@@ -92,6 +92,16 @@ class Maker {
       default: return map(depth);
     }
   }
+  AssetCondition condition(int depth) {
+    AssetCondition made;
+    made.is = depth == 0 ? AssetCondition::Is::asset : static_cast<AssetCondition::Is>(random_.below(3));
+    if (made.is == AssetCondition::Is::asset) {
+      made.asset = text();
+      return made;
+    }
+    for (uint64_t i = random_.below(3) + 1; i > 0; --i) made.parts.push_back(condition(depth - 1));
+    return made;
+  }
   Schedule schedule() {
     Schedule made;
     switch (random_.below(6)) {
@@ -109,8 +119,9 @@ class Maker {
         break;
       }
       case 4: made.kind = EverySchedule{duration(), flag()}; break;
-      default: made.kind = AssetSchedule{texts()};
+      default: made.assets = condition(3);
     }
+    if (flag()) made.assets = condition(2);
     if (flag()) made.timezone = "Asia/Seoul";
     made.start_date = maybe<TimePoint>([&] { return TimePoint(duration()); });
     made.end_date = maybe<TimePoint>([&] { return TimePoint(duration()); });

@@ -64,7 +64,6 @@ std::vector<std::string> all_due(const Schedule& schedule, const char* now) {
 
 TEST_CASE("a schedule without times of its own is never due") {
   CHECK(due(make(NoSchedule{}, {}), nullptr, "2026-01-31") == "none");
-  CHECK(due(make(AssetSchedule{{"lake://orders"}}, {}), nullptr, "2026-01-31") == "none");
 }
 
 TEST_CASE("with catchup every time since the start date is due, the first at or after it") {

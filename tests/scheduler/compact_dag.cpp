@@ -69,6 +69,17 @@ Result<void> read_dag(const Line& line, Dag& dag) {
     if (!parsed) return parsed.error();
     dag.schedule.kind = CronSchedule{.crons = {*parsed}, .has_interval = options.flag("interval"), .dst = {}};
   }
+  // assets=a,b: all of them; any_assets=a,b: any.
+  for (const auto is : {AssetCondition::Is::all, AssetCondition::Is::any}) {
+    const auto names = options.text(is == AssetCondition::Is::all ? "assets" : "any_assets");
+    if (!names) continue;
+    AssetCondition condition{.is = is, .asset = {}, .parts = {}};
+    for (const std::string& name : split(*names, ',')) condition.parts.push_back({.asset = name});
+    if (dag.schedule.assets)
+      dag.schedule.assets->parts.push_back(std::move(condition));
+    else
+      dag.schedule.assets = std::move(condition);
+  }
   if (options.flag("continuous")) dag.schedule.kind = ContinuousSchedule{};
   if (options.flag("once")) dag.schedule.kind = OnceSchedule{};
   dag.schedule.timezone = options.text("timezone").value_or("UTC");
@@ -160,6 +171,9 @@ Result<void> read_task(const Line& line, Dag& dag) {
   if (auto id = options.text("default")) {
     task.connections.push_back(*id);
     task.default_connections.push_back(*id);
+  }
+  for (const std::string& name : split(options.text("outlets").value_or(""), ',')) {
+    if (!name.empty()) task.outlets.push_back(name);
   }
   if (auto id = options.text("connection")) task.connection_templates.push_back(*id);
   if (auto text = options.text("asks")) task.asking_templates.push_back(*text);

@@ -83,6 +83,8 @@ class Player {
     if (verb == "may_open") return expect_may_open(first);
     if (verb == "events") return expect_events(first);
     if (verb == "told") return expect_told(first);
+    if (verb == "queued") return expect_queued(first);
+    if (verb == "made_due_by") return expect_made_due_by(first);
     if (verb == "xcom") return expect_xcom(first);
     if (verb == "commits") return expect_commits(std::stoll(first.word(1)));
     if (verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown") return report(first);
@@ -289,6 +291,10 @@ class Player {
       TRY_ASSIGN(Value parsed, parse_json(*value));
       ended.xcom.set("return_value", std::move(parsed));
     }
+    if (auto value = line.option("outlet_events")) {
+      TRY_ASSIGN(Value parsed, parse_json(*value));
+      ended.xcom.set(outlet_events_key, std::move(parsed));
+    }
     if (line.has("not_far")) ended.xcom.set(ignores_rules_key, false);
     return ended;
   }
@@ -336,6 +342,15 @@ class Player {
     if (verb == "pause" || verb == "unpause") {
       return Command(SetPaused{.dag_id = what, .paused = verb == "pause", .user = user});
     }
+    if (verb == "event") {
+      CreateAssetEvent create{.asset = what, .user = user};
+      if (auto extra = line.option("extra")) {
+        TRY_ASSIGN(create.extra, parse_json(*extra));
+      }
+      return Command(std::move(create));
+    }
+    if (verb == "forget")
+      return Command(ForgetAssetEvents{.dag_id = what, .asset = line.option("asset"), .user = user});
     if (verb == "delete") return Command(DeleteRun{.dag_id = names[0], .run_id = names[1], .user = user});
     if (verb == "mark_run") {
       const auto state = line.word(from + 2);
@@ -510,6 +525,35 @@ class Player {
     const auto part = line.option("exception");
     if (part && exception.find(*part) == std::string::npos) return failed("the exception is: " + exception);
     return {};
+  }
+
+  static Result<void> expect_assets(const Line& line, const std::vector<std::string>& there) {
+    std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
+    std::erase(wanted, "nothing");
+    return there == wanted ? Result<void>() : failed("it is: " + join(there, " "));
+  }
+
+  // The assets of the events, in their order.
+  Result<void> expect_queued(const Line& line) {
+    std::vector<std::string> there;
+    TRY_ASSIGN(const auto rows, store_.reader().queued_asset_events(line.word(1)));
+    for (const QueuedAssetEvent& row : rows) there.push_back(row.event.asset);
+    return expect_assets(line, there);
+  }
+
+  // made_due_by DAG/N: the run that was made as the Nth, from 0.
+  Result<void> expect_made_due_by(const Line& line) {
+    const auto names = split(line.word(1), '/');
+    RunFilter filter;
+    filter.dag_ids = {names[0]};
+    filter.order_by = "number";
+    TRY_ASSIGN(const auto runs, store_.reader().runs(filter, {.limit = 1000}));
+    const auto index = static_cast<size_t>(std::stoi(names[1]));
+    if (index >= runs.rows.size()) return failed("there are " + std::to_string(runs.rows.size()) + " runs");
+    std::vector<std::string> there;
+    TRY_ASSIGN(const auto events, store_.reader().asset_events_of_run(runs.rows[index].number));
+    for (const AssetEvent& event : events) there.push_back(event.asset);
+    return expect_assets(line, there);
   }
 
   Result<void> expect_xcom(const Line& line) {

@@ -24,6 +24,7 @@ void Auditor::after_turn(const State& state, std::optional<TimePoint> wake_at) {
   check_new_runs(state);
   check_ends();
   check_reasons(state, wake_at);
+  check_assets(state);
   remember(state);
   touched_.clear();
   touched_runs_.clear();
@@ -271,6 +272,7 @@ void Auditor::at_rest(const State& state) {
                           : "gone"));
   }
   check_told();
+  check_asset_sources();
   const auto runs = must(store_.reader().runs({}, {.limit = 100'000, .offset = 0}), "runs");
   for (const DagRun& run : runs ? runs->rows : std::vector<DagRun>{}) {
     if (!is_finished(run.state)) complain("run " + run.run_id + " is not finished");

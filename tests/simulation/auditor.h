@@ -40,7 +40,10 @@ class Auditor {
   // After a turn that committed. wake_at: what the turn asked for.
   void after_turn(const State& state, std::optional<TimePoint> wake_at);
   // The scheduler is about to live again: what it knew is gone, what the store says stays.
-  void after_restart() { known_.clear(), known_runs_.clear(); }
+  void after_restart() {
+    known_.clear(), known_runs_.clear(), dags_before_.clear();
+    was_restarted_ = true;
+  }
   void begins(const TryRequest& request);
   void acknowledged(const TryId& id, const Process* process);
   // When everything has come to rest.
@@ -75,6 +78,11 @@ class Auditor {
   void check_reason(const State& state, const ActiveRun& run, int task, const TaskInstance* row, const Reason& reason,
                     std::optional<TimePoint> wake_at);
   void check_told();
+  void check_assets(const State& state);
+  void see_runs_of_assets(const State& state);
+  void see_new_asset_events(const State& state,
+                            const std::map<std::pair<std::string, AssetEventNumber>, AssetEvent>& queue);
+  void check_asset_sources();
   void remember(const State& state);
   const Dag& truth(const Dag& told) const;
   const Dag& truth(const ActiveRun& run) const { return truth(run.dag()); }
@@ -99,6 +107,13 @@ class Auditor {
   RunNumber last_run_ = 0;
   CalendarAuditor calendar_;
   std::set<NotificationKey> delivered_;
+  // For whom, which event → its asset: queued, and heeded by a run.
+  std::map<std::pair<std::string, AssetEventNumber>, std::string> waiting_events_;
+  std::set<std::pair<std::string, AssetEventNumber>> taken_events_;
+  AssetEventNumber last_asset_event_ = 0;
+  RunNumber last_run_of_assets_ = 0;
+  std::map<std::string, DagRecord> dags_before_;  // as the turn before left them
+  bool was_restarted_ = true;
   std::map<std::string, int64_t> slots_before_;
   bool pools_changed_ = false;
   bool catalog_changed_ = false;

@@ -53,6 +53,12 @@ Command People::random_command(TimePoint now) {
     case 7: return DeleteRun{.dag_id = selection.dag_id, .run_id = selection.run_id, .user = "ada"};
     default: break;
   }
+  if (others_.one_in(6)) {
+    CreateAssetEvent event{.asset = others_.one_in(3) ? "made by alpha" : "outside", .user = "ada"};
+    if (others_.one_in(2)) event.extra.set("rows", static_cast<int64_t>(others_.below(100)));
+    if (others_.one_in(20)) event.asset = "";
+    return event;
+  }
   TriggerRun trigger{.dag_id = dag_id};
   trigger.user = "ada";
   trigger.triggered_by = "rest_api";

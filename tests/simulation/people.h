@@ -33,6 +33,7 @@ class People {
   void promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor);
 
   Random& random_;
+  Random others_{2026};  // for what came later: the episodes of a seed stay what they were
   MemoryStore& store_;
   std::vector<std::pair<Command, std::future<Result<CommandOutcome>>>> open_;
 };

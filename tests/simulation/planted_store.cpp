@@ -29,6 +29,24 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     return f();
   }
 
+  Result<Page<AssetRecord>> assets(const AssetFilter& filter, const PageRequest& page) override {
+    return read([&] { return behind.reader().assets(filter, page); });
+  }
+  Result<std::optional<AssetRecord>> asset(int64_t number) override {
+    return read([&] { return behind.reader().asset(number); });
+  }
+  Result<Page<AssetEvent>> asset_events(const AssetEventFilter& filter, const PageRequest& page) override {
+    return read([&] { return behind.reader().asset_events(filter, page); });
+  }
+  Result<std::vector<QueuedAssetEvent>> queued_asset_events(const std::string& dag_id) override {
+    return read([&] { return behind.reader().queued_asset_events(dag_id); });
+  }
+  Result<std::vector<AssetEvent>> asset_events_of_run(RunNumber run) override {
+    return read([&] { return behind.reader().asset_events_of_run(run); });
+  }
+  Result<std::vector<RunNumber>> runs_of_asset_event(AssetEventNumber event) override {
+    return read([&] { return behind.reader().runs_of_asset_event(event); });
+  }
   Result<std::optional<DagRecord>> dag(const std::string& id) override {
     return read([&] { return behind.reader().dag(id); });
   }

@@ -115,6 +115,27 @@ std::vector<Notice> random_notices(Random& random, const std::vector<NoticeEvent
   return notices;
 }
 
+// Each makes its own and waits for those of DAGs before it, by name, or for what comes from outside: no circle, so that
+// everything comes to its end.
+void make_assets(Dag& dag, int generation) {
+  Random random(static_cast<uint64_t>(generation) * 104'729 + static_cast<uint64_t>(dag.dag_id.front()));
+  for (Task& task : dag.tasks) {
+    if (random.one_in(3)) task.outlets.push_back("made by " + dag.dag_id);
+    if (random.one_in(8)) task.outlets.push_back("also made by " + dag.dag_id);
+  }
+  std::vector<std::string> known = {"outside"};
+  for (const char* const id : {"alpha", "beta"}) {
+    if (id >= dag.dag_id) continue;
+    known.push_back("made by " + std::string(id));
+    known.push_back("also made by " + std::string(id));
+  }
+  if (!random.one_in(2)) return;
+  AssetCondition condition{.is = random.one_in(2) ? AssetCondition::Is::any : AssetCondition::Is::all};
+  for (uint64_t i = 1 + random.below(3); i > 0; --i)
+    condition.parts.push_back({.asset = known[random.below(known.size())]});
+  dag.schedule.assets = std::move(condition);
+}
+
 }  // namespace
 
 DagPtr random_dag(Random& random, const std::string& dag_id, int generation, TimePoint now) {
@@ -152,6 +173,7 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation, Tim
                               .after = Duration(1'000'000 + others.below(1'200'000'000)),
                               .notices = random_notices(others, {NoticeEvent::deadline})});
   }
+  make_assets(*dag, generation);
   for (Task& task : dag->tasks)
     if (others.one_in(2)) task.notices = random_notices(others, all_notice_events());
   for (int i = 0; i < count; ++i) {

@@ -49,6 +49,7 @@ void add_api(Router& router, World& world) {
   add_settings(router, world);
   add_notifications(router, world);
   add_deadlines(router, world);
+  add_assets(router, world);
   add_operators(router, world);
   add_users(router, world);
   add_openapi(router, world);  // the last: it describes the others

@@ -21,6 +21,7 @@ void add_certificates(Router& router, World& world);
 void add_import_errors(Router& router, World& world);
 void add_event_logs(Router& router, World& world);
 void add_settings(Router& router, World& world);
+void add_assets(Router& router, World& world);
 void add_deadlines(Router& router, World& world);
 void add_notifications(Router& router, World& world);
 void add_operators(Router& router, World& world);
