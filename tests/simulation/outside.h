@@ -79,6 +79,8 @@ enum class Planted {
   marks_in_secret,                    // somebody turns successes into failures, and nobody has asked for it
   drops_notifications,                // store
   tells_twice,                        // store
+  queues_no_asset_events,             // store: nobody hears of them
+  forgets_an_asset,                   // the DAG that the scheduler is given waits for one asset less
 };
 
 class Outside {

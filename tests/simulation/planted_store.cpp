@@ -187,6 +187,11 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
       std::erase_if(sent.changes,
                     [](const Change& change) { return std::holds_alternative<QueueNotification>(change); });
     }
+    if (plants(Planted::queues_no_asset_events)) {
+      for (Change& change : sent.changes) {
+        if (auto* made = std::get_if<InsertAssetEvent>(&change)) made->consumers.clear();
+      }
+    }
     if (plants(Planted::tells_twice)) {
       for (size_t i = 0, n = sent.changes.size(); i < n; ++i) {
         const auto* queued = std::get_if<QueueNotification>(&sent.changes[i]);

@@ -233,6 +233,9 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
           cron->dst.repeated = DstPolicy::Repeated::both;
       }
       break;
+    case Planted::forgets_an_asset:
+      if (copy->schedule.assets && copy->schedule.assets->parts.size() > 1) copy->schedule.assets->parts.pop_back();
+      break;
     case Planted::chooses_nothing:
       for (Task& task : copy->tasks) task.choosing = Choosing::nothing;
       break;
@@ -256,7 +259,8 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
     case Planted::sleeps_too_long:
     case Planted::marks_in_secret:
     case Planted::drops_notifications:
-    case Planted::tells_twice: return dag;
+    case Planted::tells_twice:
+    case Planted::queues_no_asset_events: return dag;
   }
   return copy;
 }

@@ -143,7 +143,10 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       Plant{Planted::runs_twice_in_repeated_hours, "is the second of its day"},
       // Every end is told once.
       Plant{Planted::drops_notifications, "nobody is told of"},
-      Plant{Planted::tells_twice, "tells what has not happened"});
+      Plant{Planted::tells_twice, "tells what has not happened"},
+      // Every event of an asset is heeded by each that waits for it.
+      Plant{Planted::queues_no_asset_events, "is queued in memory, and not so in the store"},
+      Plant{Planted::forgets_an_asset, "is lost"});
   const Verdict verdict = judge(planted, says, episodes);
   std::cout << "planted: \"" << says << "\" after " << verdict.turns << " turns\n";
   CHECK_THAT(verdict.said, Catch::Contains(says));
