@@ -24,6 +24,10 @@ inline constexpr int64_t log_bytes_max = log_beginning_bytes + log_parts * log_p
 inline constexpr int64_t log_line_bytes_max = 1 << 20;
 // What one turn of the loop moves, so that commands and reports never wait long behind a huge fan-out.
 inline constexpr int moves_per_turn_max = 5'000;
+// Dates of one backfill: all of them are named at once by a dry run.
+inline constexpr int backfill_dates_max = 100'000;
+// Dates that backfills take in one turn of the loop: each asks the store whether it has a run.
+inline constexpr int backfill_dates_per_turn_max = 500;
 // Mapped task instances of one task.
 inline constexpr int map_length_max = 100'000;
 // A DAG file, and how deep its values nest: yaml-cpp recurses.

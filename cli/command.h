@@ -24,7 +24,8 @@ struct Flag {
   // What stands for its value in the help; empty: a switch. These are checked before the verb runs: N (an integer),
   // JSON (an object), TIME, DURATION.
   std::string value;
-  enum class Count { once, any } count = Count::once;
+  enum class Count { once, required, any } count = Count::once;
+  std::vector<std::string> choices = {};  // the only values, if there are any
 };
 
 // What was given, by name; a switch that was given holds one empty text.
@@ -56,6 +57,7 @@ struct Command {
 
 std::vector<Command> dags_commands();
 std::vector<Command> runs_commands();
+std::vector<Command> backfill_commands();
 std::vector<Command> tasks_commands();
 std::vector<Command> operators_commands();
 std::vector<Command> plugins_commands();

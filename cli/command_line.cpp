@@ -58,6 +58,7 @@ const std::map<std::string, std::string>& help_of_nouns() {
   static const std::map<std::string, std::string> help{
       {"dags", "DAGs: what is loaded, trigger, pause"},
       {"runs", "Dag runs: list, wait for, clear, mark"},
+      {"backfill", "Runs for past dates of a schedule: create, watch, pause, cancel"},
       {"tasks", "Task instances: state, logs, why they wait, clear, kill"},
       {"operators", "What operators there are, with their help pages"},
       {"certificates", "What exports vouch for: list, show, verify again"},
@@ -160,7 +161,9 @@ Bound bind(const Command& command, CLI::App& app, Slots& slots) {
       option->allow_extra_args(false)->take_all();
     else
       option->expected(1)->allow_extra_args(false)->take_last();
+    if (flag.count == Flag::Count::required) option->required();
     if (flag.value == "N") option->check(is_integer());
+    if (!flag.choices.empty()) option->check(is_one_of(flag.choices));
     option->check(has_value_of(flag.value));
     bound.texts.emplace_back(flag.name, &slot);
   }

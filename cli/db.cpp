@@ -1,5 +1,12 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/home.h"
+#include "store/sqlite/restore.h"
 #include "store/sqlite/sqlite_store.h"
 
 namespace udon::cli {
@@ -43,6 +50,96 @@ Result<int> backup(const Arguments& arguments, Session& session) {
   return succeeded;
 }
 
+Result<int> restore(const Arguments& arguments, Session& session) {
+  TRY(make_directories(session.home(), 0700));
+  const Result<FileLock> lock = FileLock::acquire(lock_file(session.home()));
+  if (!lock)
+    return Error{ErrorKind::conflict,
+                 "a scheduler has " + session.home().string() + " (" + lock.error().message + "): stop it first"};
+  const Path backup = arguments.text("FILE");
+  if (!std::filesystem::exists(backup)) return Error{ErrorKind::not_found, backup.string() + " is not there"};
+  TRY_ASSIGN(const RestoreReport report,
+             restore_sqlite_store(backup, store_file(session.home()), session.clock().now()));
+  std::string sentence = store_file(session.home()).string() + " is " + backup.string() + " now";
+  if (report.from != report.to)
+    sentence += ", brought from schema " + std::to_string(report.from) + " to " + std::to_string(report.to);
+  if (report.kept) sentence += "; what was there: " + report.kept->string();
+  session.output().done(sentence, Value::Map{{"from", report.from},
+                                             {"to", report.to},
+                                             {"kept", report.kept ? Value(report.kept->string()) : Value()}});
+  return succeeded;
+}
+
+Result<std::vector<std::string>> tables_of(const Arguments& arguments) {
+  std::vector<std::string> tables;
+  if (!arguments.has("tables")) return tables;
+  static const std::vector<std::string> known{"dag_run"};
+  for (const std::string& one : split(arguments.text("tables"), ',')) {
+    const std::string name(trim(one));
+    if (std::ranges::find(known, name) == known.end())
+      return Error{ErrorKind::invalid, "--tables: there is no `" + name +
+                                           "` to be cleaned alone; dag_run goes with its task instances, tries, XComs, "
+                                           "events and logs"};
+    tables.push_back(name);
+  }
+  return tables;
+}
+
+struct Counted {
+  int64_t runs = 0, instances = 0;
+  std::string text() const {
+    return std::to_string(runs) + (runs == 1 ? " run" : " runs") + " with " + std::to_string(instances) +
+           (instances == 1 ? " task instance" : " task instances");
+  }
+};
+
+// Step by step, each a turn of the scheduler.
+Result<Counted> clean_all(Api& api, Value body, bool dry_run) {
+  Counted counted;
+  body.set("dry_run", dry_run);
+  while (true) {
+    TRY_ASSIGN(const Value answer, api.post("/api/udon/clean", body));
+    counted.runs += answer.integer("dag_runs");
+    counted.instances += answer.integer("task_instances");
+    if (answer.flag("is_done")) return counted;
+    body.set("after", answer.get("after"));
+  }
+}
+
+Result<bool> is_meant(const Arguments& arguments, Session& session, const Counted& counted) {
+  if (arguments.has("yes")) return true;
+  if (::isatty(STDIN_FILENO) != 1)
+    return Error{ErrorKind::invalid, counted.text() + " would be deleted; say --yes to do it"};
+  session.output().note("this deletes " + counted.text() + ", and their logs. Go on? [y/N]");
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+Result<int> clean(const Arguments& arguments, Session& session) {
+  TRY(tables_of(arguments));
+  Value body = Value::Map{{"before", arguments.text("clean-before-timestamp")}};
+  if (arguments.has("dag-ids")) {
+    Value ids = Value::list();
+    for (const std::string& id : split(arguments.text("dag-ids"), ',')) ids.push_back(std::string(trim(id)));
+    body.set("dag_ids", std::move(ids));
+  }
+  TRY_ASSIGN(Api* const api, session.api(Access::write));
+  TRY_ASSIGN(const Counted there, clean_all(*api, body, true));
+  const auto answer = [&](const std::string& what, const Counted& counted) {
+    session.output().done(what + " " + counted.text(), Value::Map{{"dry_run", arguments.has("dry-run")},
+                                                                  {"dag_runs", counted.runs},
+                                                                  {"task_instances", counted.instances}});
+    return succeeded;
+  };
+  if (arguments.has("dry-run")) return answer("would delete", there);
+  if (there.runs == 0) return answer("deleted", there);
+  TRY_ASSIGN(const bool goes_on, is_meant(arguments, session, there));
+  if (!goes_on) return Error{ErrorKind::cancelled, "nothing was deleted"};
+  TRY_ASSIGN(const Counted deleted, clean_all(*api, body, false));
+  return answer("deleted", deleted);
+}
+
 }  // namespace
 
 std::vector<Command> db_commands() {
@@ -53,7 +150,23 @@ std::vector<Command> db_commands() {
            "Writes a consistent copy of the store, running or not",
            {{"FILE", "where to; must not exist"}},
            {},
-           backup}};
+           backup},
+          {"db",
+           "restore",
+           "Puts a backup in the place of the store; what was there is kept beside it",
+           {{"FILE", "what `udon db backup` has written"}},
+           {},
+           restore},
+          {"db",
+           "clean",
+           "Deletes runs that ended long ago, with all that hangs on them; the last run of each DAG stays",
+           {},
+           {{"clean-before-timestamp", "runs that ended before that", "TIME", Flag::Count::required},
+            {"dag-ids", "only of these DAGs, with commas between them", "DAGS"},
+            {"tables", "dag_run: all that there is to be cleaned", "TABLES"},
+            {"dry-run", "only count them", ""},
+            {"yes", "do not ask", ""}},
+           clean}};
 }
 
 }  // namespace udon::cli

@@ -30,6 +30,9 @@ const std::vector<SettingSpec>& known_settings() {
        "listens on"},
       {"web", "admin_password", SettingType::text, "", "Password of `admin`, at the first start; else a random one",
        true},
+      {"retention", "runs", SettingType::duration, "",
+       "How long runs are kept after their ends, such as 90d; the last of each DAG always. Empty: for ever"},
+      {"retention", "every", SettingType::duration, "1h", "How often old runs are looked for"},
       {"web", "open_metrics", SettingType::flag, "false", "Whether /metrics is answered without a token"},
       {"web", "open_openapi", SettingType::flag, "false", "Whether /openapi.json is answered without a token"},
   };
@@ -89,6 +92,10 @@ std::optional<std::string> problem_of(const SettingSpec& spec, const std::string
         return "expected names with commas between them, not `" + value + "`";
       return std::nullopt;
     }
+    case SettingType::duration:
+      if (!value.empty() && !parse_duration(value))
+        return "expected a duration such as 90d or 12h, not `" + value + "`";
+      return std::nullopt;
     case SettingType::flag:
       if (!parse_flag(value)) return "expected true or false, not `" + value + "`";
       return std::nullopt;
@@ -211,6 +218,12 @@ std::vector<std::string> Settings::names(std::string_view section, std::string_v
 }
 bool Settings::flag(std::string_view section, std::string_view key) const {
   return parse_flag(text(section, key)).value_or(false);
+}
+
+std::optional<Duration> Settings::duration(std::string_view section, std::string_view key) const {
+  const std::string& given = text(section, key);
+  if (given.empty()) return std::nullopt;
+  return parse_duration(given).value();  // checked when it was loaded
 }
 
 std::optional<std::string> environment_value(const std::vector<std::string>& environment, std::string_view name) {

@@ -5,12 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/result.h"
 
 namespace udon::cli {
 
-enum class SettingType { text, path, integer, flag, port, names };
+enum class SettingType { text, path, integer, flag, port, names, duration };
 
 struct SettingSpec {
   std::string section, key;
@@ -36,6 +37,7 @@ class Settings {
   Path path(std::string_view section, std::string_view key) const { return text(section, key); }
   int64_t integer(std::string_view section, std::string_view key) const;
   bool flag(std::string_view section, std::string_view key) const;
+  std::optional<Duration> duration(std::string_view section, std::string_view key) const;  // nothing: it is empty
   std::vector<std::string> names(std::string_view section, std::string_view key) const;
   const std::vector<SettingValue>& all() const { return values_; }
 

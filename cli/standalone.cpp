@@ -127,9 +127,14 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
              .connections_of_environment = environment_.connection_names(),
              .obstacle = [home] { return obstacle(home); },
-             .on_notifications = [this] { wake_notifier(); }},
+             .on_notifications = [this] { wake_notifier(); },
+             .on_runs_deleted = [this](const std::vector<RunNumber>& runs) { housekeeper_.take_logs_of(runs); }},
             clock, store_->reader(), store_->writer(), store_->settings(), {&local_executor_, &prober_executor_},
             make_token_, metrics_),
+      housekeeper_({.home = home,
+                    .keep_runs = settings.duration("retention", "runs"),
+                    .every = settings.duration("retention", "every").value_or(std::chrono::hours(1))},
+                   clock, loop_, store_->reader()),
       connections_(connection_source(environment_, store_->settings())),
       variables_(variable_source(environment_, store_->settings())),
       authenticator_(std::move(token_key), store_->settings(), clock),
@@ -193,12 +198,14 @@ Result<void> Standalone::start(std::function<void()> on_end) {
     }
     on_end();
   });
+  if (options_.serves) housekeeper_.start();
   return {};
 }
 
 void Standalone::stop() {
-  // Web first: what it has asked of the loop is still answered.
+  // Web first: what it has asked of the loop is still answered. So it is with the housekeeper.
   server_.stop();
+  housekeeper_.stop();
   for (std::jthread* thread : {&catalog_thread_, &loop_thread_}) {
     thread->request_stop();
     loop_.wake();

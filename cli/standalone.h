@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/file_stamp.h"
+#include "cli/housekeeper.h"
 #include "cli/keys.h"
 #include "cli/settings.h"
 #include "connections/secrets/sources.h"
@@ -93,6 +94,7 @@ class Standalone {
   ProberExecutor prober_executor_;
   const EnvironmentSecrets environment_;
   Loop loop_;
+  Housekeeper housekeeper_;
   const ConnectionSource connections_;
   const VariableSource variables_;
   web::Authenticator authenticator_;

@@ -5,9 +5,11 @@
 #include "base/subprocess.h"
 #include "cli/api.h"
 #include "cli/home.h"
+#include "cli/housekeeper.h"
 #include "cli/keys.h"
 #include "cli/sources.h"
 #include "plugins/spec/builtin.h"
+#include "scheduler/retention.h"
 #include "store/sqlite/sqlite_store.h"
 #include "web/world.h"
 
@@ -16,17 +18,36 @@ namespace {
 
 class NoScheduler final : public Control {
  public:
-  explicit NoScheduler(Path home) : home_(std::move(home)) {}
-  Result<CommandOutcome> submit(Command) override { return refuse(); }
+  // may_write: the installation's lock is held.
+  NoScheduler(Path home, const Clock& clock, SqliteStore& store, bool may_write)
+      : home_(std::move(home)), clock_(clock), store_(store), may_write_(may_write) {}
+  Result<CommandOutcome> submit(Command command) override {
+    const auto* step = std::get_if<CleanStep>(&command);
+    return step != nullptr && may_write_ ? clean(*step) : refuse();
+  }
   Result<Reason> why(const TaskInstanceKey&) override { return refuse(); }
   bool is_ready() const override { return false; }
   std::string stopped() const override { return refuse().message; }
 
  private:
+  Result<CommandOutcome> clean(const CleanStep& step) {
+    if (!retention_) {
+      TRY_ASSIGN(retention_, OfflineRetention::make(store_.reader(), store_.writer(), store_.settings(), clock_));
+    }
+    TRY_ASSIGN(CommandOutcome outcome, retention_->step(step));
+    if (!step.dry_run)
+      for (const RunNumber run : outcome.cleaned->runs) TRY(remove_logs_of(home_, run));
+    return outcome;
+  }
+
   Error refuse() const {
     return {ErrorKind::unavailable, "no scheduler runs for " + home_.string() + "; start `udon standalone`"};
   }
   const Path home_;
+  const Clock& clock_;
+  SqliteStore& store_;
+  const bool may_write_;
+  std::unique_ptr<OfflineRetention> retention_;
 };
 
 class StoreApi final : public Api {
@@ -34,7 +55,7 @@ class StoreApi final : public Api {
   StoreApi(const Path& home, const Settings& settings, std::optional<FileLock> lock, std::unique_ptr<SqliteStore> store)
       : lock_(std::move(lock)),
         store_(std::move(store)),
-        control_(home),
+        control_(home, clock_, *store_, lock_.has_value()),
         operators_(installed_operators(home).value_or(builtin_operators())),
         environment_(current_environment()),
         connections_(connection_source(environment_, store_->settings())),

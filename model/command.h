@@ -9,6 +9,8 @@
 #include "base/result.h"
 #include "base/value.h"
 #include "model/asset.h"
+#include "model/backfill.h"
+#include "model/retention.h"
 #include "model/run.h"
 
 namespace udon {
@@ -86,18 +88,39 @@ struct ForgetAssetEvents {
   std::optional<std::string> asset;  // only of this one
   std::string user;
 };
+// conflict: the DAG has an active one. With dry_run nothing is made; the outcome says what would become of each date.
+struct CreateBackfill {
+  std::string dag_id;
+  TimePoint from{}, to{};
+  ReprocessBehavior reprocess = ReprocessBehavior::none;
+  bool runs_backwards = false;
+  int max_active_runs = 10;
+  Value conf = Value::map();
+  bool dry_run = false;
+  std::string user;
+};
+struct ChangeBackfill {
+  enum class Change { pause, unpause, cancel };
+  BackfillNumber number = 0;
+  Change change = Change::pause;
+  std::string user;
+};
 // Pools in the store have been edited: read them again.
 struct PoolsChanged {};
 // Likewise connections: read again which there are.
 struct ConnectionsChanged {};
 
 using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun,
-                             CreateAssetEvent, ForgetAssetEvents, PoolsChanged, ConnectionsChanged>;
+                             CreateAssetEvent, ForgetAssetEvents, CreateBackfill, ChangeBackfill, CleanStep,
+                             PoolsChanged, ConnectionsChanged>;
 
 struct CommandOutcome {
   std::optional<DagRun> run;               // the run made or changed
   std::vector<TaskInstanceKey> instances;  // those affected
   std::vector<AssetEvent> asset_events;    // the one made, those forgotten
+  std::optional<Backfill> backfill;        // the one made or changed
+  std::vector<BackfillDate> dates;         // of a dry run
+  std::optional<Cleaned> cleaned;
 };
 
 }  // namespace udon

@@ -11,6 +11,7 @@ std::string_view to_string(ReasonKind kind) {
     case ReasonKind::upstream: return "upstream";
     case ReasonKind::dag_paused: return "dag_paused";
     case ReasonKind::run_queued: return "run_queued";
+    case ReasonKind::backfill_paused: return "backfill_paused";
     case ReasonKind::not_yet_due: return "not_yet_due";
     case ReasonKind::retry_delay: return "retry_delay";
     case ReasonKind::max_active_tasks: return "max_active_tasks";

@@ -15,7 +15,8 @@ enum class ReasonKind {
   running,
   upstream,  // these have to finish first, or to finish otherwise
   dag_paused,
-  run_queued,   // the run itself waits: max_active_runs
+  run_queued,  // the run itself waits: max_active_runs
+  backfill_paused,
   not_yet_due,  // run_after is ahead
   retry_delay,
   max_active_tasks,

@@ -15,6 +15,7 @@ namespace udon {
 
 using RunNumber = int64_t;       // primary key of a dag run
 using InstanceNumber = int64_t;  // primary key of a task instance
+using BackfillNumber = int64_t;  // primary key of a backfill
 // Given in the commit that creates a try; larger for each later try, over the whole installation.
 using Fence = int64_t;
 
@@ -39,6 +40,7 @@ struct DagRun {
   std::string triggering_user;
   std::string dag_version;
   std::string note;
+  std::optional<BackfillNumber> backfill;  // the last one that made it or ran it again
   bool operator==(const DagRun&) const = default;
 };
 

@@ -1,6 +1,7 @@
 #include "model/schedule.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace udon {
 namespace {
@@ -168,7 +169,50 @@ struct ManualInterval {
   }
 };
 
+// The date at `time`, a tick.
+std::optional<DueRun> date_at(const Ticks& ticks, bool has_interval, std::optional<TimePoint> time) {
+  if (!time) return std::nullopt;
+  if (!has_interval) return run_at(*time);
+  const auto end = ticks.after(*time);
+  if (!end) return std::nullopt;
+  return DueRun{*time, {*time, *end}, *end};
+}
+
+// Calls f(ticks, has_interval) if the schedule has a calendar.
+struct WithTicks {
+  const Schedule& schedule;
+  const std::function<std::optional<DueRun>(const Ticks&, bool)>& f;
+
+  std::optional<DueRun> operator()(const NoSchedule&) const { return std::nullopt; }
+  std::optional<DueRun> operator()(const OnceSchedule&) const { return std::nullopt; }
+  std::optional<DueRun> operator()(const ContinuousSchedule&) const { return std::nullopt; }
+  std::optional<DueRun> operator()(const CronSchedule& cron) const {
+    return f(CronTicks(cron, schedule.timezone), cron.has_interval);
+  }
+  std::optional<DueRun> operator()(const EverySchedule& every) const {
+    return f(EveryTicks(every.every, schedule.start_date.value_or(TimePoint{})), every.has_interval);
+  }
+};
+
 }  // namespace
+
+bool has_calendar(const Schedule& schedule) {
+  return std::holds_alternative<CronSchedule>(schedule.kind) || std::holds_alternative<EverySchedule>(schedule.kind);
+}
+
+std::optional<DueRun> first_date_from(const Schedule& schedule, TimePoint at) {
+  return std::visit(
+      WithTicks{schedule, [at](const Ticks& ticks,
+                               bool has_interval) { return date_at(ticks, has_interval, ticks.at_or_after(at)); }},
+      schedule.kind);
+}
+
+std::optional<DueRun> last_date_until(const Schedule& schedule, TimePoint at) {
+  return std::visit(
+      WithTicks{schedule, [at](const Ticks& ticks,
+                               bool has_interval) { return date_at(ticks, has_interval, ticks.at_or_before(at)); }},
+      schedule.kind);
+}
 
 std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now) {
   return std::visit(NextDueRun{schedule, last, now}, schedule.kind);

@@ -102,6 +102,13 @@ std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimeP
 // else [at, at].
 DataInterval interval_of_manual_run(const Schedule& schedule, TimePoint at);
 
+// Whether its dates follow from the calendar alone, so that those of any past range can be named.
+bool has_calendar(const Schedule& schedule);
+// The schedule's first date at or after `at`, or last one at or before it, whatever start_date, end_date, catchup and
+// today say. Nothing: no such, or no calendar.
+std::optional<DueRun> first_date_from(const Schedule& schedule, TimePoint at);
+std::optional<DueRun> last_date_until(const Schedule& schedule, TimePoint at);
+
 // Wall-clock text of an instant in a zone: "2026-01-31T09:00:00+09:00"; UTC if there is no such zone.
 std::string format_local_time(TimePoint time, const std::string& timezone);
 

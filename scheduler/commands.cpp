@@ -335,8 +335,17 @@ class Commanding {
     return {};
   }
 
+  // Those ask the store (backfills.h), and the loop does.
+  Result<void> carry_out(const CreateBackfill&) { return {}; }
+  Result<void> carry_out(const ChangeBackfill&) { return {}; }
+  Result<void> carry_out(const CleanStep&) { return {}; }  // (retention.h)
   Result<void> carry_out(const PoolsChanged&) { return {}; }
   Result<void> carry_out(const ConnectionsChanged&) { return {}; }
+
+  void clear_all(const ActiveRun& run, DagRun as, const std::string& user) {
+    for_each_instance(run, [&](InstanceRef at) { clear(run, at, user); });
+    reopen(run, user, std::move(as));
+  }
 
   void mark_run(const ActiveRun& run, RunState to, const std::string& note, MoveCause cause, const std::string& user) {
     for_each_instance(run, [&](InstanceRef at) {
@@ -402,9 +411,10 @@ class Commanding {
     add(std::move(move));
   }
 
-  void reopen(const ActiveRun& run, const std::string& user) {
+  void reopen(const ActiveRun& run, const std::string& user) { reopen(run, user, run.row); }
+  void reopen(const ActiveRun& run, const std::string& user, DagRun as) {
     if (!is_finished(run.row.state)) return;
-    MoveRun move{.row = run.row, .cause = MoveCause::command, .user = user, .text = "cleared" + by(user)};
+    MoveRun move{.row = std::move(as), .cause = MoveCause::command, .user = user, .text = "cleared" + by(user)};
     move.row.state = RunState::queued;
     move.row.queued_at = now_;
     move.row.start_date = move.row.end_date = std::nullopt;
@@ -482,6 +492,9 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
     Names operator()(const SetPaused&) const { return {}; }
     Names operator()(const CreateAssetEvent&) const { return {}; }
     Names operator()(const ForgetAssetEvents&) const { return {}; }
+    Names operator()(const CreateBackfill&) const { return {}; }
+    Names operator()(const ChangeBackfill&) const { return {}; }
+    Names operator()(const CleanStep&) const { return {}; }
     Names operator()(const PoolsChanged&) const { return {}; }
     Names operator()(const ConnectionsChanged&) const { return {}; }
     Names operator()(const ClearTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
@@ -498,6 +511,18 @@ Result<CommandMoves> moves_of(const Command& command, TimePoint now, const State
   Commanding commanding(now, state);
   TRY(std::visit([&](const auto& what) { return commanding.carry_out(what); }, command));
   return commanding.take();
+}
+
+Moves clear_all(TimePoint now, const State& state, RunNumber run, DagRun as, const std::string& user) {
+  Commanding commanding(now, state);
+  commanding.clear_all(state.runs().at(run), std::move(as), user);
+  return commanding.take().moves;
+}
+
+Moves fail_run(TimePoint now, const State& state, RunNumber run, const std::string& why, const std::string& user) {
+  Commanding commanding(now, state);
+  commanding.mark_run(state.runs().at(run), RunState::failed, why, MoveCause::command, user);
+  return commanding.take().moves;
 }
 
 Moves give_up(TimePoint now, const State& state, RunNumber run, const std::string& why) {

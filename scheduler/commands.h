@@ -19,6 +19,11 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
 // PoolsChanged and ConnectionsChanged give no moves: the loop reads the store itself.
 Result<CommandMoves> moves_of(const Command& command, TimePoint now, const State& state);
 
+// A run that ended runs again, all of it; `as`: what its row is to be but for its state and times.
+Moves clear_all(TimePoint now, const State& state, RunNumber run, DagRun as, const std::string& user);
+// A person lets a run fail: live tries are ended, the rest is skipped.
+Moves fail_run(TimePoint now, const State& state, RunNumber run, const std::string& why, const std::string& user);
+
 // The move that gives up on a run whose DAG cannot be read any more: live tries are ended, the rest is skipped.
 Moves give_up(TimePoint now, const State& state, RunNumber run, const std::string& why);
 

@@ -132,6 +132,17 @@ Result<LoadedRun> History::load_run(const DagRun& row) {
   return loaded;
 }
 
+Result<void> History::bring_into_memory(const std::string& dag_id, const std::string& run_id, State& state) {
+  if (state.find_run(dag_id, run_id) != nullptr) return {};
+  TRY_ASSIGN(const auto row, reader_.run(dag_id, run_id));
+  if (!row || state.is_dropped(row->number)) return {};
+  TRY_ASSIGN(LoadedRun loaded, load_run(*row));
+  if (!loaded.problem.empty()) return Error{ErrorKind::conflict, loaded.problem};
+  TRY_ASSIGN(loaded.run.past, past_of(*row, *loaded.run.shape, state));
+  state.load_run(std::move(loaded.run), loaded.tries);
+  return {};
+}
+
 Result<State> History::load(int parallelism, const Counters& counters, StoreSettings& settings,
                             std::vector<std::pair<RunNumber, std::string>>& problems) {
   State state(parallelism);
@@ -149,6 +160,14 @@ Result<State> History::load(int parallelism, const Counters& counters, StoreSett
   TRY_ASSIGN(const auto queued, reader_.queued_asset_events(""));
   for (const QueuedAssetEvent& row : queued)
     state.load_asset_event(row.dag_id, std::make_shared<const AssetEvent>(row.event));
+  BackfillFilter active;
+  active.only_active = true;
+  for (PageRequest page{.limit = page_rows, .offset = 0};; page.offset += page_rows) {
+    TRY_ASSIGN(auto backfills, reader_.backfills(active, page));
+    const bool is_last = static_cast<int>(backfills.rows.size()) < page_rows;
+    for (Backfill& backfill : backfills.rows) state.load_backfill(std::move(backfill));
+    if (is_last) break;
+  }
   TRY_ASSIGN(auto rows, reader_.active_runs());
   std::map<RunNumber, DagRun> runs;
   for (DagRun& row : rows) runs.emplace(row.number, std::move(row));
@@ -207,9 +226,15 @@ Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShap
   filter.dag_ids = {row.dag_id};
   filter.logical_date_lte = *row.logical_date - Duration(1);
   filter.order_by = "-logical_date";
-  TRY_ASSIGN(const auto before, reader_.runs(filter, {.limit = 1, .offset = 0}));
   std::optional<DagRun> nearest;
-  if (!before.rows.empty()) nearest = before.rows[0];
+  for (PageRequest page{.limit = 1, .offset = 0}; !nearest;
+       page = {.limit = page_rows, .offset = page.offset + page.limit}) {
+    TRY_ASSIGN(const auto before, reader_.runs(filter, page));
+    const auto is_there = [&](const DagRun& run) { return !state.is_dropped(run.number); };
+    const auto found = std::ranges::find_if(before.rows, is_there);
+    if (found != before.rows.end()) nearest = *found;
+    if (static_cast<int>(before.rows.size()) < page.limit) break;
+  }
   // Runs made in this very turn are not in the store yet.
   if (const DagState* dag = state.find_dag(row.dag_id)) {
     for (const RunNumber number : dag->runs) {

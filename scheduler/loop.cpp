@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "scheduler/backfills.h"
 #include "scheduler/catalog_sync.h"
 #include "scheduler/commands.h"
 #include "scheduler/dispatch.h"
@@ -14,6 +15,7 @@
 #include "scheduler/inbox.h"
 #include "scheduler/plan.h"
 #include "scheduler/reports.h"
+#include "scheduler/retention.h"
 #include "scheduler/turn.h"
 #include "scheduler/why.h"
 
@@ -53,6 +55,7 @@ struct Loop::Impl {
                    history),
         catalog(options.dags_are_paused_at_creation, shapes),
         state(options.parallelism),
+        backfills(history, state),
         counts(metrics) {}
 
   struct Counts {
@@ -85,6 +88,7 @@ struct Loop::Impl {
   Dispatcher dispatcher;
   CatalogSync catalog;
   State state;
+  Backfills backfills;
   Counts counts;
   Inbox inbox;
   Epoch epoch = 0;
@@ -255,9 +259,9 @@ struct Loop::Impl {
     }
     for (size_t i = 0; i < commands.size(); ++i) {
       Asked& asked = commands[i];
-      const auto* trigger = std::get_if<TriggerRun>(&asked.command);
-      const DagState* dag = trigger == nullptr ? nullptr : state.find_dag(trigger->dag_id);
-      if (trigger != nullptr && !is_ready && (dag == nullptr || !dag->shape)) {
+      const std::string* dag_id = dag_that_is_needed(asked.command);
+      const DagState* dag = dag_id == nullptr ? nullptr : state.find_dag(*dag_id);
+      if (dag_id != nullptr && !is_ready && (dag == nullptr || !dag->shape)) {
         waiting_for_catalog.push_back(std::move(asked));
         continue;
       }
@@ -275,6 +279,13 @@ struct Loop::Impl {
     return {};
   }
 
+  // The DAG whose file has to have been read for this.
+  static const std::string* dag_that_is_needed(const Command& command) {
+    if (const auto* trigger = std::get_if<TriggerRun>(&command)) return &trigger->dag_id;
+    if (const auto* create = std::get_if<CreateBackfill>(&command)) return &create->dag_id;
+    return nullptr;
+  }
+
   static bool is_of_store(const Error& error) {
     return error.kind == ErrorKind::io || error.kind == ErrorKind::unavailable || error.kind == ErrorKind::timeout;
   }
@@ -289,8 +300,12 @@ struct Loop::Impl {
       TRY(read_connections());
       return CommandOutcome{};
     }
+    if (const auto* create = std::get_if<CreateBackfill>(&command)) return backfills.create(turn, *create);
+    if (const auto* change = std::get_if<ChangeBackfill>(&command)) return backfills.change(turn, *change);
+    if (const auto* clean = std::get_if<CleanStep>(&command))
+      return Retention(history.reader(), state).step(turn, *clean);
     if (const auto* trigger = std::get_if<TriggerRun>(&command)) return this->trigger(turn, *trigger);
-    if (const auto names = run_of(command)) TRY(bring_into_memory(names->first, names->second));
+    if (const auto names = run_of(command)) TRY(history.bring_into_memory(names->first, names->second, state));
     TRY_ASSIGN(CommandMoves result, moves_of(command, turn.now(), state));
     turn.apply(result.moves);
     return std::move(result.outcome);
@@ -321,24 +336,16 @@ struct Loop::Impl {
     }
   }
 
-  Result<void> bring_into_memory(const std::string& dag_id, const std::string& run_id) {
-    if (state.find_run(dag_id, run_id) != nullptr) return {};
-    TRY_ASSIGN(const auto row, history.reader().run(dag_id, run_id));
-    if (!row || state.is_dropped(row->number)) return {};  // not_found is the command's to say
-    TRY_ASSIGN(LoadedRun loaded, history.load_run(*row));
-    if (!loaded.problem.empty()) return Error{ErrorKind::conflict, loaded.problem};
-    TRY_ASSIGN(loaded.run.past, history.past_of(*row, *loaded.run.shape, state));
-    state.load_run(std::move(loaded.run), loaded.tries);
-    return {};
-  }
-
   Result<std::optional<TimePoint>> plan_all(Turn& turn) {
+    int backfill_dates = limits::backfill_dates_per_turn_max;
     while (turn.moves() < limits::moves_per_turn_max) {
       dispatcher.describe_queues(state);
       Plan step = plan(turn.now(), state, limits::moves_per_turn_max - turn.moves());
       for (const TaskRef& task : step.settled) state.settle(task);
-      if (step.moves.empty()) return step.wake_at;
+      if (step.moves.empty() && step.backfills.empty()) return step.wake_at;
       for (Move& move : step.moves) TRY(apply(turn, move));
+      if (step.moves.empty() && backfill_dates == 0) break;
+      for (const BackfillNumber number : step.backfills) TRY(backfills.take_dates(turn, number, backfill_dates));
     }
     return std::optional(turn.now());
   }
@@ -388,6 +395,7 @@ struct Loop::Impl {
     if (failure) log_info("scheduler", "the store works again; going on");
     publish_stopped();
     if (turn.has_notifications() && options.on_notifications) options.on_notifications();
+    if (!turn.dropped().empty() && options.on_runs_deleted) options.on_runs_deleted(turn.dropped());
     failure.reset();
     retry_delay = first_retry_delay;
     to_give_up.clear();

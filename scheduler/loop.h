@@ -35,6 +35,8 @@ struct LoopOptions {
   std::function<std::string()> obstacle = nullptr;
   // Called after a commit that has put something into the outbox, on the loop's thread; must not block.
   std::function<void()> on_notifications = nullptr;
+  // Called after a commit that has deleted runs: their logs may go. Likewise.
+  std::function<void(const std::vector<RunNumber>&)> on_runs_deleted = nullptr;
 };
 
 class Loop final : public Control {

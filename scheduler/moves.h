@@ -96,12 +96,17 @@ struct LoadDag {
   std::string dag_id;
   ShapePtr shape;
 };
+// A new backfill, or one as it is from now on; completed ones leave memory.
+struct SetBackfill {
+  Backfill row;
+};
 struct NoteEvent {
   EventRecord row;
 };
 
-using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
-                          MoveRun, TellDeadline, DropRun, SetDag, LoadDag, NoteEvent, AddAssetEvent, DropAssetEvents>;
+using Move =
+    std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun, MoveRun,
+                 TellDeadline, DropRun, SetDag, LoadDag, SetBackfill, NoteEvent, AddAssetEvent, DropAssetEvents>;
 using Moves = std::vector<Move>;
 
 }  // namespace udon

@@ -22,11 +22,13 @@ class Planning {
     fill();
     if (plan_.moves.empty()) look_at_dags();
     if (plan_.moves.empty()) tell_deadlines();
+    if (plan_.moves.empty()) look_at_backfills();
     if (plan_.moves.empty()) time_out_runs();
     if (plan_.moves.empty()) retry();
     if (plan_.moves.empty()) settle();
     if (plan_.moves.empty()) finish_runs();
     if (plan_.moves.empty() && state_.stopped().empty()) plan_.moves = start_ready(now_, state_, moves_max_);
+    if (!plan_.moves.empty()) plan_.backfills.clear();
     if (plan_.moves.empty()) plan_.wake_at = next_timer();
     return std::move(plan_);
   }
@@ -65,17 +67,47 @@ class Planning {
     }
   }
 
+  void begin(RunNumber number) {
+    MoveRun move;
+    move.row = state_.runs().at(number).row;
+    move.row.state = RunState::running;
+    move.row.start_date = now_;
+    move.row.end_date.reset();
+    plan_.moves.emplace_back(std::move(move));
+  }
+
+  void look_at_backfills() {
+    for (const BackfillNumber number : state_.workable_backfills()) {
+      if (is_full()) return;
+      look_at(state_.backfills().at(number));
+    }
+  }
+
+  // Its dates are in the past: nothing but room makes its runs wait.
+  void look_at(const BackfillState& backfill) {
+    if (backfill.row.has_all_dates && backfill.active() == 0) {
+      SetBackfill set{backfill.row};
+      set.row.completed_at = set.row.updated_at = now_;
+      plan_.moves.emplace_back(std::move(set));
+      return;
+    }
+    int running = backfill.running;
+    for (const auto& [order, number] : backfill.queued) {
+      if (running >= backfill.row.max_active_runs || is_full()) return;
+      begin(number);
+      ++running;
+    }
+    if (!backfill.row.has_all_dates && backfill.active() < backfill.row.max_active_runs) {
+      plan_.backfills.push_back(backfill.row.number);
+    }
+  }
+
   void look_at(const DagState& dag) {
     const int runs_max = dag.max_active_runs;
     int running = dag.running;
     for (const auto& [run_after, number] : dag.queued) {
       if (run_after > now_ || running >= runs_max || is_full()) break;
-      MoveRun move;
-      move.row = state_.runs().at(number).row;
-      move.row.state = RunState::running;
-      move.row.start_date = now_;
-      move.row.end_date.reset();
-      plan_.moves.emplace_back(std::move(move));
+      begin(number);
       ++running;
     }
     if (!dag.shape || dag.running + static_cast<int>(dag.queued.size()) >= runs_max) return;

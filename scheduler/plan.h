@@ -13,6 +13,9 @@ namespace udon {
 
 struct Plan {
   Moves moves;
+  // When all else has come to rest: these can take their next dates. The loop does it: it has to ask the store whether
+  // a date has a run.
+  std::vector<BackfillNumber> backfills;
   std::vector<TaskRef> settled;  // looked at: apply `State::settle` to them before the moves
   // Nothing to do now: when time alone changes that. Absent: never, something has to come in.
   std::optional<TimePoint> wake_at;

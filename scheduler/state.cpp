@@ -38,6 +38,11 @@ void count_upstream(UpstreamCounts& counts, TaskState state, bool is_setup, int6
   }
 }
 
+std::pair<int64_t, RunNumber> start_order(const Backfill& backfill, const DagRun& run) {
+  const int64_t at = run.logical_date.value_or(run.run_after).time_since_epoch().count();
+  return {backfill.runs_backwards ? -at : at, run.number};
+}
+
 template <class Set, class Key>
 void put(Set& set, const Key& key, bool is_member) {
   if (is_member) {
@@ -148,6 +153,12 @@ void State::count_missing(ActiveRun& run, int task, int sign) {
 void State::count_run(const ActiveRun& run, int sign) {
   DagState& dag = dags_.find(run.row.dag_id)->second;
   put(dag.runs, run.row.number, sign > 0);
+  if (const BackfillState* of = backfill_of(run.row)) {
+    BackfillState& backfill = backfills_.at(of->row.number);
+    if (run.row.state == RunState::queued) put(backfill.queued, start_order(backfill.row, run.row), sign > 0);
+    if (run.row.state == RunState::running) backfill.running += sign;
+    return update_backfill(backfill.row.number);
+  }
   if (run.row.state == RunState::queued) put(dag.queued, std::pair(run.row.run_after, run.row.number), sign > 0);
   if (run.row.state == RunState::running) dag.running += sign;
   update_dag_timer(dag);
@@ -222,6 +233,22 @@ void State::update_dag_timer(DagState& dag) {
   dag.timer = timer;
 }
 
+void State::update_backfill(BackfillNumber number) {
+  const auto found = backfills_.find(number);
+  if (found == backfills_.end()) {
+    workable_backfills_.erase(number);
+    return;
+  }
+  const BackfillState& backfill = found->second;
+  const DagState& dag = dags_.find(backfill.row.dag_id)->second;
+  const bool may_start = !backfill.row.is_paused && !dag.record.is_paused;
+  const bool has_room = backfill.active() < backfill.row.max_active_runs;
+  const bool can_start = !backfill.queued.empty() && backfill.running < backfill.row.max_active_runs;
+  const bool can_step = !backfill.row.has_all_dates && has_room && dag.shape;
+  const bool is_over = backfill.row.has_all_dates && backfill.active() == 0;
+  put(workable_backfills_, number, is_over || (may_start && (can_start || can_step)));
+}
+
 void State::mark_all_dirty(const ActiveRun& run) {
   for (size_t i = 0; i < run.slots.size(); ++i) mark_dirty({run.row.number, static_cast<int>(i)});
 }
@@ -256,6 +283,12 @@ const std::vector<int>& State::takers(TryKind kind, const std::string& queue) co
 const DagState* State::find_dag(std::string_view dag_id) const {
   const auto found = dags_.find(dag_id);
   return found == dags_.end() ? nullptr : &found->second;
+}
+
+const BackfillState* State::backfill_of(const DagRun& run) const {
+  if (!run.backfill) return nullptr;
+  const auto found = backfills_.find(*run.backfill);
+  return found == backfills_.end() ? nullptr : &found->second;
 }
 
 const ActiveRun* State::find_run(RunNumber number) const {
@@ -298,6 +331,8 @@ void State::load_dag(DagRecord record) {
   dag.is_due_known = false;
   update_dag_timer(dag);
 }
+
+void State::load_backfill(Backfill row) { apply_move(SetBackfill{std::move(row)}); }
 
 // `run.slots` hold instances, lengths and outputs; all that is derived is made here.
 void State::insert_run(ActiveRun run) {
@@ -550,6 +585,7 @@ void State::apply_move(const SetDag& move) {
   index_assets(dag.record, 1);
   dag.is_due_known = move.is_due_known;
   update_dag_timer(dag);
+  if (dag.backfill != 0) update_backfill(dag.backfill);
   if (was_paused == dag.record.is_paused) return;
   for (const RunNumber number : dag.runs) {
     const ActiveRun& run = runs_.at(number);
@@ -559,6 +595,28 @@ void State::apply_move(const SetDag& move) {
       mark_dirty({number, static_cast<int>(i)});  // what needs no try goes on by itself
     }
   }
+}
+
+void State::apply_move(const SetBackfill& move) {
+  const BackfillNumber number = move.row.number;
+  if (!dags_.contains(move.row.dag_id)) load_dag({.dag_id = move.row.dag_id, .is_stale = true});
+  DagState& dag = dags_.find(move.row.dag_id)->second;
+  counters_.last_backfill = std::max(counters_.last_backfill, number);
+  if (!move.row.completed_at) {
+    backfills_[number].row = move.row;
+    dag.backfill = number;
+    return update_backfill(number);
+  }
+  // What still runs of one that was cancelled counts as the DAG's from now on.
+  std::vector<RunNumber> left;
+  for (const RunNumber run : dag.runs) {
+    if (runs_.at(run).row.backfill == number) left.push_back(run);
+  }
+  for (const RunNumber run : left) count_run(runs_.at(run), -1);
+  backfills_.erase(number);
+  if (dag.backfill == number) dag.backfill = 0;
+  for (const RunNumber run : left) count_run(runs_.at(run), 1);
+  update_backfill(number);
 }
 
 void State::apply_move(const LoadDag& move) {
@@ -572,6 +630,7 @@ void State::apply_move(const LoadDag& move) {
   }
   dag.is_due_known = false;
   update_dag_timer(dag);
+  if (dag.backfill != 0) update_backfill(dag.backfill);
 }
 
 // ---- for the auditor
@@ -594,6 +653,7 @@ State State::rebuilt() const {
   fresh.connections_ = connections_;
   fresh.stopped_ = stopped_;
   fresh.tries_ = tries_;
+  for (const auto& [number, backfill] : backfills_) fresh.load_backfill(backfill.row);
   for (const auto& [number, run] : runs_) fresh.insert_run(run);
   // What a file that is gone now had said last is a fact of its own.
   for (const auto& [id, dag] : dags_) {
@@ -610,6 +670,8 @@ std::optional<std::string> State::first_difference(const State& other) const {
     if (!first && mine != its) first = name;
   };
   compare("dags", dags_, other.dags_);
+  compare("backfills", backfills_, other.backfills_);
+  compare("workable backfills", workable_backfills_, other.workable_backfills_);
   compare("runs", runs_, other.runs_);
   compare("tries", tries_, other.tries_);
   compare("pools", pools_, other.pools_);

@@ -28,7 +28,8 @@ struct DagState {
   int max_active_runs = 1;    // of its newest version; of the runs in memory where that has not been seen
   std::map<AssetEventNumber, AssetEventPtr> events;  // of record.assets, that no run has heeded yet
 
-  // Derived, over active runs.
+  // Derived, over active runs. Those of a backfill that is not completed count as its own, not as the DAG's.
+  BackfillNumber backfill = 0;  // the one that is not completed
   std::set<RunNumber> runs;
   std::set<std::pair<TimePoint, RunNumber>> queued;  // by run_after
   int running = 0;
@@ -38,6 +39,17 @@ struct DagState {
   // Whether what has come makes a run due.
   bool is_due_by_assets() const;
   bool operator==(const DagState&) const = default;
+};
+
+// A backfill that is not completed.
+struct BackfillState {
+  Backfill row;
+
+  // Derived, over its active runs.
+  std::set<std::pair<int64_t, RunNumber>> queued;  // in the order in which they start
+  int running = 0;
+  int active() const { return running + static_cast<int>(queued.size()); }
+  bool operator==(const BackfillState&) const = default;
 };
 
 struct PoolState {
@@ -85,6 +97,9 @@ class State {
   const Counters& counters() const { return counters_; }
   const std::map<std::string, DagState, std::less<>>& dags() const { return dags_; }
   const std::map<RunNumber, ActiveRun>& runs() const { return runs_; }
+  const std::map<BackfillNumber, BackfillState>& backfills() const { return backfills_; }
+  // The backfill that this run counts for; null: none, or it is completed.
+  const BackfillState* backfill_of(const DagRun& run) const;
   const std::map<Fence, LiveTry>& tries() const { return tries_; }
   const std::map<std::string, PoolState, std::less<>>& pools() const { return pools_; }
   const std::vector<ExecutorState>& executors() const { return executors_; }
@@ -108,6 +123,7 @@ class State {
   const std::set<TaskRef>& fillable() const { return fillable_; }        // instances to be created
   const std::set<RunNumber>& finishable() const { return finishable_; }  // nothing of them is unfinished
   const std::set<std::pair<TimePoint, std::string>>& dag_timers() const { return dag_timers_; }
+  const std::set<BackfillNumber>& workable_backfills() const { return workable_backfills_; }
   const std::set<std::pair<TimePoint, InstanceRef>>& retry_timers() const { return retry_timers_; }
   const std::set<std::pair<TimePoint, RunNumber>>& run_timers() const { return run_timers_; }
   const std::set<std::pair<TimePoint, RunNumber>>& deadline_timers() const { return deadline_timers_; }
@@ -129,6 +145,7 @@ class State {
   void set_counters(const Counters& counters) { counters_ = counters; }
   void load_dag(DagRecord record);
   void load_asset_event(const std::string& dag_id, AssetEventPtr event);
+  void load_backfill(Backfill row);
   void load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries);  // derived members are not read
   void set_pools(const std::vector<Pool>& pools);
   void set_connections(std::optional<ConnectionIds> ids) { connections_ = std::move(ids); }
@@ -157,6 +174,7 @@ class State {
   void apply_move(const DropRun& move);
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);
+  void apply_move(const SetBackfill& move);
   void apply_move(const NoteEvent&) {}
   void apply_move(const AddAssetEvent& move);
   void apply_move(const DropAssetEvents& move);
@@ -173,6 +191,7 @@ class State {
   void index_assets(const DagRecord& record, int sign);
   void queue_event(DagState& dag, AssetEventPtr event);
   AssetEventPtr take_event(DagState& dag, AssetEventNumber number);
+  void update_backfill(BackfillNumber number);
   void mark_dirty(TaskRef task) { dirty_.insert(task); }
   void mark_all_dirty(const ActiveRun& run);
   void mark_chosen_over(const ActiveRun& run, int task);
@@ -184,6 +203,7 @@ class State {
   Counters counters_;
   std::map<std::string, DagState, std::less<>> dags_;
   std::map<RunNumber, ActiveRun> runs_;
+  std::map<BackfillNumber, BackfillState> backfills_;
   std::map<Fence, LiveTry> tries_;
   std::map<std::string, PoolState, std::less<>> pools_;
   std::vector<ExecutorState> executors_;
@@ -194,6 +214,7 @@ class State {
   std::map<std::pair<std::string, std::string>, RunNumber> runs_by_id_;
   std::map<RunNumber, std::set<RunNumber>> successors_;     // runs that look back at it
   std::map<std::string, std::set<std::string>> consumers_;  // asset → DAGs with a file that wait for it
+  std::set<BackfillNumber> workable_backfills_;
   std::set<TaskRef> dirty_;
   std::set<TaskRef> fillable_;
   std::set<RunNumber> finishable_;

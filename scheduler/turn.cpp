@@ -164,7 +164,10 @@ void Turn::write(const TellDeadline& move) {
   queue(notifications_of_deadline(state_.runs().at(move.run), move.deadline, now_));
 }
 
-void Turn::write(const DropRun& move) { changes_.emplace_back(DeleteRunRows{.run = move.run, .user = move.user}); }
+void Turn::write(const DropRun& move) {
+  changes_.emplace_back(DeleteRunRows{.run = move.run, .user = move.user});
+  dropped_.push_back(move.run);
+}
 
 void Turn::write(const SetDag& move) {
   const DagState* old = state_.find_dag(move.row.dag_id);
@@ -189,6 +192,15 @@ void Turn::write(const LoadDag& move) {
                                        .serialized = serialize(dag),
                                        .source = dag.source}});
   if (PutAssets assets{assets_named_in(dag)}; !assets.names.empty()) changes_.emplace_back(std::move(assets));
+}
+
+void Turn::write(const SetBackfill& move) {
+  const auto [at, is_new] = backfill_at_.try_emplace(move.row.number, changes_.size());
+  if (is_new) {
+    changes_.emplace_back(PutBackfill{move.row});
+  } else {
+    changes_[at->second] = PutBackfill{move.row};
+  }
 }
 
 void Turn::write(const NoteEvent& move) { changes_.emplace_back(AppendEvent{move.row}); }

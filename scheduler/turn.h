@@ -31,6 +31,7 @@ class Turn {
   std::vector<Fence> started() const;
   // Whether somebody is to be told of a move.
   bool has_notifications() const { return has_notifications_; }
+  const std::vector<RunNumber>& dropped() const { return dropped_; }  // runs that are deleted
   // How many task instances ended in which state, for the metrics.
   const std::map<TaskState, int64_t>& ended() const { return ended_; }
 
@@ -48,6 +49,7 @@ class Turn {
   void write(const DropRun& move);
   void write(const SetDag& move);
   void write(const LoadDag& move);
+  void write(const SetBackfill& move);
   void write(const NoteEvent& move);
   void write(const AddAssetEvent& move);
   void write(const DropAssetEvents& move);
@@ -59,11 +61,13 @@ class Turn {
   int moves_ = 0;
   bool has_notifications_ = false;
   std::vector<Change> changes_;
-  // Where in changes_ the last write of a task instance, a try, a DAG stands.
+  // Where in changes_ the last write of a task instance, a try, a DAG, a backfill stands.
   std::map<InstanceNumber, size_t> instance_at_;
   std::map<std::pair<InstanceNumber, int>, size_t> try_at_;
   std::map<std::string, size_t> dag_at_;
+  std::map<BackfillNumber, size_t> backfill_at_;
   std::set<Fence> started_;
+  std::vector<RunNumber> dropped_;
   std::map<TaskState, int64_t> ended_;
 };
 

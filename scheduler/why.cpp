@@ -91,6 +91,7 @@ class Asking {
 
   Reason run_queued() const {
     if (dag_.record.is_paused) return paused();
+    if (const BackfillState* backfill = state_.backfill_of(run_.row)) return queued_in(*backfill);
     if (run_.row.run_after > now_) {
       return {.kind = ReasonKind::not_yet_due,
               .text = "its run is due at " + format_time(run_.row.run_after),
@@ -104,7 +105,26 @@ class Asking {
                           "` are active, as many as max_active_runs allows"};
     for (const RunNumber number : dag_.runs) {
       const DagRun& other = state_.runs().at(number).row;
-      if (other.state == RunState::running) hold(reason, other.run_id);
+      if (other.state == RunState::running && state_.backfill_of(other) == nullptr) hold(reason, other.run_id);
+    }
+    return reason;
+  }
+
+  Reason queued_in(const BackfillState& backfill) const {
+    const std::string name = "backfill " + std::to_string(backfill.row.number);
+    if (backfill.row.is_paused) {
+      return {.kind = ReasonKind::backfill_paused,
+              .text = name + " is paused: `udon backfill unpause " + std::to_string(backfill.row.number) + "`"};
+    }
+    if (backfill.running < backfill.row.max_active_runs) {
+      return {.kind = ReasonKind::ready, .text = "its run starts with the next turn"};
+    }
+    Reason reason{.kind = ReasonKind::run_queued,
+                  .text = "its run waits: " + count_of(backfill.running, "run") + " of " + name +
+                          " are active, as many as its own max_active_runs allows"};
+    for (const RunNumber number : dag_.runs) {
+      const DagRun& other = state_.runs().at(number).row;
+      if (other.state == RunState::running && state_.backfill_of(other) == &backfill) hold(reason, other.run_id);
     }
     return reason;
   }

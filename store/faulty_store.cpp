@@ -149,6 +149,22 @@ class FaultyReader final : public StoreReader {
     TRY(gate_.pass());
     return behind_.active_runs();
   }
+  Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) override {
+    TRY(gate_.pass());
+    return behind_.old_runs(before, after, limit);
+  }
+  Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
+    TRY(gate_.pass());
+    return behind_.backfill(number);
+  }
+  Result<Page<Backfill>> backfills(const BackfillFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.backfills(filter, page);
+  }
+  Result<BackfillRuns> backfill_runs(BackfillNumber number) override {
+    TRY(gate_.pass());
+    return behind_.backfill_runs(number);
+  }
   Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {
     TRY(gate_.pass());
     return behind_.instances_of(run);

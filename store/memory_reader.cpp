@@ -158,6 +158,57 @@ class Reader final : public StoreReader {
     return rows;
   }
 
+  Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) override {
+    const std::lock_guard lock(state_.mutex);
+    const auto key = [](const OldRun& run) { return std::pair(*run.row.end_date, run.row.number); };
+    std::vector<OldRun> rows;
+    for (const auto& [number, run] : state_.runs) {
+      if (!is_finished(run.row.state) || !run.row.end_date || *run.row.end_date >= before) continue;
+      OldRun old{.row = run.row, .instances = static_cast<int64_t>(run.instances.size())};
+      if (key(old) > std::pair(after.end_date, after.number)) rows.push_back(std::move(old));
+    }
+    std::ranges::sort(rows, {}, key);
+    if (static_cast<int>(rows.size()) > limit) rows.resize(static_cast<size_t>(limit));
+    return rows;
+  }
+
+  Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
+    const std::lock_guard lock(state_.mutex);
+    const auto found = state_.backfills.find(number);
+    return found == state_.backfills.end() ? std::optional<Backfill>() : std::optional(found->second);
+  }
+
+  Result<Page<Backfill>> backfills(const BackfillFilter& filter, const PageRequest& page) override {
+    TRY(check_page(page));
+    TRY_ASSIGN(const Order order, parse_order(filter.order_by, backfill_orders));
+    const std::lock_guard lock(state_.mutex);
+    std::vector<Backfill> rows;
+    for (const auto& [number, row] : state_.backfills) {
+      if (!filter.dag_id.empty() && row.dag_id != filter.dag_id) continue;
+      if (!filter.only_active || !row.completed_at) rows.push_back(row);
+    }
+    const bool by_time = order.column == "created_at";
+    sort_by(
+        rows, order, [&](const Backfill& row) { return by_time ? row.created_at : TimePoint(); },
+        [](const Backfill& row) { return row.number; });
+    return cut_page(std::move(rows), page);
+  }
+
+  Result<BackfillRuns> backfill_runs(BackfillNumber number) override {
+    const std::lock_guard lock(state_.mutex);
+    BackfillRuns counts;
+    for (const auto& [run, entry] : state_.runs) {
+      if (entry.row.backfill != number) continue;
+      switch (entry.row.state) {
+        case RunState::queued: ++counts.queued; break;
+        case RunState::running: ++counts.running; break;
+        case RunState::success: ++counts.success; break;
+        case RunState::failed: ++counts.failed; break;
+      }
+    }
+    return counts;
+  }
+
   Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {
     const std::lock_guard lock(state_.mutex);
     std::vector<TaskInstance> rows;

@@ -68,6 +68,7 @@ struct State {
   std::map<Fence, InstanceNumber> live;  // current tries that may still act
   std::map<std::string, DagRecord> dags;
   std::map<std::string, std::map<int, DagVersionRecord>> versions;
+  std::map<BackfillNumber, Backfill> backfills;
   std::vector<EventEntry> events;  // by number
 
   std::map<int64_t, Notification> outbox;  // by number

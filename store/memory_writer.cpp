@@ -215,6 +215,19 @@ class Application {
     return {};
   }
 
+  Result<void> apply(const PutBackfill& change) {
+    const BackfillNumber number = change.row.number;
+    const auto found = state_.backfills.find(number);
+    if (found == state_.backfills.end()) {
+      undos_.emplace_back([this, number] { state_.backfills.erase(number); });
+    } else {
+      undos_.emplace_back([this, old = found->second] { state_.backfills[old.number] = old; });
+    }
+    state_.backfills[number] = change.row;
+    state_.counters.last_backfill = std::max(state_.counters.last_backfill, number);
+    return {};
+  }
+
   Result<void> apply(const PutDagVersion& change) {
     auto& versions = state_.versions[change.row.dag_id];
     const auto is_it = [&](const auto& entry) { return entry.second.version == change.row.version; };

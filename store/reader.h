@@ -26,6 +26,12 @@ class StoreReader : public AssetReader {
   virtual Result<Page<DagRun>> runs(const RunFilter& filter, const PageRequest& page) = 0;
   // Queued and running ones: what the loop keeps in memory. An index, not a scan.
   virtual Result<std::vector<DagRun>> active_runs() = 0;
+  // Finished ones that ended before that, in order of their ends and numbers, behind `after`. Likewise.
+  virtual Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) = 0;
+
+  virtual Result<std::optional<Backfill>> backfill(BackfillNumber number) = 0;
+  virtual Result<Page<Backfill>> backfills(const BackfillFilter& filter, const PageRequest& page) = 0;
+  virtual Result<BackfillRuns> backfill_runs(BackfillNumber number) = 0;
 
   virtual Result<std::vector<TaskInstance>> instances_of(RunNumber run) = 0;  // by number
   virtual Result<std::optional<InstanceRow>> instance(const TaskInstanceKey& key) = 0;

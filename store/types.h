@@ -7,8 +7,10 @@
 
 #include "base/clock.h"
 #include "base/value.h"
+#include "model/backfill.h"
 #include "model/dag.h"
 #include "model/pool.h"
+#include "model/retention.h"
 #include "model/run.h"
 
 namespace udon {
@@ -119,6 +121,23 @@ struct DagFilter {
   std::optional<bool> is_paused;
   bool include_stale = false;
   std::string order_by = "dag_id";  // dag_id, next_run_after, last_parsed_at; '-' descends
+};
+
+struct BackfillFilter {
+  std::string dag_id;               // empty: of all
+  bool only_active = false;         // not completed
+  std::string order_by = "number";  // number, created_at; '-' descends
+};
+// How many runs bear a backfill's number, by state.
+struct BackfillRuns {
+  int64_t queued = 0, running = 0, success = 0, failed = 0;
+  bool operator==(const BackfillRuns&) const = default;
+};
+
+// A finished run, and how many task instances it has.
+struct OldRun {
+  DagRun row;
+  int64_t instances = 0;
 };
 
 // A task instance with the names that people know it by.

@@ -68,6 +68,10 @@ struct DeleteXComs {
 struct PutDag {
   DagRecord row;
 };
+// Inserts or replaces.
+struct PutBackfill {
+  Backfill row;
+};
 // The number is given by the store; an existing version is kept.
 struct PutDagVersion {
   DagVersionRecord row;
@@ -99,9 +103,9 @@ struct TakeAssetEvents {
   RunNumber run = 0;
 };
 
-using Change =
-    std::variant<QueueNotification, PutAssets, InsertAssetEvent, TakeAssetEvents, InsertRun, ChangeRun, DeleteRunRows,
-                 InsertInstances, ChangeInstance, PutTry, PutXCom, DeleteXComs, PutDag, PutDagVersion, AppendEvent>;
+using Change = std::variant<QueueNotification, PutAssets, InsertAssetEvent, TakeAssetEvents, InsertRun, ChangeRun,
+                            DeleteRunRows, InsertInstances, ChangeInstance, PutTry, PutXCom, DeleteXComs, PutDag,
+                            PutDagVersion, PutBackfill, AppendEvent>;
 
 struct Batch {
   Epoch epoch = 0;
@@ -115,6 +119,7 @@ struct Counters {
   InstanceNumber last_instance = 0;
   Fence last_fence = 0;
   AssetEventNumber last_asset_event = 0;
+  BackfillNumber last_backfill = 0;
   bool operator==(const Counters&) const = default;
 };
 

@@ -94,6 +94,7 @@ class Query {
   Query& add(const std::string& value) { return add(std::string_view(value)); }
   Query& add(const char* value) { return add(std::string_view(value)); }
   Query& add(TimePoint value) { return add(static_cast<int64_t>(value.time_since_epoch().count())); }
+  Query& add(const std::optional<int64_t>& value) { return value ? add(*value) : add(std::nullopt); }
   Query& add(const std::optional<TimePoint>& value) { return value ? add(*value) : add(std::nullopt); }
 
   Result<bool> next();              // whether there is a row

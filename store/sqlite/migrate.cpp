@@ -9,6 +9,8 @@ namespace udon {
 extern const char migration_0001[];
 extern const char migration_0002[];
 extern const char migration_0003[];
+extern const char migration_0004[];
+extern const char migration_0005[];
 }  // namespace udon
 
 namespace udon::sqlite {
@@ -52,8 +54,11 @@ Result<void> apply(Database& database, const Migration& migration) {
 }  // namespace
 
 std::span<const Migration> all_migrations() {
-  static const std::vector<Migration> migrations = {
-      {1, "store", migration_0001}, {2, "outbox", migration_0002}, {3, "assets", migration_0003}};
+  static const std::vector<Migration> migrations = {{1, "store", migration_0001},
+                                                    {2, "outbox", migration_0002},
+                                                    {3, "assets", migration_0003},
+                                                    {4, "backfill", migration_0004},
+                                                    {5, "retention", migration_0005}};
   return migrations;
 }
 

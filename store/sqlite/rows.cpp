@@ -66,7 +66,36 @@ Result<DagRun> read_run(const Query& row) {
   run.triggering_user = row.text(14);
   run.dag_version = row.text(15);
   run.note = row.text(16);
+  if (!row.is_null(17)) run.backfill = row.integer(17);
   return run;
+}
+
+Result<Backfill> read_backfill(const Query& row) {
+  Backfill backfill;
+  backfill.number = row.integer(0);
+  backfill.dag_id = row.text(1);
+  backfill.from = row.time(2);
+  backfill.to = row.time(3);
+  const std::string reprocess = row.text(4);
+  const auto parsed = parse_reprocess_behavior(reprocess);
+  if (!parsed) return unreadable("reprocess behavior", reprocess);
+  backfill.reprocess = *parsed;
+  backfill.runs_backwards = row.integer(5) != 0;
+  backfill.max_active_runs = static_cast<int>(row.integer(6));
+  TRY_ASSIGN(backfill.conf, read_json(row, 7));
+  backfill.is_paused = row.integer(8) != 0;
+  backfill.user = row.text(9);
+  backfill.created_at = row.time(10);
+  backfill.updated_at = row.time(11);
+  backfill.completed_at = row.optional_time(12);
+  backfill.is_cancelled = row.integer(13) != 0;
+  backfill.last_date = row.optional_time(14);
+  backfill.has_all_dates = row.integer(15) != 0;
+  backfill.dates = row.integer(16);
+  backfill.created = row.integer(17);
+  backfill.cleared = row.integer(18);
+  backfill.skipped = row.integer(19);
+  return backfill;
 }
 
 Result<TaskInstance> read_instance(const Query& row) {

@@ -12,7 +12,8 @@ namespace udon::sqlite {
 // Of dag_run as r.
 inline constexpr std::string_view run_columns =
     "r.number, r.dag_id, r.run_id, r.type, r.state, r.logical_date, r.interval_begin, r.interval_end, r.run_after, "
-    "r.queued_at, r.start_date, r.end_date, r.conf, r.triggered_by, r.triggering_user, r.dag_version, r.note";
+    "r.queued_at, r.start_date, r.end_date, r.conf, r.triggered_by, r.triggering_user, r.dag_version, r.note, "
+    "r.backfill";
 Result<DagRun> read_run(const Query& row);
 
 // Of task_instance as t.
@@ -29,6 +30,12 @@ inline constexpr std::string_view dag_columns =
     "dag_id, file, version, description, schedule_text, timezone, tags, is_paused, is_stale, last_parsed_at, "
     "last_scheduled_logical_date, next_run_after, assets";
 Result<DagRecord> read_dag(const Query& row);
+
+inline constexpr std::string_view backfill_columns =
+    "number, dag_id, from_date, to_date, reprocess, runs_backwards, max_active_runs, conf, is_paused, user, "
+    "created_at, "
+    "updated_at, completed_at, is_cancelled, last_date, has_all_dates, dates, created, cleared, skipped";
+Result<Backfill> read_backfill(const Query& row);
 
 inline constexpr std::string_view try_columns =
     "instance, try_number, fence, state, queued_at, start_date, end_date, hostname, pid, log_file, note";

@@ -168,6 +168,14 @@ EventRecord read_event(const Query& row) {
   return event;
 }
 
+// After run_columns: how many task instances it has.
+Result<OldRun> read_old_run(const Query& row) {
+  OldRun old;
+  TRY_ASSIGN(old.row, read_run(row));
+  old.instances = row.integer(18);
+  return old;
+}
+
 class Reader final : public StoreReader {
  public:
   explicit Reader(ReaderPool& readers) : readers_(readers) {}
@@ -258,6 +266,54 @@ class Reader final : public StoreReader {
                             " FROM dag_run r INDEXED BY dag_run_active WHERE r.state IN ('queued', 'running') "
                             "ORDER BY r.number");
     return read_all(query, read_run);
+  }
+
+  Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(run_columns) +
+                            ", r.instances FROM dag_run r WHERE r.end_date < ? AND (r.end_date, r.number) > (?, ?) "
+                            "AND r.state IN ('success', 'failed') ORDER BY r.end_date, r.number LIMIT ?");
+    query.bind(before, after.end_date, after.number, limit);
+    return read_all(query, read_old_run);
+  }
+
+  Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT " + std::string(backfill_columns) + " FROM backfill WHERE number = ?");
+    return read_one(query.bind(number), read_backfill);
+  }
+
+  Result<Page<Backfill>> backfills(const BackfillFilter& filter, const PageRequest& request) override {
+    TRY(check_page(request));
+    TRY_ASSIGN(const Order order, parse_order(filter.order_by, backfill_orders));
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
+    Where where;
+    if (!filter.dag_id.empty()) where.add("dag_id = ?", filter.dag_id);
+    if (filter.only_active) where.add("completed_at IS NULL");
+    Page<Backfill> page;
+    {
+      Query query = db->query("SELECT " + std::string(backfill_columns) + " FROM backfill" + where.sql() +
+                              order_by(order, "", "number") + " LIMIT ? OFFSET ?");
+      where.bind_to(query);
+      TRY_ASSIGN(page.rows, read_all(query.bind(request.limit, request.offset), read_backfill));
+    }
+    TRY(fill_total(page, request, [&] { return count_of(*db, "SELECT count(*) FROM backfill" + where.sql(), where); }));
+    return page;
+  }
+
+  Result<BackfillRuns> backfill_runs(BackfillNumber number) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query(
+        "SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'running'), "
+        "count(*) FILTER (WHERE state = 'success'), count(*) FILTER (WHERE state = 'failed') "
+        "FROM dag_run WHERE backfill = ?");
+    TRY_ASSIGN(const bool has_row, query.bind(number).next());
+    if (!has_row) return BackfillRuns{};
+    return BackfillRuns{.queued = query.integer(0),
+                        .running = query.integer(1),
+                        .success = query.integer(2),
+                        .failed = query.integer(3)};
   }
 
   Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {

@@ -19,15 +19,16 @@ struct StoredCounters {
 
 Result<StoredCounters> read_counters(Database& database) {
   Query query = database.query(
-      "SELECT epoch, last_run, last_instance, last_fence, last_event, events, last_asset_event FROM counters WHERE one "
-      "= 1");
+      "SELECT epoch, last_run, last_instance, last_fence, last_event, events, last_asset_event, last_backfill FROM "
+      "counters WHERE one = 1");
   TRY_ASSIGN(const bool has_row, query.next());
   if (!has_row) return Error{ErrorKind::data, database.file().string() + " is damaged: its counters are gone"};
   return StoredCounters{.epoch = query.integer(0),
                         .last = {.last_run = query.integer(1),
                                  .last_instance = query.integer(2),
                                  .last_fence = query.integer(3),
-                                 .last_asset_event = query.integer(6)},
+                                 .last_asset_event = query.integer(6),
+                                 .last_backfill = query.integer(7)},
                         .last_event = query.integer(4),
                         .events = query.integer(5)};
 }
@@ -36,9 +37,9 @@ Result<void> write_counters(Database& database, const StoredCounters& counters) 
   return database
       .query(
           "UPDATE counters SET epoch = ?, last_run = ?, last_instance = ?, last_fence = ?, last_event = ?, events = ?, "
-          "last_asset_event = ? WHERE one = 1")
+          "last_asset_event = ?, last_backfill = ? WHERE one = 1")
       .bind(counters.epoch, counters.last.last_run, counters.last.last_instance, counters.last.last_fence,
-            counters.last_event, counters.events, counters.last.last_asset_event)
+            counters.last_event, counters.events, counters.last.last_asset_event, counters.last.last_backfill)
       .run();
 }
 
@@ -77,12 +78,12 @@ class Application {
     TRY(check_new(row));
     Query query = db_.query(
         "INSERT INTO dag_run (number, dag_id, run_id, type, state, logical_date, interval_begin, interval_end, "
-        "run_after, queued_at, start_date, end_date, conf, triggered_by, triggering_user, dag_version, note) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        "run_after, queued_at, start_date, end_date, conf, triggered_by, triggering_user, dag_version, note, backfill) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query.bind(row.number, row.dag_id, row.run_id, to_string(row.type), to_string(row.state), row.logical_date);
     bind_interval(query, row);
     query.bind(row.run_after, row.queued_at, row.start_date, row.end_date, to_json(row.conf), row.triggered_by,
-               row.triggering_user, row.dag_version, row.note);
+               row.triggering_user, row.dag_version, row.note, row.backfill);
     TRY(refused_as(query.run(), [&] { return duplicate_run(row); }));
     counters_.last.last_run = std::max(counters_.last.last_run, row.number);
     return note({.event = event_names::run, .run = row.number, .to = to_string(row.state), .user = change.user});
@@ -96,12 +97,12 @@ class Application {
         "?, "
         "queued_at = ?, start_date = ?, end_date = ?, conf = ?, triggered_by = ?, triggering_user = ?, dag_version = "
         "?, "
-        "note = ? WHERE number = ? AND state = ? AND dag_id = ? AND run_id = ?");
+        "note = ?, backfill = ? WHERE number = ? AND state = ? AND dag_id = ? AND run_id = ?");
     query.bind(to_string(row.type), to_string(row.state), row.logical_date);
     bind_interval(query, row);
     query.bind(row.run_after, row.queued_at, row.start_date, row.end_date, to_json(row.conf), row.triggered_by,
-               row.triggering_user, row.dag_version, row.note, row.number, to_string(change.expected_state), row.dag_id,
-               row.run_id);
+               row.triggering_user, row.dag_version, row.note, row.backfill, row.number,
+               to_string(change.expected_state), row.dag_id, row.run_id);
     const Result<void> done = query.run();
     if (done && db_.rows_changed() == 0) {
       TRY_ASSIGN(const auto stored, find_run(row.number));
@@ -247,6 +248,19 @@ class Application {
         .bind(row.dag_id, row.file, row.version, row.description, row.schedule_text, row.timezone,
               texts_as_json(row.tags), row.is_paused, row.is_stale, row.last_parsed_at, row.last_scheduled_logical_date,
               row.next_run_after, texts_as_json(row.assets))
+        .run();
+  }
+
+  Result<void> apply(const PutBackfill& change) {
+    const Backfill& row = change.row;
+    counters_.last.last_backfill = std::max(counters_.last.last_backfill, row.number);
+    return db_
+        .query("INSERT OR REPLACE INTO backfill (" + std::string(backfill_columns) +
+               ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(row.number, row.dag_id, row.from, row.to, to_string(row.reprocess), row.runs_backwards,
+              row.max_active_runs, to_json(row.conf), row.is_paused, row.user, row.created_at, row.updated_at,
+              row.completed_at, row.is_cancelled, row.last_date, row.has_all_dates, row.dates, row.created, row.cleared,
+              row.skipped)
         .run();
   }
 

@@ -76,11 +76,13 @@ class Shell {
 TEST_CASE("what the program can do is told by its help") {
   Shell udon("help.txt");
   udon({"--help"});
-  for (const char* noun : {"dags", "runs", "tasks", "operators", "connections", "variables", "pools", "users", "tokens",
-                           "db", "config", "standalone", "health"})
+  for (const char* noun : {"dags", "runs", "backfill", "tasks", "operators", "connections", "variables", "pools",
+                           "users", "tokens", "db", "config", "standalone", "health"})
     udon({noun, "--help"});
   udon({"dags", "trigger", "--help"});
   udon({"tasks", "clear", "--help"});
+  udon({"backfill", "create", "--help"});
+  udon({"db", "clean", "--help"});
 }
 
 TEST_CASE("wrong usage is told with what was meant") {
@@ -100,6 +102,12 @@ TEST_CASE("wrong usage is told with what was meant") {
   udon({"dags", "trigger", "d", "--conf", "notjson"});
   udon({"dags", "trigger", "d", "--conf", "[1]"});
   udon({"dags", "trigger", "d", "--logical-date", "tomorrow"});
+  udon({"backfill", "create", "--dag-id", "d", "--from-date", "2026-01-01"});
+  udon({"backfill", "create", "--dag-id", "d", "--from-date", "soon", "--to-date", "2026-01-01"});
+  udon({"backfill", "create", "--dag-id", "d", "--from-date", "2026-01-01", "--to-date", "2026-01-01",
+        "--reprocess-behavior", "faild"});
+  udon({"backfill", "cancel", "first"});
+  udon({"db", "clean", "--yes"});
 }
 
 TEST_CASE("without a server and a store, verbs say what to do next") {
@@ -152,6 +160,8 @@ TEST_CASE("without a server, connections, variables, pools and users are kept in
   udon({"users", "delete", "kim"});
   udon({"db", "check"});
   udon({"db", "migrate"});
+  udon({"db", "clean", "--clean-before-timestamp", "2026-01-01", "--yes"});
+  udon({"db", "clean", "--clean-before-timestamp", "2026-01-01", "--tables", "dag_runs"});
   const std::string everything = read_file(udon.home() / "udon.db").value();
   CHECK_THAT(everything, !Catch::Contains("p@ss") && !Catch::Contains("s3cret"));
 }
@@ -161,6 +171,9 @@ TEST_CASE("a verb that needs a scheduler says that none runs") {
   udon({"pools", "set", "p", "1"});
   udon({"dags", "trigger", "orders"});
   udon({"dags", "pause", "orders"});
+  udon({"backfill", "create", "--dag-id", "orders", "--from-date", "2026-01-01", "--to-date", "2026-01-02"});
+  udon({"backfill", "list"});
+  udon({"backfill", "pause", "1"});
   udon({"dags", "list"});
   udon({"runs", "list", "--output", "json"});
   udon({"runs", "show", "orders", "latest"});

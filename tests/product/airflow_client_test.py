@@ -94,6 +94,22 @@ class AirflowClient(unittest.TestCase):
         cleared = api.clear_dag_run("orders", run.dag_run_id, models.DAGRunClearBody(dry_run=False, only_failed=True))
         self.assertEqual(cleared.actual_instance.dag_run_id, run.dag_run_id)
 
+    def test_backfills(self):
+        api = apis.BackfillApi(self.api)
+        days = [datetime.datetime(2026, 1, day, 15, tzinfo=datetime.timezone.utc) for day in (1, 3)]
+        body = models.BackfillPostBody(dag_id="orders", from_date=days[0], to_date=days[1], reprocess_behavior="failed", max_active_runs=2)
+        self.assertEqual([d.logical_date.day for d in api.create_backfill_dry_run(body).backfills], [1, 2, 3])
+        made = api.create_backfill(body)
+        self.assertEqual((made.reprocess_behavior, made.max_active_runs, made.completed_at), ("failed", 2, None))
+        self.assertTrue(api.pause_backfill(made.id).is_paused)
+        self.assertEqual(self.status_of(api.create_backfill, body), 409)
+        self.assertFalse(api.unpause_backfill(made.id).is_paused)
+        self.assertIsNotNone(api.cancel_backfill(made.id).completed_at)
+        self.assertEqual(self.status_of(api.cancel_backfill, made.id), 409)
+        self.assertEqual(self.status_of(api.get_backfill, 99), 404)
+        self.assertEqual([b.id for b in api.list_backfills("orders").backfills], [made.id])
+        self.assertEqual(api.get_backfill(made.id).dag_id, "orders")
+
     def test_task_instances(self):
         api = apis.TaskInstanceApi(self.api)
         listed = api.get_task_instances("orders", "done")

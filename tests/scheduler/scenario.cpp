@@ -86,6 +86,8 @@ class Player {
     if (verb == "queued") return expect_queued(first);
     if (verb == "made_due_by") return expect_made_due_by(first);
     if (verb == "xcom") return expect_xcom(first);
+    if (verb == "would") return expect_dates(first);
+    if (verb == "clean") return clean(first);
     if (verb == "commits") return expect_commits(std::stoll(first.word(1)));
     if (verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown") return report(first);
     TRY_ASSIGN(const Command command, make_command(first, 0));
@@ -315,6 +317,23 @@ class Player {
     return selection;
   }
 
+  // words[dag] is the DAG.
+  Result<CreateBackfill> make_backfill(const Line& line, size_t dag) {
+    CreateBackfill create{.dag_id = line.word(dag)};
+    create.user = "ada";
+    TRY_ASSIGN(create.from, parse_time(line.option("from").value_or("")));
+    TRY_ASSIGN(create.to, parse_time(line.option("to").value_or("")));
+    const auto reprocess = parse_reprocess_behavior(line.option("reprocess").value_or("none"));
+    if (!reprocess) return failed("no such reprocess behavior");
+    create.reprocess = *reprocess;
+    create.runs_backwards = line.has("backwards");
+    create.max_active_runs = std::stoi(line.option("max").value_or("10"));
+    if (auto conf = line.option("conf")) {
+      TRY_ASSIGN(create.conf, parse_json(*conf));
+    }
+    return create;
+  }
+
   // words[from] is the verb.
   Result<Command> make_command(const Line& line, size_t from) {
     const std::string verb = line.word(from);
@@ -351,6 +370,16 @@ class Player {
     }
     if (verb == "forget")
       return Command(ForgetAssetEvents{.dag_id = what, .asset = line.option("asset"), .user = user});
+    if (verb == "backfill") {
+      using Change = ChangeBackfill::Change;
+      for (const auto& [word, change] :
+           {std::pair("pause", Change::pause), {"unpause", Change::unpause}, {"cancel", Change::cancel}}) {
+        if (what == word)
+          return Command(ChangeBackfill{.number = std::stoll(line.word(from + 2)), .change = change, .user = user});
+      }
+      TRY_ASSIGN(CreateBackfill create, make_backfill(line, from + 1));
+      return Command(std::move(create));
+    }
     if (verb == "delete") return Command(DeleteRun{.dag_id = names[0], .run_id = names[1], .user = user});
     if (verb == "mark_run") {
       const auto state = line.word(from + 2);
@@ -395,6 +424,7 @@ class Player {
   }
 
   Result<void> expect(const Line& line) {
+    if (line.word(1) == "backfill") return expect_backfill(line);
     const auto parts = split(line.word(1), '/');
     if (parts.size() == 1) return expect_dag(line);
     if (parts.size() == 2) {
@@ -411,6 +441,62 @@ class Player {
       return failed("its try is " + std::to_string(found->instance.try_number));
     }
     return contains(found->instance.note, line.option("note").value_or(""));
+  }
+
+  // expect backfill N active|completed|cancelled [dates=N] [created=N] [cleared=N] [skipped=N]
+  Result<void> expect_backfill(const Line& line) {
+    TRY_ASSIGN(const auto row, store_.reader().backfill(std::stoll(line.word(2))));
+    if (!row) return failed("there is no such backfill");
+    const std::string state = row->is_cancelled ? "cancelled" : row->completed_at ? "completed" : "active";
+    if (state != line.word(3)) return failed("it is " + state);
+    const std::pair<const char*, int64_t> counts[] = {
+        {"dates", row->dates}, {"created", row->created}, {"cleared", row->cleared}, {"skipped", row->skipped}};
+    for (const auto& [name, count] : counts) {
+      if (auto wanted = line.option(name); wanted && std::stoll(*wanted) != count)
+        return failed(std::string(name) + " is " + std::to_string(count));
+    }
+    return {};
+  }
+
+  // clean before=T [dags=A,B] [dry_run] [runs=N]
+  Result<void> clean(const Line& line) {
+    CleanStep step{.user = "ada"};
+    TRY_ASSIGN(step.before, parse_time(line.option("before").value_or("")));
+    if (const auto dags = line.option("dags")) step.dag_ids = split(*dags, ',');
+    step.dry_run = line.has("dry_run");
+    size_t runs = 0;
+    for (bool is_done = false; !is_done;) {
+      auto answer = loop_->enqueue(step);
+      TRY(settle());
+      const auto outcome = answer.get();
+      if (!outcome) return outcome.error();
+      runs += outcome->cleaned->runs.size();
+      step.after = outcome->cleaned->next;
+      is_done = outcome->cleaned->is_done;
+    }
+    const auto wanted = line.option("runs");
+    if (wanted && std::stoul(*wanted) != runs) return failed(std::to_string(runs) + " runs have gone");
+    return {};
+  }
+
+  // would DAG from=T to=T … ACTION@T ACTION@T…
+  Result<void> expect_dates(const Line& line) {
+    TRY_ASSIGN(CreateBackfill command, make_backfill(line, 1));
+    command.dry_run = true;
+    auto answer = loop_->enqueue(command);
+    TRY(settle());
+    auto outcome = answer.get();
+    if (!outcome) return outcome.error();
+    std::string told, wanted;
+    for (const BackfillDate& date : outcome->dates) {
+      std::string action(to_string(date.action));
+      std::ranges::replace(action, ' ', '_');
+      told += " " + action + "@" + format_time(date.due.logical_date);
+    }
+    for (const std::string& word : line.words) {
+      if (word.find('@') != std::string::npos) wanted += " " + word;
+    }
+    return told == wanted ? Result<void>() : failed("it would:" + told);
   }
 
   Result<void> expect_dag(const Line& line) {

@@ -14,6 +14,8 @@ void Auditor::allow(const CommandOutcome& outcome) {
 
 void Auditor::after_turn(const State& state, std::optional<TimePoint> wake_at) {
   compare_with_store(state);
+  check_backfills(state);
+  check_kept(state);
   check_starts(state);
   check_limits(state);
   check_choices(state);
@@ -273,6 +275,7 @@ void Auditor::at_rest(const State& state) {
   }
   check_told();
   check_asset_sources();
+  check_backfills_at_rest(state);
   const auto runs = must(store_.reader().runs({}, {.limit = 100'000, .offset = 0}), "runs");
   for (const DagRun& run : runs ? runs->rows : std::vector<DagRun>{}) {
     if (!is_finished(run.state)) complain("run " + run.run_id + " is not finished");

@@ -34,6 +34,8 @@ class Auditor {
   void expect(const TaskInstanceKey& key, TaskState state) { expected_[key] = state; }
   void forget(const TaskInstanceKey& key) { expected_.erase(key); }
   void forget_run(const std::string& dag_id, const std::string& run_id);
+  // Some old runs are said to be gone.
+  void cleaned(const CleanStep& step, const Cleaned& what);
   void allow_fewer_pool_slots() { pools_changed_ = true; }
   void allow_catalog_change() { catalog_changed_ = true; }
 
@@ -41,7 +43,7 @@ class Auditor {
   void after_turn(const State& state, std::optional<TimePoint> wake_at);
   // The scheduler is about to live again: what it knew is gone, what the store says stays.
   void after_restart() {
-    known_.clear(), known_runs_.clear(), dags_before_.clear();
+    known_.clear(), known_runs_.clear(), dags_before_.clear(), known_backfills_.clear(), last_scheduled_.clear();
     was_restarted_ = true;
   }
   void begins(const TryRequest& request);
@@ -61,6 +63,16 @@ class Auditor {
   void check_indexes(const State& state);
   void check_limits(const State& state);
   void check_new_runs(const State& state);
+  void check_kept(const State& state);
+  void check_backfills(const State& state);
+  void check_progress(const State& state, const Backfill& row);
+  void check_dates(const Backfill& row);
+  void touch_all(const DagRun& run);
+  void check_room(const State& state, const Backfill& row);
+  void check_backfills_at_rest(const State& state);
+  // The run has its place in a backfill that is not over, and none of its DAG's own.
+  bool counts_for_backfill(const DagRun& run) const;
+  std::string version_of(const State& state, const std::string& dag_id) const;
   void check_ends();
   void check_starts(const State& state);
   void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
@@ -105,6 +117,12 @@ class Auditor {
   std::map<TaskInstanceKey, TaskState> expected_;
   std::set<std::pair<std::string, std::string>> helped_runs_;  // somebody has had a hand in them
   RunNumber last_run_ = 0;
+  std::map<BackfillNumber, Backfill> known_backfills_;
+  std::map<std::string, DagRun> last_scheduled_;             // of each DAG, with the turn before
+  std::set<std::string> paused_dags_;                        // since the turn before
+  std::map<BackfillNumber, std::string> backfill_versions_;  // of its DAG: since it was first seen, or "several"
+  std::set<std::pair<BackfillNumber, RunNumber>> run_of_backfill_;
+  std::set<std::pair<BackfillNumber, TimePoint>> dates_of_backfill_;
   CalendarAuditor calendar_;
   std::set<NotificationKey> delivered_;
   // For whom, which event → its asset: queued, and heeded by a run.

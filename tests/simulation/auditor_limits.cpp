@@ -62,7 +62,7 @@ void Auditor::check_limits(const State& state) {
     int running = 0;
     bool has_started = false;
     for (const auto& [number, run] : state.runs()) {
-      if (run.row.dag_id != id || run.row.state != RunState::running) continue;
+      if (run.row.dag_id != id || run.row.state != RunState::running || counts_for_backfill(run.row)) continue;
       ++running;
       const auto before = known_runs_.find(number);
       has_started = has_started || before == known_runs_.end() || before->second != RunState::running;

@@ -75,12 +75,18 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
     case ReasonKind::not_yet_due:
       return holds(run.row.state == RunState::queued && run.row.run_after > now, "its run is due");
     case ReasonKind::run_queued: {
+      const bool is_backfilled = counts_for_backfill(run.row);
       int running = 0;
       for (const auto& [number, other] : state.runs()) {
-        if (other.row.dag_id == run.row.dag_id && other.row.state == RunState::running) ++running;
+        const bool shares = is_backfilled ? other.row.backfill == run.row.backfill : !counts_for_backfill(other.row);
+        if (other.row.dag_id == run.row.dag_id && other.row.state == RunState::running && shares) ++running;
       }
-      return holds(run.row.state == RunState::queued && running >= dag.max_active_runs, "there is room for its run");
+      const int most = is_backfilled ? known_backfills_.at(*run.row.backfill).max_active_runs : dag.max_active_runs;
+      return holds(run.row.state == RunState::queued && running >= most, "there is room for its run");
     }
+    case ReasonKind::backfill_paused:
+      return holds(is_waiting && counts_for_backfill(run.row) && known_backfills_.at(*run.row.backfill).is_paused,
+                   "its backfill is not paused");
     case ReasonKind::pool_unknown: return holds(there == TaskState::scheduled && !pool_of(), "its pool is there");
     case ReasonKind::pool_full: {
       const auto pool = pool_of();

@@ -81,6 +81,9 @@ enum class Planted {
   tells_twice,                        // store
   queues_no_asset_events,             // store: nobody hears of them
   forgets_an_asset,                   // the DAG that the scheduler is given waits for one asset less
+  forgets_backfills_after_restart,    // store
+  hides_schedules_from_cleaning,      // store: no run is a scheduled one, and none is the last
+  takes_dates_of_backfills_twice,     // store: how far they have come is not kept
 };
 
 class Outside {

@@ -70,8 +70,59 @@ Command People::random_command(TimePoint now) {
   return trigger;
 }
 
+Command People::random_clean(TimePoint now) {
+  CleanStep step{.before = now - std::chrono::minutes(chances_.below(90)), .user = "ada"};
+  if (chances_.one_in(3)) step.dag_ids = {dag_ids[chances_.below(3)]};
+  step.dry_run = chances_.one_in(5);
+  return step;
+}
+
+// While it is paused, that run waits.
+Command People::clear_run_of(const Backfill& backfill) {
+  ClearTasks clear;
+  clear.user = "ada";
+  RunFilter filter;
+  filter.dag_ids = {backfill.dag_id};
+  filter.types = {RunType::backfill};
+  const auto runs = store_.reader().runs(filter, {.limit = 5, .offset = 0});
+  if (runs && !runs->rows.empty()) {
+    const DagRun& run = runs->rows[chances_.below(runs->rows.size())];
+    clear.selection.dag_id = run.dag_id;
+    clear.selection.run_id = run.run_id;
+  }
+  return clear;
+}
+
+Command People::random_backfill(TimePoint now) {
+  const auto active = store_.reader().backfills({.only_active = true}, {.limit = 20, .offset = 0});
+  if (active && !active->rows.empty() && !chances_.one_in(4)) {
+    using Change = ChangeBackfill::Change;
+    const Change changes[] = {Change::pause, Change::unpause, Change::cancel, Change::unpause};
+    const Backfill& row = active->rows[chances_.below(active->rows.size())];
+    if (row.is_paused && chances_.one_in(2)) return clear_run_of(row);
+    return ChangeBackfill{.number = row.number, .change = changes[chances_.below(4)], .user = "ada"};
+  }
+  const ReprocessBehavior behaviors[] = {ReprocessBehavior::none, ReprocessBehavior::failed,
+                                         ReprocessBehavior::completed};
+  CreateBackfill create{.dag_id = dag_ids[chances_.below(chances_.one_in(10) ? 4 : 3)]};
+  // Of a schedule of minutes, or of one time a day.
+  const auto unit = chances_.one_in(2) ? std::chrono::minutes(10) : std::chrono::minutes(60 * 24);
+  create.from = now - unit * static_cast<int>(1 + chances_.below(12));
+  create.to = create.from + unit * static_cast<int>(1 + chances_.below(10));
+  create.reprocess = behaviors[chances_.below(3)];
+  create.runs_backwards = chances_.one_in(3);
+  create.max_active_runs = 1 + static_cast<int>(chances_.below(3));
+  if (chances_.one_in(8)) create.conf.set("size", chances_.one_in(2) ? Value(5) : Value("large"));
+  create.dry_run = chances_.one_in(6);
+  create.user = "ada";
+  return create;
+}
+
 void People::ask(Loop& loop, TimePoint now, Auditor&) {
-  const Command command = random_command(now);
+  const bool is_of_backfill = asks_for_backfills_ && chances_.one_in(4);
+  const Command command = is_of_backfill                               ? random_backfill(now)
+                          : asks_for_backfills_ && chances_.one_in(12) ? random_clean(now)
+                                                                       : random_command(now);
   keep(loop.enqueue(command), command);
 }
 
@@ -99,6 +150,13 @@ void People::promise(const State& state, const Command& command, const CommandOu
     if (!there || !*there) auditor.complain("run " + outcome.run->run_id + " was promised and is not in the store");
     return;
   }
+  if (std::holds_alternative<CreateBackfill>(command) || std::holds_alternative<ChangeBackfill>(command)) {
+    const bool is_dry = std::holds_alternative<CreateBackfill>(command) && std::get<CreateBackfill>(command).dry_run;
+    const auto there = store_.reader().backfill(outcome.backfill->number);
+    if (!is_dry && (!there || !*there)) auditor.complain("a backfill was promised and is not in the store");
+    return;
+  }
+  if (const auto* clean = std::get_if<CleanStep>(&command)) return auditor.cleaned(*clean, *outcome.cleaned);
   // Another run may come to bear its name.
   if (const auto* gone = std::get_if<DeleteRun>(&command)) return auditor.forget_run(gone->dag_id, gone->run_id);
   if (const auto names = run_of(command); names && !std::holds_alternative<SetRunNote>(command)) {
@@ -135,6 +193,11 @@ void People::help(const State& state, Loop& loop, Auditor&) {
       const SetPaused unpause{.dag_id = id, .paused = false, .user = "ada"};
       keep(loop.enqueue(unpause), unpause);
     }
+  }
+  for (const auto& [number, backfill] : state.backfills()) {
+    if (!backfill.row.is_paused) continue;
+    const ChangeBackfill unpause{.number = number, .change = ChangeBackfill::Change::unpause, .user = "ada"};
+    keep(loop.enqueue(unpause), unpause);
   }
   if (!open_.empty() || !state.tries().empty() || !state.retry_timers().empty()) return;
   for (const auto& [number, run] : state.runs()) {

@@ -14,7 +14,9 @@ namespace udon::simulation {
 
 class People {
  public:
-  People(Random& random, MemoryStore& store) : random_(random), store_(store) {}
+  // `patience`: of those who ask for backfills; they have chances of their own.
+  People(Random& random, MemoryStore& store, uint64_t patience)
+      : random_(random), store_(store), chances_(patience), asks_for_backfills_(chances_.one_in(2)) {}
 
   void ask(Loop& loop, TimePoint now, Auditor& auditor);
   void keep(std::future<Result<CommandOutcome>> answer, Command command) {
@@ -29,12 +31,17 @@ class People {
 
  private:
   Command random_command(TimePoint now);
+  Command random_backfill(TimePoint now);
+  Command random_clean(TimePoint now);
+  Command clear_run_of(const Backfill& backfill);
   Selection random_selection();
   void promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor);
 
   Random& random_;
   Random others_{2026};  // for what came later: the episodes of a seed stay what they were
   MemoryStore& store_;
+  Random chances_;
+  const bool asks_for_backfills_;
   std::vector<std::pair<Command, std::future<Result<CommandOutcome>>>> open_;
 };
 

@@ -66,12 +66,28 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     return read([&] { return behind.reader().run_by_number(number); });
   }
   Result<Page<DagRun>> runs(const RunFilter& filter, const PageRequest& page) override {
+    const bool is_for_cleaning = page.limit == 1 && filter.order_by == "-logical_date" && !filter.logical_date_lte;
+    if (plants(Planted::hides_schedules_from_cleaning) && is_for_cleaning) return Page<DagRun>{};
     return read([&] { return behind.reader().runs(filter, page); });
   }
   Result<std::vector<DagRun>> active_runs() override {
     auto runs = read([&] { return behind.reader().active_runs(); });
     if (runs && !runs->empty() && plants(Planted::forgets_a_run_after_restart)) runs->pop_back();
     return runs;
+  }
+  Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) override {
+    return read([&] { return behind.reader().old_runs(before, after, limit); });
+  }
+  Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
+    return read([&] { return behind.reader().backfill(number); });
+  }
+  Result<Page<Backfill>> backfills(const BackfillFilter& filter, const PageRequest& page) override {
+    auto found = read([&] { return behind.reader().backfills(filter, page); });
+    if (found && plants(Planted::forgets_backfills_after_restart)) found->rows.clear();
+    return found;
+  }
+  Result<BackfillRuns> backfill_runs(BackfillNumber number) override {
+    return read([&] { return behind.reader().backfill_runs(number); });
   }
   Result<std::vector<TaskInstance>> instances_of(RunNumber run) override {
     return read([&] { return behind.reader().instances_of(run); });
@@ -182,6 +198,11 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     Batch sent = batch;
     if (plants(Planted::drops_xcoms)) {
       std::erase_if(sent.changes, [](const Change& change) { return std::holds_alternative<PutXCom>(change); });
+    }
+    if (plants(Planted::takes_dates_of_backfills_twice)) {
+      for (Change& change : sent.changes) {
+        if (auto* put = std::get_if<PutBackfill>(&change)) put->row.last_date.reset();
+      }
     }
     if (plants(Planted::drops_notifications)) {
       std::erase_if(sent.changes,

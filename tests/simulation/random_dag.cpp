@@ -241,6 +241,9 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
       break;
     case Planted::nothing:
     case Planted::forgets_choices_after_restart:
+    case Planted::forgets_backfills_after_restart:
+    case Planted::hides_schedules_from_cleaning:
+    case Planted::takes_dates_of_backfills_twice:
     case Planted::lies_that_a_try_is_unknown:
     case Planted::swaps_results:
     case Planted::never_ends_what_is_killed:

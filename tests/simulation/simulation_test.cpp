@@ -71,9 +71,9 @@ TEST_CASE("whatever happens, no invariant of the scheduler breaks, and everythin
   // It has been everywhere.
   for (const ReasonKind kind :
        {ReasonKind::finished, ReasonKind::running, ReasonKind::upstream, ReasonKind::dag_paused, ReasonKind::run_queued,
-        ReasonKind::not_yet_due, ReasonKind::retry_delay, ReasonKind::max_active_tasks, ReasonKind::max_active_tis,
-        ReasonKind::pool_full, ReasonKind::pool_unknown, ReasonKind::parallelism, ReasonKind::no_worker,
-        ReasonKind::handed_out, ReasonKind::sensor, ReasonKind::ending_old_try}) {
+        ReasonKind::backfill_paused, ReasonKind::not_yet_due, ReasonKind::retry_delay, ReasonKind::max_active_tasks,
+        ReasonKind::max_active_tis, ReasonKind::pool_full, ReasonKind::pool_unknown, ReasonKind::parallelism,
+        ReasonKind::no_worker, ReasonKind::handed_out, ReasonKind::sensor, ReasonKind::ending_old_try}) {
     INFO(to_string(kind));
     CHECK(sum.reasons[kind] > 0);
   }
@@ -141,6 +141,11 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       Plant{Planted::forgets_daylight_saving, "is at another time there"},
       Plant{Planted::leaves_out_skipped_times, "leaves out one between it and the one before", 400},
       Plant{Planted::runs_twice_in_repeated_hours, "is the second of its day"},
+      // A backfill survives restarts, and deals with each date once.
+      Plant{Planted::forgets_backfills_after_restart, "is active in the store only", 200},
+      Plant{Planted::takes_dates_of_backfills_twice, "differs between memory and store"},
+      // What the calendar needs is never too old.
+      Plant{Planted::hides_schedules_from_cleaning, "the last scheduled run of", 200},
       // Every end is told once.
       Plant{Planted::drops_notifications, "nobody is told of"},
       Plant{Planted::tells_twice, "tells what has not happened"},

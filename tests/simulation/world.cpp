@@ -39,7 +39,7 @@ class World {
         outside_(clock_, random_),
         planted_(store_, outside_),
         auditor_(store_, outside_, {.parallelism = parallelism}),
-        people_(random_, store_) {
+        people_(random_, store_, episode.seed * 17 + 3) {
     outside_.planted = episode.planted;
     outside_.complain = [this](std::string what) { auditor_.complain(std::move(what)); };
     outside_.on_begin = [this](const TryRequest& request) { auditor_.begins(request); };
@@ -294,7 +294,10 @@ class World {
     const TimePoint began = clock_.now();
     for (int i = 0; i < rest_turns_max && !auditor_.problem(); ++i) {
       turn();
-      const bool is_done = loop_->state().runs().empty() && outside_.processes().empty() && loop_->is_ready();
+      const bool waits_for_person =
+          std::ranges::any_of(loop_->state().backfills(), [](const auto& entry) { return entry.second.row.is_paused; });
+      const bool is_done =
+          loop_->state().runs().empty() && !waits_for_person && outside_.processes().empty() && loop_->is_ready();
       if (is_done && next_event() == std::nullopt) break;
       if (is_done && clock_.now() > began + 24h) break;
       people_.help(loop_->state(), *loop_, auditor_);

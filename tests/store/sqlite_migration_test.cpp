@@ -80,6 +80,34 @@ TEST_CASE("an existing database is copied before it is migrated") {
   CHECK_THAT(must(check_sqlite_store(file)).problems.at(0), Catch::Contains("newer udon"));
 }
 
+TEST_CASE("a database from before there were backfills keeps its runs, and takes backfills from then on") {
+  const Folder folder;
+  const Path file = folder.path / "udon.db";
+  {
+    const auto database = raw(file);
+    must(sqlite::migrate(*database, sqlite::all_migrations().first(2)));
+    must(database->execute(
+        "INSERT INTO dag_run (number, dag_id, run_id, type, state, logical_date, interval_begin, interval_end, "
+        "run_after, queued_at, start_date, end_date, conf, triggered_by, triggering_user, dag_version, note) VALUES "
+        "(4, 'orders', 'old', 'manual', 'running', 0, 0, 0, 0, 0, 0, NULL, '{}', '', 'ada', 'v1', '');"
+        "UPDATE counters SET last_run = 4"));
+    must(sqlite::migrate(*database, sqlite::all_migrations()));
+  }
+  const auto store = must(open_sqlite_store(file, test_cipher(), OpenMode::existing));
+  const auto old = must(store->reader().run_by_number(4));
+  REQUIRE(old);
+  CHECK(old->run_id == "old");
+  CHECK(!old->backfill);
+  const Epoch epoch = must(store->writer().acquire_epoch(t0));
+  CHECK(must(store->writer().counters()).last_backfill == 0);
+  Backfill backfill{.number = 1, .dag_id = "orders"};
+  DagRun run = make_run(5);
+  run.backfill = 1;
+  must(store->writer().commit({.epoch = epoch, .at = t0, .changes = {PutBackfill{backfill}, InsertRun{run, {}}}}));
+  CHECK(must(store->reader().backfill_runs(1)).queued == 1);
+  CHECK(must(store->writer().counters()).last_backfill == 1);
+}
+
 TEST_CASE("an older or empty database is opened only by whoever may migrate it") {
   const Folder folder;
   const Path file = folder.path / "udon.db";

@@ -211,7 +211,7 @@ TEST_CASE("damage is found by check and told by whoever meets it") {
   const Folder folder;
   const Path damaged = folder.path / "damaged.db";
   std::string content = content_of(world.file());
-  for (size_t at = 4096 * 45; at < 4096 * 75; ++at) content[at] = static_cast<char>(at * 31);
+  for (size_t at = 4096 * 60; at < 4096 * 90; ++at) content[at] = static_cast<char>(at * 31);
   write_file(damaged, content);
 
   const StoreCheck check = must(check_sqlite_store(damaged));

@@ -41,6 +41,8 @@ void add_api(Router& router, World& world) {
   add_logs(router, world);
   add_xcoms(router, world);
   add_certificates(router, world);
+  add_backfills(router, world);
+  add_clean(router, world);
   add_pools(router, world);
   add_variables(router, world);
   add_connections(router, world);

@@ -14,6 +14,8 @@ void add_task_instances(Router& router, World& world);
 void add_task_instance_changes(Router& router, World& world);
 void add_logs(Router& router, World& world);
 void add_xcoms(Router& router, World& world);
+void add_backfills(Router& router, World& world);
+void add_clean(Router& router, World& world);
 void add_pools(Router& router, World& world);
 void add_variables(Router& router, World& world);
 void add_connections(Router& router, World& world);

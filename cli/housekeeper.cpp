@@ -1,0 +1,112 @@
+#include "cli/housekeeper.h"
+
+#include <charconv>
+
+#include "base/log.h"
+
+namespace udon::cli {
+namespace {
+
+constexpr const char* logs_folder = "logs";
+// After a start: the DAGs are read first.
+constexpr Duration first_pass_after = std::chrono::seconds(10);
+
+std::optional<RunNumber> number_of(const std::string& name) {
+  RunNumber number = 0;
+  const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return problem == std::errc{} && end == name.data() + name.size() ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+Result<void> remove_logs_of(const Path& home, RunNumber run) {
+  return remove_tree(home / logs_folder / std::to_string(run));
+}
+
+void Housekeeper::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void Housekeeper::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Housekeeper::take_logs_of(const std::vector<RunNumber>& runs) {
+  {
+    const std::lock_guard lock(mutex_);
+    deleted_.insert(deleted_.end(), runs.begin(), runs.end());
+  }
+  wake_.notify_one();
+}
+
+void Housekeeper::run(const std::stop_token& stop) {
+  sweep_logs(stop);
+  Duration next_pass = clock_.monotonic() + std::min(first_pass_after, options_.every);
+  while (!stop.stop_requested()) {
+    remove_logs();
+    if (clock_.monotonic() >= next_pass) {
+      clean(stop);
+      next_pass = clock_.monotonic() + options_.every;
+    }
+    wait(stop, std::max(Duration(0), next_pass - clock_.monotonic()));
+  }
+  remove_logs();
+}
+
+// Whatever is left of them is swept up after the next start.
+void Housekeeper::remove_logs() {
+  std::vector<RunNumber> runs;
+  {
+    const std::lock_guard lock(mutex_);
+    runs.swap(deleted_);
+  }
+  for (const RunNumber run : runs)
+    if (const auto removed = remove_logs_of(options_.home, run); !removed)
+      log_error("housekeeper", removed.error().message);
+}
+
+// Logs of runs that are gone: the server has died between the commit that deleted them and their files.
+void Housekeeper::sweep_logs(const std::stop_token& stop) {
+  std::error_code problem;
+  for (auto entry = std::filesystem::directory_iterator(options_.home / logs_folder, problem);
+       !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem)) {
+    if (stop.stop_requested()) return;
+    const auto number = number_of(entry->path().filename().string());
+    if (!number) continue;
+    const auto run = reader_.run_by_number(*number);
+    if (!run || *run) continue;
+    if (const auto removed = remove_logs_of(options_.home, *number); !removed)
+      log_error("housekeeper", removed.error().message);
+  }
+}
+
+void Housekeeper::clean(const std::stop_token& stop) {
+  if (!options_.keep_runs) return;
+  CleanStep step{.before = clock_.now() - *options_.keep_runs, .user = "retention"};
+  int64_t runs = 0;
+  for (bool is_done = false; !is_done;) {
+    const auto outcome = control_.submit(step);
+    if (!outcome || !outcome->cleaned) {
+      // The store fails, and has said so, or the server ends. The next pass begins anew.
+      if (!outcome && !stop.stop_requested()) log_warning("housekeeper", outcome.error().message);
+      break;
+    }
+    runs += static_cast<int64_t>(outcome->cleaned->runs.size());
+    step.after = outcome->cleaned->next;
+    is_done = outcome->cleaned->is_done;
+    remove_logs();
+    if (!is_done && !wait(stop, options_.pause)) break;
+  }
+  if (runs > 0)
+    log_info("housekeeper", "deleted " + std::to_string(runs) + (runs == 1 ? " run that" : " runs that") +
+                                " had ended before " + format_time(step.before));
+}
+
+bool Housekeeper::wait(const std::stop_token& stop, Duration at_most) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, stop, at_most, [this] { return !deleted_.empty(); });
+  return !stop.stop_requested();
+}
+
+}  // namespace udon::cli

@@ -1,0 +1,103 @@
+#include "scheduler/retention.h"
+
+#include <algorithm>
+
+#include "scheduler/history.h"
+
+namespace udon {
+
+namespace {
+
+// Of one step. A transaction that deletes 2,000 task instances with their tries and XComs takes some tens of
+// milliseconds; a run that has more goes alone.
+constexpr int runs_read_per_step = 200;
+constexpr int runs_per_step = 50;
+constexpr int64_t instances_per_step = 2'000;
+
+CommandOutcome told(Cleaned cleaned) {
+  CommandOutcome outcome;
+  outcome.cleaned = std::move(cleaned);
+  return outcome;
+}
+
+}  // namespace
+
+Result<CommandOutcome> Retention::step(Turn& turn, const CleanStep& command) {
+  kept_.clear();
+  Cleaned cleaned;
+  cleaned.next = command.after;
+  // In order of their ends.
+  TRY_ASSIGN(const auto old, reader_.old_runs(command.before, command.after, runs_read_per_step));
+  for (const OldRun& run : old) {
+    TRY_ASSIGN(const bool may_go, this->may_go(command, run.row));
+    if (may_go) {
+      const bool is_full = static_cast<int>(cleaned.runs.size()) >= runs_per_step ||
+                           (!cleaned.runs.empty() && cleaned.instances + run.instances > instances_per_step);
+      if (is_full) return told(std::move(cleaned));
+      if (!command.dry_run) turn.apply(Move(DropRun{.run = run.row.number, .user = command.user}));
+      cleaned.runs.push_back(run.row.number);
+      cleaned.instances += run.instances;
+    }
+    cleaned.next = {.end_date = *run.row.end_date, .number = run.row.number};
+  }
+  cleaned.is_done = static_cast<int>(old.size()) < runs_read_per_step;
+  return told(std::move(cleaned));
+}
+
+Result<bool> Retention::may_go(const CleanStep& command, const DagRun& row) {
+  if (!command.dag_ids.empty() && std::ranges::find(command.dag_ids, row.dag_id) == command.dag_ids.end()) return false;
+  // In memory it is active, or a try of it is still being ended.
+  if (state_.find_run(row.number) != nullptr || state_.is_dropped(row.number)) return false;
+  if (!kept_.contains(row.dag_id)) {
+    TRY_ASSIGN(kept_[row.dag_id], kept_of(row.dag_id));
+  }
+  return !kept_.at(row.dag_id).contains(row.number);
+}
+
+Result<std::set<RunNumber>> Retention::kept_of(const std::string& dag_id) {
+  std::set<RunNumber> kept;
+  RunFilter filter;
+  filter.dag_ids = {dag_id};
+  filter.order_by = "-logical_date";
+  TRY_ASSIGN(const auto last, reader_.runs(filter, {.limit = 1, .offset = 0}));
+  for (const DagRun& row : last.rows) kept.insert(row.number);
+  filter.types = {RunType::scheduled};
+  TRY_ASSIGN(const auto scheduled, reader_.runs(filter, {.limit = 1, .offset = 0}));
+  for (const DagRun& row : scheduled.rows) kept.insert(row.number);
+  const DagState* dag = state_.find_dag(dag_id);
+  if (dag == nullptr) return kept;
+  for (const RunNumber number : dag->runs) {
+    if (const auto& past = state_.runs().at(number).past) kept.insert(past->number);
+  }
+  const int failures = dag->shape ? dag->shape->dag->max_consecutive_failed_dag_runs.value_or(0) : 0;
+  if (failures > 0) {
+    RunFilter newest_first;
+    newest_first.dag_ids = {dag_id};
+    TRY_ASSIGN(const auto newest, reader_.runs(newest_first, {.limit = failures, .offset = 0}));
+    for (const DagRun& row : newest.rows) kept.insert(row.number);
+  }
+  return kept;
+}
+
+// ---- without a scheduler
+
+Result<std::unique_ptr<OfflineRetention>> OfflineRetention::make(StoreReader& reader, StoreWriter& writer,
+                                                                 StoreSettings& settings, const Clock& clock) {
+  TRY_ASSIGN(const Epoch epoch, writer.acquire_epoch(clock.now()));
+  TRY_ASSIGN(const Counters counters, writer.counters());
+  Shapes shapes;
+  History history(reader, shapes);
+  std::vector<std::pair<RunNumber, std::string>> problems;  // the scheduler's matter, when there is one
+  TRY_ASSIGN(State state, history.load(1, counters, settings, problems));
+  return std::unique_ptr<OfflineRetention>(new OfflineRetention(reader, writer, clock, epoch, std::move(state)));
+}
+
+Result<CommandOutcome> OfflineRetention::step(const CleanStep& command) {
+  Turn turn(state_, clock_.now());
+  TRY_ASSIGN(CommandOutcome outcome, Retention(reader_, state_).step(turn, command));
+  if (turn.changes_store()) TRY(writer_.commit(turn.take_batch(epoch_)));
+  state_.evict_finished();
+  return outcome;
+}
+
+}  // namespace udon

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Old runs on the real programs: `udon db clean` with a server, killed in the middle and without one; retention by itself."""
+import datetime
+import pathlib
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from installation import BUILD, Installation, until  # noqa: E402
+
+DAG = """
+dag: shop
+schedule: {cron: "0 0 * * *", interval: true}
+timezone: UTC
+start_date: 2026-01-01
+catchup: false
+tasks:
+  load: {operator: bash, command: "echo 주문"}
+  many: {operator: empty, after: [load], expand: {item: [1, 2, 3]}}
+"""
+ALL = ("db", "clean", "--clean-before-timestamp")
+
+
+def backfill(i, to):
+    made = i.json("backfill", "create", "--dag-id", "shop", "--from-date", "2025-01-01", "--to-date", to, "--max-active-runs", "16")
+    return until("the backfill is over", lambda: (lambda b: b["completed_at"] and b)(i.json("backfill", "show", str(made["id"]))))
+
+
+def now():
+    """Behind the ends of all runs; the server's clock is ours."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def logs(i):
+    return {p.name for p in (i.home / "logs").glob("*")}
+
+
+class Retention(unittest.TestCase):
+    def test_old_runs_go_with_all_that_hangs_on_them_and_the_last_stays(self):
+        with Installation() as i:
+            i.dag("shop", DAG)
+            i.start()
+            backfill(i, "2025-01-20")
+            until("the scheduled run is over", lambda: all(r["end_date"] for r in i.json("runs", "list", "shop")["dag_runs"]))
+            self.assertEqual(i.json("runs", "list", "shop")["total_entries"], 21)
+            self.assertEqual(len(logs(i)), 21)
+            before = now()
+            dry = i.json(*ALL, before, "--dry-run")
+            self.assertEqual((dry["dag_runs"], dry["task_instances"]), (20, 80))
+            # Nobody was asked, and nobody has said yes.
+            i.udon(*ALL, before, code=1)
+            self.assertIn("--yes", i.told)
+            self.assertEqual(i.json("runs", "list", "shop")["total_entries"], 21)
+            self.assertEqual(i.json(*ALL, before, "--dag-ids", "shop", "--yes")["dag_runs"], 20)
+            left = i.json("runs", "list", "shop")["dag_runs"]
+            self.assertEqual([r["run_type"] for r in left], ["scheduled"])
+            until("their logs are gone", lambda: len(logs(i)) == 1)
+            self.assertIn("deleted 0 runs", i.udon(*ALL, before, "--yes"))
+            i.udon(*ALL, before, "--dag-ids", "nobody", "--yes", code=1)
+            i.udon(*ALL, before, "--tables", "xcom", "--yes", code=1)
+            i.udon(*ALL, "2100-01-01", "--yes", code=1)
+            self.assertIn("future", i.told)
+            # What was cleaned can be made again.
+            self.assertEqual(backfill(i, "2025-01-20")["progress"]["created"], 20)
+            i.stop()
+            i.udon("db", "check")
+            # Without a server, on the store itself.
+            self.assertEqual(i.json(*ALL, now(), "--yes")["dag_runs"], 20)
+            self.assertEqual(len(logs(i)), 1)
+            i.udon("db", "check")
+            i.start()
+            self.assertEqual(i.json("runs", "list", "shop")["total_entries"], 1)
+
+    def test_a_server_that_is_killed_in_the_middle_leaves_whole_runs_and_no_logs_of_others(self):
+        with Installation() as i:
+            i.dag("shop", DAG)
+            i.start()
+            backfill(i, "2025-07-19")
+            before = now()
+            for _ in range(3):
+                total = i.json("runs", "list", "shop", "--limit", "1")["total_entries"]
+                cleaning = subprocess.Popen([BUILD / "udon", *ALL, before, "--yes"], env=i.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                token = i.login()
+                until("some are gone", lambda: i.call("GET", "/api/v2/dags/shop/dagRuns?limit=1", token=token)[1]["total_entries"] < total or cleaning.poll() is not None)
+                i.stop(signal.SIGKILL)
+                cleaning.communicate(timeout=60)
+                i.udon("db", "check")
+                i.start()
+            i.udon(*ALL, before, "--yes")
+            self.assertEqual(i.json("runs", "list", "shop")["total_entries"], 1)
+            until("logs of runs that are gone are swept up", lambda: len(logs(i)) == 1)
+            i.stop()
+            i.udon("db", "check")
+
+    def test_what_is_older_than_the_setting_goes_by_itself(self):
+        with Installation(UDON__RETENTION__RUNS="1ms", UDON__RETENTION__EVERY="100ms") as i:
+            i.dag("shop", DAG)
+            i.start()
+            made = i.json("backfill", "create", "--dag-id", "shop", "--from-date", "2025-01-01", "--to-date", "2025-01-30")
+            over = until("the backfill is over", lambda: (lambda b: b["completed_at"] and b)(i.json("backfill", "show", str(made["id"]))))
+            # Its own run that was deleted while it went on was not made again.
+            self.assertEqual(over["progress"]["created"], 30)
+            until("the last is left", lambda: [r["run_type"] for r in i.json("runs", "list", "shop")["dag_runs"]] == ["scheduled"])
+            until("and its log", lambda: len(logs(i)) == 1)
+            i.stop()
+            i.udon("db", "check")
+
+    def test_a_backup_takes_the_place_of_the_store_when_nobody_uses_it(self):
+        with Installation() as i:
+            i.dag("shop", DAG)
+            i.start()
+            i.udon("dags", "trigger", "shop", "--run-id", "before", "--wait")
+            backup = i.root / "backup.db"
+            i.udon("db", "backup", backup)
+            i.udon("dags", "trigger", "shop", "--run-id", "after", "--wait")
+            i.udon("db", "restore", backup, code=1)
+            self.assertIn("stop it first", i.told)
+            i.stop()
+            kept = i.json("db", "restore", backup)["kept"]
+            i.udon("db", "check")
+            i.start()
+            ids = {r["dag_run_id"] for r in i.json("runs", "list", "shop")["dag_runs"]}
+            self.assertIn("before", ids)
+            self.assertNotIn("after", ids)
+            i.udon("dags", "trigger", "shop", "--run-id", "after", "--wait")
+            i.stop()
+            broken = i.root / "broken.db"
+            broken.write_bytes(backup.read_bytes()[:20000])
+            i.udon("db", "restore", broken, code=1)
+            i.udon("db", "restore", i.root / "nowhere.db", code=1)
+            i.udon("db", "restore", kept)
+            self.assertIn("after", {r["dag_run_id"] for r in i.json("runs", "list", "shop")["dag_runs"]})
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
