@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "base/id.h"
 #include "base/limits.h"
 #include "connections/redaction.h"
+#include "connections/source_grant.h"
 #include "executor/local/environment.h"
 #include "plugins/api/child_process.h"
 #include "plugins/api/named_connections.h"
@@ -63,6 +65,16 @@ class OneShotContext final : public TaskContext {
     return Error{ErrorKind::unsupported, "XCom `" + key + "`: there are none outside a DAG"};
   }
   void xcom_push(const std::string&, Value) override {}
+  // By a person, beside the server: the connection's own bounds, which are shared out to nobody else here.
+  Result<SourceGrant> ask_source(const SourceAsk& ask) override {
+    SourceGrant grant{.readers = ask.readers_wanted};
+    TRY_ASSIGN(const Connection asked, connection(ask.connection));
+    TRY_ASSIGN(grant.bounds, parse_source_bounds(asked));
+    if (const auto readers = grant.bounds.max_readers)
+      grant.readers = static_cast<int>(std::min<int64_t>(grant.readers, *readers));
+    if (const auto rows = grant.bounds.max_rows_per_second) grant.rows_per_second = static_cast<double>(*rows);
+    return grant;
+  }
   void log(std::string_view text) override { say("log", redact(text)); }
   int log_descriptor() override { return STDERR_FILENO; }
   std::string redact(std::string_view text) override {

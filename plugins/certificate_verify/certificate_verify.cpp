@@ -12,6 +12,7 @@
 #include "plugins/data/mask.h"
 #include "plugins/data/reader.h"
 #include "plugins/data/recast_reader.h"
+#include "plugins/data/try_pace.h"
 #include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
 
@@ -141,11 +142,13 @@ class CertificateVerify final : public Operator {
     }
     auto reader =
         connection.type == "mysql" ? data::make_mysql_reader(connection) : data::make_postgres_reader(connection);
+    const std::unique_ptr<data::Pace> pace = data::make_pace(context, id, connection);
     TRY_ASSIGN(
         data::Audit audit,
         data::audit_source({.reader = data::make_recast_reader(std::move(reader)),
                             .mask_key = key ? &*key : nullptr,
                             .memory_bytes = parameters.integer("memory", 256 << 20),
+                            .pace = pace.get(),
                             .clock = &context.clock(),
                             .on_progress = [&](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); }},
                            certificate, context.stop_token()));

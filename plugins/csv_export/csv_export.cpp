@@ -12,6 +12,7 @@
 #include "plugins/data/query.h"
 #include "plugins/data/recast_reader.h"
 #include "plugins/data/statement_limit.h"
+#include "plugins/data/try_pace.h"
 
 namespace udon {
 
@@ -84,7 +85,9 @@ class CsvExport final : public Operator {
         !data::only_reads(statements[0], dialect))
       return Error{ErrorKind::invalid,
                    "sql: one statement that reads was expected; what changes anything is for `sql` tasks"};
-    data::StatementLimit limit(Duration(parameters.integer("statement_timeout")), context.stop_token());
+    data::StatementPace pace(context, parameters.text("connection"), connection);
+    TRY(pace.begin(data::Pace::Standing::between_batches));
+    data::StatementLimit limit(Duration(parameters.integer("statement_timeout")), pace.token());
     data::QueryOptions options;
     options.program = "udon " + context.dag_id() + "." + context.task_id();
     options.timezone = parameters.text("timezone");
@@ -95,10 +98,11 @@ class CsvExport final : public Operator {
     const auto rows = session->rows(statements[0]);
     data::ExportForm timed = form;
     timed.on_start = [&limit] { limit.start(); };
+    timed.pace = pace.pace();
     auto outcome = data::export_table(context, *rows, std::move(request),
                                       connection.display() + " task " + context.task_id(), timed);
     limit.finish();
-    if (!outcome) return limit.explain(outcome.error());
+    if (!outcome) return pace.explain(limit.explain(outcome.error()));
     return outcome;
   }
 };

@@ -134,6 +134,7 @@ Result<Audit> audit_source(SourceAudit asked, const Certificate& certificate, st
   copy.source = certificate.source;
   copy.mask_key = asked.mask_key;
   copy.memory_bytes = asked.memory_bytes;
+  copy.pace = asked.pace;
   copy.clock = asked.clock;
   copy.on_progress = std::move(asked.on_progress);
   TableRequest& request = copy.table;

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "model/certificate.h"
 #include "plugins/data/mask.h"
+#include "plugins/data/pace.h"
 #include "plugins/data/reader.h"
 #include "plugins/io/file_system.h"
 
@@ -32,6 +33,7 @@ struct SourceAudit {
   std::unique_ptr<TableReader> reader;  // of the certificate's source, recasting
   const MaskKey* mask_key = nullptr;    // without it masked columns are only counted
   int64_t memory_bytes = 256 << 20;
+  Pace* pace = nullptr;  // of the source; without it there is nothing to keep to
   const Clock* clock = nullptr;
   std::function<void(uint64_t rows)> on_progress;
 };

@@ -13,10 +13,10 @@
 #include "plugins/data/kept_chunks.h"
 #include "plugins/data/last_result.h"
 #include "plugins/data/mask.h"
-#include "plugins/data/pace.h"
 #include "plugins/data/partition_export.h"
 #include "plugins/data/publisher.h"
 #include "plugins/data/table_copy.h"
+#include "plugins/data/try_pace.h"
 #include "plugins/io/file_system.h"
 #include "plugins/io/io_context.h"
 #include "plugins/io/make_file_system.h"
@@ -309,19 +309,11 @@ namespace {
 using Copy = std::function<Result<CopyResult>(const CopyRequest&)>;
 
 // For a reader of a server that may have bounds; nullptr for any other.
-Result<std::unique_ptr<Pace>> pace_of(TaskContext& context, const ExportForm& form) {
+Result<std::unique_ptr<Pace>> own_pace(TaskContext& context, const ExportForm& form) {
   const std::string id = context.parameters().text("connection");
-  if (id.empty() || !form.keeps_pace) return std::unique_ptr<Pace>();
+  if (id.empty() || form.pace != nullptr) return std::unique_ptr<Pace>();
   TRY_ASSIGN(const Connection connection, context.connection(id));
-  std::unique_ptr<SourceObserver> observer = make_source_observer(connection, context.clock());
-  if (!observer) return std::unique_ptr<Pace>();
-  return std::make_unique<Pace>(
-      Pace::Options{.connection = id,
-                    .source = source_of(connection),
-                    .ask = [&context](const SourceAsk& ask) { return context.ask_source(ask); },
-                    .observer = std::move(observer),
-                    .log = [&context](const std::string& line) { context.log(line); },
-                    .clock = context.clock()});
+  return make_pace(context, id, connection);
 }
 
 Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableRequest request, const std::string& source,
@@ -371,8 +363,8 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   copy.target_file_bytes = parameters.integer("target_file_bytes");
   copy.clock = &context.clock();
   copy.layout = ways.layout();
-  TRY_ASSIGN(const std::unique_ptr<Pace> pace, pace_of(context, form));
-  copy.pace = pace.get();
+  TRY_ASSIGN(const std::unique_ptr<Pace> pace, own_pace(context, form));
+  copy.pace = form.pace != nullptr ? form.pace : pace.get();
   copy.on_start = form.on_start;
   const ParquetOptions parquet = copy.parquet;
   copy.on_note = [&context](const std::string& note) { context.log(note); };

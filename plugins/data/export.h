@@ -9,6 +9,7 @@
 #include "plugins/api/operator.h"
 #include "plugins/data/copy_again.h"
 #include "plugins/data/csv_writer.h"
+#include "plugins/data/pace.h"
 #include "plugins/data/publisher.h"
 #include "plugins/data/reader.h"
 #include "plugins/data/reject_log.h"
@@ -36,7 +37,7 @@ struct ExportForm {
   RejectLog* rejects = nullptr;
   bool may_reject = false;
   std::function<void()> on_start;  // before the reader is opened, once the bounds of its server let it
-  bool keeps_pace = true;          // no: it holds locks already, and must not wait
+  Pace* pace = nullptr;  // has begun, and is ended when all is read; without it the export keeps to the bounds by itself
 };
 
 // Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,

@@ -15,8 +15,10 @@ constexpr Duration worth_telling = std::chrono::seconds(30);
 Pace::Pace(Options options) : options_(std::move(options)) {}
 Pace::~Pace() { end(); }
 
-Result<int> Pace::begin(int readers, const std::stop_token& stop, std::function<void()> on_failure) {
+Result<int> Pace::begin(int readers, const std::stop_token& stop, std::function<void()> on_failure,
+                        Standing standing) {
   end();
+  standing_ = standing;
   health_ = {};
   throttle_ = {};
   seen_.reset();
@@ -192,13 +194,14 @@ void Pace::decide() {
                now - began_ > *grant_->bounds.max_snapshot_age) {
       too_old = Error{
           ErrorKind::timeout,
-          fmt::format("the snapshot of this export is {} old, max_snapshot_age={} of {}: the server keeps old rows "
-                      "for it. Read in less time (`split`), read less at once (`mode: {{window: …}}`, `where`), or "
-                      "raise the bound",
+          fmt::format("the snapshot of this try is {} old, max_snapshot_age={} of {}: the server keeps old rows "
+                      "for it. Read in less time or less at once (an export by `split`, `mode: {{window: …}}` or "
+                      "`where`), or raise the bound",
                       format_duration(std::chrono::floor<std::chrono::seconds>(now - began_)),
                       format_duration(*grant_->bounds.max_snapshot_age), options_.source)};
     }
     if (grant_) short_by = std::max(wanted_ - grant_->readers, 0);
+    if (phase_ == Phase::reading && standing_ == Standing::never) against.clear(), short_by = 0;
     version_ += 1;
   }
   if (too_old) return fail(*too_old);
@@ -268,6 +271,10 @@ Result<void> Pace::Turn::before_batch(const std::stop_token& stop) {
     if (pace.failure_) return *pace.failure_;
     if (stop.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop"};
     const int allowed = pace.grant_->readers;
+    if (pace.standing_ == Standing::never) {
+      if (!std::exchange(reads_, true)) pace.reading_ += 1;
+      return {};
+    }
     const bool may_read = pace.against_.empty() && (reads_ ? pace.reading_ <= allowed : pace.reading_ < allowed);
     const Duration now = pace.options_.clock.monotonic();
     Duration wait = std::chrono::seconds(1);

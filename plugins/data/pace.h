@@ -37,9 +37,15 @@ class Pace {
   Pace(const Pace&) = delete;
   Pace& operator=(const Pace&) = delete;
 
+  // When readers may have to stand still. never: the transaction has locks, for which others would wait; it waits only
+  // before it begins.
+  enum class Standing { between_batches, never };
+
   // Before the snapshot is opened: waits until at least one reader may read, and says how many of `readers` may be
   // opened. `on_failure` is called on the thread, once, if the reading must end; failure() tells why.
-  Result<int> begin(int readers, const std::stop_token& stop, std::function<void()> on_failure);
+  Result<int> begin(int readers, const std::stop_token& stop, std::function<void()> on_failure,
+                    Standing standing = Standing::between_batches);
+  bool has_begun() const { return thread_.joinable(); }
   void opened(int sessions);  // that read, and hold the snapshot
   void end();                 // all has been read: gives back what was granted. Harmless a second time
   std::optional<Error> failure() const;
@@ -85,6 +91,7 @@ class Pace {
   std::optional<SourceLook> seen_;
   Duration next_look_{0}, stands_since_{0};
   Told told_ = Told::going;
+  Standing standing_ = Standing::between_batches;  // set before the thread starts
   int told_short_ = 0;  // readers that stand still for others
   bool is_unheard_ = false;
   int64_t rows_at_look_ = 0;

@@ -334,7 +334,9 @@ Result<CopyResult> copy_at_pace(TableReader& reader, CopyRequest request, const 
                                 std::stop_source& stop_all) {
   Pace& pace = *request.pace;
   const int asked = request.table.split.into;
-  TRY_ASSIGN(request.table.split.into, pace.begin(asked, stop, [&stop_all] { stop_all.request_stop(); }));
+  if (!pace.has_begun()) {
+    TRY_ASSIGN(request.table.split.into, pace.begin(asked, stop, [&stop_all] { stop_all.request_stop(); }));
+  }
   request.table.batch_rows = pace.batch_rows(request.table.batch_rows);
   auto copied = copy_at_once(reader, std::move(request), stop_all);
   pace.end();

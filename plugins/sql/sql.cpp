@@ -13,6 +13,7 @@
 #include "plugins/data/export.h"
 #include "plugins/data/query.h"
 #include "plugins/data/statement_limit.h"
+#include "plugins/data/try_pace.h"
 
 namespace udon {
 
@@ -76,13 +77,16 @@ class Sql final : public Operator {
       return Error{ErrorKind::invalid, "`to` is said, but no statement gives rows; leave it out, or end with a SELECT"};
 
     context_ = &context;
-    limit_.emplace(Duration(parameters.integer("statement_timeout")), context.stop_token());
+    pace_.emplace(context, parameters.text("connection"), connection);
+    if (answer < statements_.size())
+      TRY(pace_->begin(access == data::Access::reads ? data::Pace::Standing::between_batches
+                                                     : data::Pace::Standing::never));
+    limit_.emplace(Duration(parameters.integer("statement_timeout")), pace_->token());
     data::QueryOptions options;
     options.program = "udon " + context.dag_id() + "." + context.task_id();
     options.timezone = parameters.text("timezone");
     TRY_ASSIGN(session_, data::open_query_session(connection, options, limit_->token()));
     in_transaction_ = !parameters.flag("autocommit");
-    writes_ = access == data::Access::writes;
     if (in_transaction_) TRY(session_->begin(access));
 
     for (size_t i = 0; i < answer; ++i) TRY(execute(i));
@@ -105,7 +109,7 @@ class Sql final : public Operator {
 
  private:
   Error told(size_t i, const Error& error) const {
-    const Error explained = limit_->explain(error);
+    const Error explained = pace_->explain(limit_->explain(error));
     return statements_.size() == 1 ? explained
                                    : explained.within(fmt::format("statement {} of {}", i + 1, statements_.size()));
   }
@@ -131,7 +135,7 @@ class Sql final : public Operator {
     for (size_t i = answer + 1; i < statements_.size(); ++i) TRY(execute(i));
     if (!in_transaction_) return {};
     auto committed = session_->commit();
-    if (!committed) return committed.error().within("commit");
+    if (!committed) return pace_->explain(committed.error()).within("commit");
     return {};
   }
 
@@ -159,7 +163,7 @@ class Sql final : public Operator {
     }
     const auto rows = session_->rows(statements_[answer]);
     form.on_start = [this] { limit_->start(); };
-    form.keeps_pace = !writes_;
+    form.pace = pace_->pace();
     EndingReader reader(
         *rows,
         [&]() -> Result<void> {
@@ -191,15 +195,19 @@ class Sql final : public Operator {
     if (rows_max < 1) return Error{ErrorKind::invalid, fmt::format("rows_max: {} is less than 1", rows_max)};
     data::TableRequest request = request_of_rows("keep");
     request.certify = CertifyLevel::rows;
+    request.batch_rows = pace_->batch_rows(request.batch_rows);
     if (is_kept) request.batch_rows = std::min(request.batch_rows, rows_max + 1);
     const auto rows = session_->rows(statements_[answer]);
     TRY_ASSIGN(const std::vector<data::ColumnInfo> columns, rows->open(request, limit_->token()));
     has_rows_ = !columns.empty();
     Value list = Value::list();
     int64_t count = 0, bytes = 0;
+    data::Pace::Turn turn(pace_->pace());
     for (;;) {
+      TRY(turn.before_batch(limit_->token()));
       TRY_ASSIGN(const std::optional<data::SourceBatch> batch, rows->next());
       if (!batch) break;
+      turn.after_batch(batch->rows->num_rows());
       count += batch->rows->num_rows();
       if (!is_kept) continue;
       if (count > rows_max)
@@ -239,9 +247,10 @@ class Sql final : public Operator {
 
   TaskContext* context_ = nullptr;
   std::vector<data::Statement> statements_;
+  std::optional<data::StatementPace> pace_;
   std::optional<data::StatementLimit> limit_;
   std::unique_ptr<data::QuerySession> session_;
-  bool in_transaction_ = true, writes_ = false;
+  bool in_transaction_ = true;
   bool has_rows_ = false;
   int64_t changed_ = 0;
 };

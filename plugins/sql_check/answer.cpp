@@ -3,6 +3,7 @@
 #include "plugins/data/cell_text.h"
 #include "plugins/data/query.h"
 #include "plugins/data/statement_limit.h"
+#include "plugins/data/try_pace.h"
 
 namespace udon {
 namespace {
@@ -50,19 +51,23 @@ Result<std::vector<std::string>> read_answer(
     return Error{ErrorKind::invalid,
                  query.parameter + ": expected one statement, found " + std::to_string(statements->size())};
 
-  data::StatementLimit limit(Duration(parameters.integer("statement_timeout")), context.stop_token());
+  const bool only_reads = data::only_reads(statements->front(), dialect);
+  data::StatementPace pace(context, query.connection, connection);
+  TRY(pace.begin(only_reads ? data::Pace::Standing::between_batches : data::Pace::Standing::never));
+  data::StatementLimit limit(Duration(parameters.integer("statement_timeout")), pace.token());
   data::QueryOptions options;
   options.program = "udon " + context.dag_id() + "." + context.task_id();
   options.timezone = parameters.text("timezone");
   TRY_ASSIGN(const auto session, data::open_query_session(connection, options, limit.token()));
   // Never committed.
-  TRY(session->begin(data::only_reads(statements->front(), dialect) ? data::Access::reads : data::Access::writes));
+  TRY(session->begin(only_reads ? data::Access::reads : data::Access::writes));
   data::TableRequest request;
   request.all_columns = true;
   request.timezone = options.timezone;
   request.policies.ancient_dates = "keep";
   request.certify = CertifyLevel::rows;
   request.value_bytes_max = value_bytes_max;
+  request.batch_rows = pace.batch_rows(request.batch_rows);
   const auto rows = session->rows(statements->front());
   const auto read = [&]() -> Result<std::vector<std::string>> {
     TRY_ASSIGN(const std::vector<data::ColumnInfo> infos, rows->open(request, limit.token()));
@@ -70,9 +75,12 @@ Result<std::vector<std::string>> read_answer(
     for (const data::ColumnInfo& info : infos) columns.push_back(info.request.name);
     if (columns.empty())
       return Error{ErrorKind::invalid, query.parameter + ": the statement gives no rows; a check needs a SELECT"};
+    data::Pace::Turn turn(pace.pace());
     for (;;) {
+      TRY(turn.before_batch(limit.token()));
       TRY_ASSIGN(const std::optional<data::SourceBatch> batch, rows->next());
       if (!batch) return columns;
+      turn.after_batch(batch->rows->num_rows());
       for (int64_t r = 0; r < batch->rows->num_rows(); ++r) {
         CheckRow row;
         for (size_t c = 0; c < infos.size(); ++c)
@@ -84,7 +92,7 @@ Result<std::vector<std::string>> read_answer(
   limit.start();
   auto done = read();
   limit.finish();
-  if (!done) return within(query, limit.explain(done.error()));
+  if (!done) return within(query, pace.explain(limit.explain(done.error())));
   return done;
 }
 

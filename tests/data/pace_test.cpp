@@ -208,6 +208,24 @@ TEST_CASE("readers stand still while the replica is too far behind, and go on sl
   CHECK(world.lines.size() == 4);
 }
 
+TEST_CASE("a transaction that has locks waits before it begins, and then no more") {
+  World world;
+  world.set(SourceGrant{.readers = 0, .reason = "others"});
+  Result<int> granted = 0;
+  std::jthread trying([&] { granted = world.pace.begin(1, {}, {}, Pace::Standing::never); });
+  CHECK(world.tells("waiting to read mysql://db:3306: others"));
+  world.set(SourceGrant{.bounds = {.max_lag = 30s}, .readers = 1, .rows_per_second = 1.0});
+  world.set_lag(0s);
+  trying.join();
+  REQUIRE(granted == 1);
+  CHECK(world.tells("reading mysql://db:3306 after"));
+  Readers readers(world, 1);
+  world.set_lag(60s);
+  world.settle();
+  CHECK(readers.go_on());
+  CHECK(world.lines.size() == 2);
+}
+
 TEST_CASE("a right that is missing, and a server that is no replica, end the try with words") {
   World world;
   world.set(SourceGrant{.bounds = {.max_lag = 30s}, .readers = 4});

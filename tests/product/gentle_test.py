@@ -119,6 +119,33 @@ class Gentle(unittest.TestCase):
         waited = [log for log in logs if "waiting to read mysql://127.0.0.1" in log and "max_readers=2" in log]
         self.assertTrue(waited, logs)
 
+    def test_statements_and_checks_wait_for_a_reader_too(self):
+        self.connect("one", with_options(self.maria.url, "max_readers=1"))
+        first = self.begin("one", "small")
+        self.ends(first, FEW)
+        self.connect("one", with_options(self.maria.url, "max_readers=1&max_rows_per_second=150"))
+        long = self.begin("one", "orders")
+        until("it reads", lambda: self.readers() == 1)
+        dag = "gentle_statements"
+        self.i.dag(dag, f'''dag: {dag}
+tasks:
+  rows: {{operator: sql, connection: one, sql: "select count(*) as n from small"}}
+  changes: {{operator: sql, connection: one, sql: ["delete from small where id = 0", "select count(*) as n from small"]}}
+  check: {{operator: sql_check, connection: one, sql: "select count(*) = {FEW} as complete from small"}}
+  verify: {{operator: certificate_verify, connection: one, manifest: {self.i.work}/{first}/_manifest.json}}
+''')
+        until("loaded", lambda: self.i.run("dags", "show", dag).returncode == 0)
+        self.i.udon("dags", "trigger", dag, "--run-id", "r")
+        tasks = ("rows", "changes", "check", "verify")
+        for task in tasks:
+            until(f"{task} waits", lambda: f": `{long}/export` reads" in self.i.run("tasks", "logs", dag, "r", task).stdout)
+        self.assertEqual(self.readers(), 1)
+        self.connect("one", with_options(self.maria.url, "max_readers=1"))
+        self.ends(long, ROWS)
+        for task in tasks:
+            until(f"{task} ends", lambda: self.i.state(dag, "r", task) == "success", 200)
+            self.assertIn(f"reading mysql://127.0.0.1:{self.maria.port} after", self.i.run("tasks", "logs", dag, "r", task).stdout)
+
     def test_a_killed_try_frees_its_share_and_a_restarted_server_learns_who_has_it(self):
         self.connect("one", with_options(self.maria.url, "max_readers=1&max_rows_per_second=150"))
         long = self.begin("one", "orders")
@@ -194,8 +221,8 @@ class Gentle(unittest.TestCase):
         self.ends(dag, FEW)
         self.connect("pg", url + "&max_rows_per_second=60")
         log = self.fails(self.begin("pg", "gentle.small"))
-        self.assertIn("the snapshot of this export is", log)
-        self.assertIn("Read in less time (`split`)", log)
+        self.assertIn("the snapshot of this try is", log)
+        self.assertIn("Read in less time or less at once (an export by `split`", log)
 
     def test_a_standby_that_cancels_a_query_is_explained_and_the_table_read_again(self):
         self.standby.run("alter system set hot_standby_feedback = off; alter system set max_standby_streaming_delay = '10ms'; select pg_reload_conf();")

@@ -1,5 +1,6 @@
 #pragma once
 // What a try sees, for tests of operators and sensors: parameters and connections are set, the rest is plain.
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -21,6 +22,7 @@ class FakeTaskContext : public TaskContext {
   std::map<std::string, Value> pushed;
   std::stop_source stop;
   std::filesystem::path staging_folder;
+  std::function<Result<SourceGrant>(const SourceAsk&)> on_ask;  // the server's door; from any thread
 
   const Value& parameters() const override { return parameter_map; }
   std::string dag_id() const override { return "dag"; }
@@ -55,6 +57,9 @@ class FakeTaskContext : public TaskContext {
   std::vector<std::string> lines_so_far() const {
     const std::lock_guard lock(mutex_);
     return lines;
+  }
+  Result<SourceGrant> ask_source(const SourceAsk& ask) override {
+    return on_ask ? on_ask(ask) : TaskContext::ask_source(ask);
   }
   int log_descriptor() override { return 2; }
   std::stop_token stop_token() const override { return stop.get_token(); }
