@@ -4,6 +4,7 @@ namespace udon {
 namespace {
 
 constexpr int64_t readers_max = std::numeric_limits<int>::max();
+constexpr size_t waits_bytes_max = 4096;  // a sentence, with what a server may have said
 
 Result<int> readers_in(const Value& value, const char* key) {
   const Value* found = value.find(key);
@@ -18,7 +19,8 @@ Value to_value(const SourceAsk& ask) {
   return Value::Map{{"connection", ask.connection},
                     {"readers_wanted", ask.readers_wanted},
                     {"readers_held", ask.readers_held},
-                    {"rows_per_second_held", ask.rows_per_second_held}};
+                    {"rows_per_second_held", ask.rows_per_second_held},
+                    {"waits", ask.waits}};
 }
 
 Result<SourceAsk> parse_source_ask(const Value& value) {
@@ -31,6 +33,8 @@ Result<SourceAsk> parse_source_ask(const Value& value) {
   if (!held.is_number() || !(held.as_double() >= 0))
     return Error{ErrorKind::invalid, "rows_per_second_held: expected a number"};
   ask.rows_per_second_held = held.as_double();
+  ask.waits = value.text("waits");
+  if (ask.waits.size() > waits_bytes_max) return Error{ErrorKind::invalid, "waits: longer than " + std::to_string(waits_bytes_max) + " bytes"};
   return ask;
 }
 

@@ -16,6 +16,7 @@ struct SourceAsk {
   // What it may be taking until it has the answer, so that a server which has just started knows.
   int readers_held = 0;
   double rows_per_second_held = 0;
+  std::string waits;  // why it does not read just now: "waiting to read …"; empty: it reads
 };
 
 // Good until the next ask, at most a lease long (web/source_budgets.h) as far as others are concerned.

@@ -8,6 +8,7 @@ std::string_view to_string(ReasonKind kind) {
   switch (kind) {
     case ReasonKind::finished: return "finished";
     case ReasonKind::running: return "running";
+    case ReasonKind::source_bounds: return "source_bounds";
     case ReasonKind::upstream: return "upstream";
     case ReasonKind::dag_paused: return "dag_paused";
     case ReasonKind::run_queued: return "run_queued";

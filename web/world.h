@@ -17,6 +17,7 @@
 #include "telemetry/metrics.h"
 #include "web/auth.h"
 #include "web/dag_lookup.h"
+#include "web/source_waits.h"
 
 namespace udon::web {
 
@@ -39,12 +40,15 @@ struct World {
   Authenticator& authenticator;
   DagLookup& dags;
   std::function<CatalogPtr()> catalog;                  // may give nullptr: nothing loaded (yet)
+  // Looks at the DAG files at once and waits until that is done; false: too many ask, or it takes too long.
+  std::function<bool()> look_at_files = nullptr;
   std::function<std::string(const TryId&)> make_token;  // of a try; the same function as the loop's
   Path dags_folder;
   std::vector<ShownSetting> shown_settings;
   bool metrics_are_open = false;  // /metrics and /openapi.json without a token
   bool openapi_is_open = false;
   std::function<void()> on_notifications = nullptr;  // there is something to be sent
+  SourceWaits source_waits = {};
 };
 
 // The routes of the whole API. Without those of the tries: see task_api.h.

@@ -9,6 +9,14 @@ namespace {
 
 // Standing still for longer is worth a word when a session is lost.
 constexpr Duration worth_telling = std::chrono::seconds(30);
+constexpr size_t reason_bytes_max = 1000;  // a server's own words may be long
+
+std::string begun_of(std::string text) {
+  if (text.size() <= reason_bytes_max) return text;
+  size_t end = reason_bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
 
 }  // namespace
 
@@ -24,6 +32,7 @@ Result<int> Pace::begin(int readers, const std::stop_token& stop, std::function<
   seen_.reset();
   next_look_ = stands_since_ = Duration(0);
   told_ = Told::going;
+  waits_.clear();
   told_short_ = 0;
   rows_at_look_ = 0;
   phase_ = Phase::waiting;
@@ -95,7 +104,7 @@ void Pace::run(const std::stop_token& stop) {
 }
 
 void Pace::ask(const std::stop_token& stop) {
-  SourceAsk ask{.connection = options_.connection};
+  SourceAsk ask{.connection = options_.connection, .waits = waits_};
   {
     const std::lock_guard lock(mutex_);
     ask.readers_wanted = wanted_;
@@ -205,6 +214,10 @@ void Pace::decide() {
     version_ += 1;
   }
   if (too_old) return fail(*too_old);
+  if (!against.empty())
+    against = begun_of(fmt::format("{} {}: {}", phase_ == Phase::waiting ? "waiting to read" : "standing still, reading",
+                                   options_.source, against));
+  waits_ = against;
   tell(against, short_by);
   changed_.notify_all();
 }
@@ -216,8 +229,7 @@ void Pace::tell(const std::string& against, int short_by) {
   if (!is_going && told_ == Told::going) {
     stands_since_ = now;
     told_ = Told::standing;
-    options_.log(fmt::format("{} {}: {}", phase_ == Phase::waiting ? "waiting to read" : "standing still, reading",
-                             options_.source, against));
+    options_.log(against);
     return;
   }
   if (is_going && told_ == Told::standing) {

@@ -60,11 +60,11 @@ TEST_CASE("of several bounds the strictest holds") {
 }
 
 TEST_CASE("asks and grants come through as they were sent") {
-  const SourceAsk ask{"market", 4, 2, 1500.5};
+  const SourceAsk ask{"market", 4, 2, 1500.5, "waiting to read 시장"};
   const auto asked = parse_source_ask(parse_json(to_json(to_value(ask))).value());
   REQUIRE(asked);
   CHECK((asked->connection == "market" && asked->readers_wanted == 4 && asked->readers_held == 2 &&
-         asked->rows_per_second_held == 1500.5));
+         asked->rows_per_second_held == 1500.5 && asked->waits == ask.waits));
   const SourceGrant grant{{4, {}, 30s, {}, {}}, 2, 750.25, 3, "`주문/내보내기` reads"};
   const auto granted = parse_source_grant(parse_json(to_json(to_value(grant))).value());
   REQUIRE(granted);

@@ -73,6 +73,10 @@ struct World {
   bool tells(const std::string& words) {
     return eventually([&] { return has_told(words); });
   }
+  SourceAsk last_ask() {
+    const std::lock_guard lock(mutex);
+    return asks.back();
+  }
   size_t asked() {
     const std::lock_guard lock(mutex);
     return asks.size();
@@ -145,8 +149,13 @@ TEST_CASE("a try waits for its first reader, says for whom, and opens as many as
   std::jthread trying([&] { granted = world.pace.begin(4, {}, {}); });
   CHECK(world.tells("waiting to read mysql://db:3306: `주문/내보내기` reads mysql://db:3306 too"));
   world.settle();
+  const std::string waits =
+      "waiting to read mysql://db:3306: `주문/내보내기` reads mysql://db:3306 too, which has max_readers=2";
+  CHECK(world.last_ask().waits == waits);
   world.set(SourceGrant{.readers = 2, .reason = "others"});
   trying.join();
+  world.settle();
+  CHECK(world.last_ask().waits.empty());
   REQUIRE(granted == 2);
   CHECK(world.has_told("2 of 4 readers are opened: others"));
   CHECK(world.tells("reading mysql://db:3306 after"));
@@ -202,6 +211,7 @@ TEST_CASE("readers stand still while the replica is too far behind, and go on sl
   world.set_lag(31s);
   CHECK(world.tells("standing still, reading mysql://db:3306: the replica is 31s behind"));
   CHECK(readers.stand_still());
+  CHECK(world.last_ask().waits.starts_with("standing still, reading mysql://db:3306: the replica is 31s behind"));
   world.set_lag(22s);
   CHECK(world.tells(": the replica is 22s behind (heartbeat table); at most "));
   CHECK(readers.go_on());

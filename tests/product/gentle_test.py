@@ -139,6 +139,10 @@ tasks:
         tasks = ("rows", "changes", "check", "verify")
         for task in tasks:
             until(f"{task} waits", lambda: f": `{long}/export` reads" in self.i.run("tasks", "logs", dag, "r", task).stdout)
+            # It runs; what for is told to who asks, too.
+            until(f"why {task} waits", lambda: f"; waiting to read mysql://127.0.0.1:{self.maria.port}: `{long}/export` reads"
+                                               in self.i.run("tasks", "why", dag, "r", task).stdout)
+        self.assertEqual(self.i.json("tasks", "why", dag, "r", "rows")["kind"], "source_bounds")
         self.assertEqual(self.readers(), 1)
         self.connect("one", with_options(self.maria.url, "max_readers=1"))
         self.ends(long, ROWS)

@@ -59,6 +59,7 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
     case ReasonKind::finished:
       return holds(is_finished(there) || (there == TaskState::none && is_finished(run.row.state)), "it is not");
     case ReasonKind::running: return holds(there == TaskState::running, "it does not run");
+    case ReasonKind::source_bounds: return wrong("nothing is read here");
     case ReasonKind::handed_out: return holds(there == TaskState::queued, "it is not queued");
     case ReasonKind::sensor: return holds(there == TaskState::deferred, "it is not deferred");
     case ReasonKind::ending_old_try: return holds(is_live(there), "it has no try");

@@ -106,6 +106,36 @@ TEST_CASE("a try is given its share of a server, by the strictest bounds of all 
   CHECK(scene.ask_as_try("/task/v1/source", "inst-14", "", true, wants).status == 403);
 }
 
+TEST_CASE("a running try that waits for the server it reads says so to who asks why, until it reads, ends or is gone") {
+  TryScene scene;
+  scene.control.reason = Reason{.kind = ReasonKind::running, .text = "runs since then, try 1 of 1"};
+  const auto why = [&] {
+    return scene.json(200, "GET", "/api/udon" + run_url.substr(run_url.find("/dags/")) + "/taskInstances/load/1/why");
+  };
+  const auto says = [&](const std::string& waits, int readers) {
+    const SourceAsk ask{.connection = "market", .readers_wanted = readers, .waits = waits};
+    CHECK(scene.ask_as_try("/task/v1/source", "inst-13", "", true, to_json(to_value(ask))).status == 200);
+  };
+  CHECK(why().text("kind") == "running");
+  const std::string waits = "waiting to read mysql://db:3306: `주문/내보내기` reads it too";
+  says(waits, 1);
+  CHECK(why().text("kind") == "source_bounds");
+  CHECK(why().text("text") == "runs since then, try 1 of 1; " + waits);
+  says("", 1);
+  CHECK(why().text("text") == "runs since then, try 1 of 1");
+  says(waits, 1);
+  scene.clock.advance(std::chrono::seconds(15));  // it has died: who lives says it each second
+  CHECK(why().text("kind") == "running");
+  says(waits, 1);
+  says(waits, 0);
+  CHECK(why().text("kind") == "running");
+  says(waits, 1);
+  scene.control.reason = Reason{.kind = ReasonKind::ending_old_try, .text = "killed: try 1 is being ended"};
+  CHECK(why().text("kind") == "ending_old_try");
+  const std::string too_long = to_json(to_value(SourceAsk{.connection = "market", .waits = std::string(5000, 'x')}));
+  CHECK(scene.ask_as_try("/task/v1/source", "inst-13", "", true, too_long).status == 400);
+}
+
 TEST_CASE("who is no live try is refused") {
   TryScene scene;
   const std::string target = "/task/v1/variables/lake";

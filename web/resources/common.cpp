@@ -65,7 +65,7 @@ Result<DagRecord> need_dag(World& world, const std::string& dag_id) {
   return *std::move(dag);
 }
 
-std::string hinting_at_files(World& world, const std::string& dag_id, std::string message) {
+std::string hinting_at_files(World& world, const std::string& dag_id, std::string message, FilesSeen seen) {
   const CatalogPtr catalog = world.catalog ? world.catalog() : nullptr;
   if (!catalog) return message;
   std::set<std::string> broken;
@@ -82,8 +82,9 @@ std::string hinting_at_files(World& world, const std::string& dag_id, std::strin
   if (message.find("did you mean") != message.npos) return message;
   const std::string pause = format_duration(limits::catalog_pause_min);
   const std::string files = std::to_string(broken.size()) + (broken.size() == 1 ? " DAG file has" : " DAG files have");
-  return message + (broken.empty() ? "" : "; " + files + " errors: see `udon dags check`") +
-         "; a file that was just saved is read within " + pause + ", thousands within " +
+  if (!broken.empty()) message += "; " + files + " errors: see `udon dags check`";
+  if (seen == FilesSeen::just_now) return message;
+  return message + "; a file that was just saved is read within " + pause + ", thousands within " +
          format_duration(limits::catalog_pause_max);
 }
 

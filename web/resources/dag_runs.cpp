@@ -47,10 +47,17 @@ Result<Response> trigger(World& world, const Call& call) {
   command.triggered_by = triggered_by(call.request);
   command.user = call.user.name;
   const std::string dag_id = command.dag_id;
-  Result<CommandOutcome> triggered = world.control.submit(std::move(command));
+  Result<CommandOutcome> triggered = world.control.submit(command);
+  const auto is_unknown = [&] { return !triggered && triggered.error().message.starts_with("no DAG "); };
+  // Its file may have been written a moment ago.
+  FilesSeen seen = FilesSeen::in_turn;
+  if (is_unknown() && world.look_at_files && world.look_at_files()) {
+    seen = FilesSeen::just_now;
+    triggered = world.control.submit(std::move(command));
+  }
   if (!triggered) {
     Error error = triggered.error();
-    if (error.message.starts_with("no DAG ")) error.message = hinting_at_files(world, dag_id, error.message);
+    if (is_unknown()) error.message = hinting_at_files(world, dag_id, error.message, seen);
     return error;
   }
   const CommandOutcome& outcome = *triggered;

@@ -35,7 +35,9 @@ Result<DagRecord> need_dag(World& world, const std::string& dag_id);
 Result<DagRun> need_run(World& world, const Call& call);  // by {dag_id} and {dag_run_id}
 Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<int> map_index);
 // The words that there is no such DAG, and why that may be: its file may be broken, or not read yet.
-std::string hinting_at_files(World& world, const std::string& dag_id, std::string message);
+enum class FilesSeen { in_turn, just_now };
+std::string hinting_at_files(World& world, const std::string& dag_id, std::string message,
+                             FilesSeen seen = FilesSeen::in_turn);
 // A run keeps the version of its DAG that it was made with, also when it is cleared: an error for who wants another.
 Result<void> need_newest_version(World& world, const DagRun& run);
 // An integer of the path; nothing: a problem was collected.

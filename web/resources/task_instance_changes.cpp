@@ -150,6 +150,11 @@ Result<Response> why(World& world, const Call& call) {
                     .text = "it was never mapped, and its run is " + std::string(to_string(run.state))};
   }
   if (!reason) return reason.error();
+  if (reason->kind == ReasonKind::running)
+    if (const auto waits = world.source_waits.of(row.instance.fence, world.clock.monotonic())) {
+      reason->kind = ReasonKind::source_bounds;
+      reason->text += "; " + *waits;
+    }
   Value shown = to_value(*reason);
   shown.set("dag_id", row.dag_id);
   shown.set("dag_run_id", row.run_id);

@@ -41,6 +41,12 @@ Result<Connection> TryContext::connection(const std::string& id) {
   return connections_.emplace(id, std::move(connection)).first->second;
 }
 
+Result<SourceGrant> TryContext::ask_source(const SourceAsk& ask) {
+  SourceAsk shown = ask;
+  shown.waits = redact(ask.waits);  // servers may quote what they were asked
+  return door_.source(shown);
+}
+
 Result<Value> TryContext::connection_for_template(const std::string& id) {
   TRY_ASSIGN(const Connection opened, connection(id));
   // Airflow's names.

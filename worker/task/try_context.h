@@ -34,7 +34,7 @@ class TryContext : public TaskContext {
   Result<std::string> variable(const std::string& key) override;
   Result<Value> xcom_pull(const std::string& task_id, const std::string& key, int map_index) override;
   void xcom_push(const std::string& key, Value value) override;
-  Result<SourceGrant> ask_source(const SourceAsk& ask) override { return door_.source(ask); }
+  Result<SourceGrant> ask_source(const SourceAsk& ask) override;
   void log(std::string_view text) override { log_.line(text); }
   void log_output(int stream, std::string_view bytes) override { log_.output(stream, bytes); }
   std::string redact(std::string_view text) override { return log_.redact(text); }
