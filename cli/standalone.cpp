@@ -117,6 +117,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       spool_(home),
       operators_(builtin_operators()),
       catalog_(settings.path("core", "dags_folder"), operators_),
+      looks_(clock),
       make_token_(make_try_tokens(key_)),
       local_executor_(spool_, local_options(settings), clock, [this] { waker_.wake(); }),
       prober_executor_(spool_, prober_options(home, settings), clock, [this] { waker_.wake(); }),
@@ -152,6 +153,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .authenticator = authenticator_,
              .dags = dags_,
              .catalog = [this] { return catalog_.current(); },
+             .look_at_files = [this] { return looks_.ask(); },
              .make_token = make_token_,
              .dags_folder = settings.path("core", "dags_folder"),
              .shown_settings = shown(settings),
@@ -246,11 +248,9 @@ void Standalone::take_plugins() {
 }
 
 void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
   CatalogPtr last;
   while (!stop.stop_requested()) {
-    const Duration before = clock_.monotonic();
+    looks_.begin();
     take_plugins();
     CatalogPtr now = catalog_.refresh();
     if (now != last) {
@@ -263,11 +263,10 @@ void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
       loop_.offer(options_.schedule ? options_.schedule(now) : now);
       last = std::move(now);
     }
-    const Duration pause =
-        std::clamp<Duration>((clock_.monotonic() - before) * 200, limits::catalog_pause_min, limits::catalog_pause_max);
-    std::unique_lock lock(mutex);
-    stopped.wait_for(lock, stop, pause, [] { return false; });
+    looks_.end();
+    looks_.wait(stop);
   }
+  looks_.close();
 }
 
 }  // namespace udon::cli

@@ -16,6 +16,7 @@
 #include "cli/keys.h"
 #include "cli/settings.h"
 #include "connections/secrets/sources.h"
+#include "cli/catalog_looks.h"
 #include "dagfile/catalog.h"
 #include "executor/local/local_executor.h"
 #include "executor/local/prober_executor.h"
@@ -88,6 +89,7 @@ class Standalone {
   OperatorCatalog operators_;
   FileStamp index_seen_;  // of the scan's result that operators_ holds
   Catalog catalog_;
+  CatalogLooks looks_;
   const std::function<std::string(const TryId&)> make_token_;
   Waker waker_;
   LocalExecutor local_executor_;

@@ -261,7 +261,8 @@ struct Loop::Impl {
       Asked& asked = commands[i];
       const std::string* dag_id = dag_that_is_needed(asked.command);
       const DagState* dag = dag_id == nullptr ? nullptr : state.find_dag(*dag_id);
-      if (dag_id != nullptr && !is_ready && (dag == nullptr || !dag->shape)) {
+      // Of a catalog that has not been taken in wholly.
+      if (dag_id != nullptr && !(is_ready && catalog.is_done()) && (dag == nullptr || !dag->shape)) {
         waiting_for_catalog.push_back(std::move(asked));
         continue;
       }

@@ -236,7 +236,13 @@ tasks:
                 i.udon(*words, code=1)
                 self.assertIn("fail.yaml has errors: see `udon dags check`", i.told)
             i.udon("dags", "trigger", "gone", code=1)
+            self.assertIn("no DAG `gone`", i.told)
+            self.assertNotIn("just saved", i.told)  # the files were looked at for it
+            i.udon("dags", "show", "gone", code=1)
             self.assertIn("a file that was just saved is read within 1s", i.told)
+            for n in range(3):
+                i.dag(f"new_{n}", f"dag: new_{n}\ntasks:\n  a: {{operator: bash, command: 'true'}}\n")
+                i.udon("dags", "trigger", f"new_{n}")  # at once
             i.dag("fail", "dag: fail\ntasks:\n  a: {operator: bash, command: 'false'}\n")
             until("it is whole", lambda: i.run("dags", "show", "fail").returncode == 0)
             i.udon("dags", "list")

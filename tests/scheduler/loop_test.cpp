@@ -34,7 +34,7 @@ DagPtr make_chain(const std::string& id, int length) {
   return dag;
 }
 
-CatalogPtr catalog_of(std::initializer_list<DagPtr> dags) {
+CatalogPtr catalog_of(const std::vector<DagPtr>& dags) {
   auto catalog = std::make_shared<CatalogSnapshot>();
   catalog->generation = 1;
   for (const DagPtr& dag : dags) catalog->dags[dag->dag_id] = dag;
@@ -138,6 +138,28 @@ TEST_CASE("a trigger that comes before the first catalog waits for it") {
   REQUIRE(answer.wait_for(0s) == std::future_status::ready);
   CHECK(answer.get());
   CHECK(state_of_run(store, "shop", "r1") == "running");
+}
+
+TEST_CASE("a trigger that comes while many files are taken in waits until its own is") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({make_chain("shop", 1)}));
+  REQUIRE(house.loop->turn());
+  REQUIRE(house.loop->is_ready());
+  std::vector<DagPtr> many{make_chain("shop", 1), make_chain("z", 1)};
+  for (int i = 0; i < 600; ++i) many.push_back(make_chain("many_" + std::to_string(i), 1));
+  house.loop->offer(catalog_of(many));
+  auto answer = house.loop->enqueue(trigger("z", "r1"));
+  auto unknown = house.loop->enqueue(trigger("nobody", "r1"));
+  REQUIRE(house.loop->turn());
+  CHECK(answer.wait_for(0s) == std::future_status::timeout);
+  REQUIRE(house.loop->turn());
+  REQUIRE(answer.wait_for(0s) == std::future_status::ready);
+  CHECK(answer.get());
+  REQUIRE(unknown.wait_for(0s) == std::future_status::ready);
+  CHECK(unknown.get().error().kind == ErrorKind::not_found);
 }
 
 TEST_CASE("a run that was deleted is gone at once, also for what is asked in the same turn") {

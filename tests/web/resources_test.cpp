@@ -171,6 +171,35 @@ TEST_CASE("a DAG that is not there is looked for in files with errors") {
   CHECK(triggered("mall", "DAG `mall` has no file any more") == "DAG `mall` has no file any more");
 }
 
+TEST_CASE("who triggers a DAG that is not there has its file looked for, once") {
+  ApiScene scene;
+  int looks = 0;
+  bool is_there = false;
+  scene.control.answer = [&](const Command& command) -> Result<CommandOutcome> {
+    const std::string& dag_id = std::get<TriggerRun>(command).dag_id;
+    if (dag_id == "new" && !is_there) return Error{ErrorKind::not_found, "no DAG `new`"};
+    if (dag_id == "stale") return Error{ErrorKind::not_found, "DAG `stale` has no file any more"};
+    CommandOutcome outcome;
+    outcome.run = make_run(7);
+    return outcome;
+  };
+  const auto trigger = [&](int status, const std::string& dag_id) {
+    return scene.json(status, "POST", "/api/v2/dags/" + dag_id + "/dagRuns", R"({"logical_date": null})").text("detail");
+  };
+  CHECK_THAT(trigger(404, "new"), Catch::Contains("no DAG `new`; a file that was just saved"));
+  scene.world.look_at_files = [&] { return ++looks, true; };
+  CHECK(trigger(404, "new") == "no DAG `new`");
+  CHECK(looks == 1);
+  scene.world.look_at_files = [&] { return ++looks, is_there = true; };
+  trigger(200, "new");
+  trigger(200, "orders");
+  CHECK(trigger(404, "stale") == "DAG `stale` has no file any more");
+  CHECK(looks == 2);
+  is_there = false;
+  scene.world.look_at_files = [&] { return false; };  // too many look
+  CHECK_THAT(trigger(404, "new"), Catch::Contains("no DAG `new`; a file that was just saved"));
+}
+
 TEST_CASE("a run keeps its version of the DAG, and who wants the newest is told so") {
   ApiScene scene;
   scene.add_run();
