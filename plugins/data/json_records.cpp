@@ -15,6 +15,18 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 
 }  // namespace
 
+std::string hint_at_form(std::string_view record, JsonForm form) {
+  if (form != JsonForm::lines || record.empty()) return {};
+  const bool is_array = record.front() == '[';
+  const bool goes_on = (is_array && record.back() != ']') || (record.front() == '{' && record.back() != '}');
+  if (is_array && !goes_on) return "; an array is `format: json`";
+  if (is_array) return "; this is a JSON document over several lines: one array of objects is `format: json`";
+  if (goes_on)
+    return "; this is a JSON document over several lines, where one object a line was expected: make it so (`jq -c .`), "
+           "or make one array of the objects, which is `format: json`";
+  return {};
+}
+
 JsonRecords::JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display,
                          int64_t record_bytes_max, int64_t first_line)
     : bytes_(std::move(bytes)),

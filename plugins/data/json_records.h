@@ -18,6 +18,9 @@ struct JsonRecord {
   int64_t line = 0;       // on which it begins, from 1
 };
 
+// Of a record that is no object: what to say if that is because the file is of the other form. Empty: nothing.
+std::string hint_at_form(std::string_view record, JsonForm form);
+
 class JsonRecords {
  public:
   // `first_line`: the number of the line with which the bytes begin.

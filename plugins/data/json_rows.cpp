@@ -79,9 +79,7 @@ class JsonRows::Impl final : private JsonMembers {
       case Problem::given_up: return trouble_;
       case Problem::no_object: break;
     }
-    const std::string hint =
-        text.starts_with('[') && options_.form == JsonForm::lines ? "; an array is `format: json`" : "";
-    return shown_text(text) + " " + parser_.problem() + hint;
+    return shown_text(text) + " " + parser_.problem() + hint_at_form(text, options_.form);
   }
 
   Problem parse_converted(std::string_view text) {

@@ -148,7 +148,8 @@ class JsonInference final : private JsonMembers {
                                                     options_.display, line_, columns_max)};
         case JsonObjectParser::Problem::no_object:
           return Error{ErrorKind::data,
-                       fmt::format("{}:{}: {} {}", options_.display, line_, shown_text(text), parser_.problem())};
+                       fmt::format("{}:{}: {} {}{}", options_.display, line_, shown_text(text), parser_.problem(),
+                                   hint_at_form(text, options_.form))};
       }
     }
     return finish(names_, guesses_, rows, options_.display);

@@ -89,6 +89,23 @@ TEST_CASE("a number that has no exact place is an error") {
     refused(bad, "string", "is no JSON");
 }
 
+TEST_CASE("a document over several lines, where one object a line was expected, is told with what to do") {
+  const auto says = [](const std::string& text, const std::string& words) {
+    INFO(text);
+    const std::string error = read(text, {{"a", "int64"}}).error;
+    CAPTURE(error);
+    CHECK(error.find(":1: ") != std::string::npos);
+    CHECK(error.find(words) != std::string::npos);
+  };
+  const std::string several = "; this is a JSON document over several lines";
+  says("{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n", several + ", where one object a line was expected: make it so (`jq -c .`)");
+  says("{\"a\":\n1}\n", several);
+  says("[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", several + ": one array of objects is `format: json`");
+  says("[{\"a\": 1},\n{\"a\": 2}]\n", several);
+  says("[{\"a\": 1}]\n", "; an array is `format: json`");
+  CHECK(read("{\"a\": tru}", {{"a", "int64"}}).error.find(several) == std::string::npos);
+}
+
 TEST_CASE("a text may stand for a value of any type, by the rules of CSV") {
   CHECK(one("\"12.50\"", "decimal(12,2)") == "12.50");
   CHECK(one("\"2026-01-31\"", "date") == "2026-01-31");
