@@ -1,6 +1,6 @@
 #pragma once
-// When the DAG files are looked at: in turn, with pauses, and sooner if somebody asks for a DAG that is not there, whose
-// file may just have been written.
+// When the DAG files are looked at: in turn, with pauses, and sooner if somebody asks for a DAG that is not there,
+// whose file may just have been written.
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/id.h"
+#include "base/kept_folders.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/subprocess.h"
@@ -247,6 +248,19 @@ void Standalone::take_plugins() {
     log_info("plugins", std::to_string(index->operators().size()) + " operators of plugins from outside");
 }
 
+// Of task instances that have failed for good. Exports remove them too, where there are any.
+void Standalone::remove_what_nobody_took_up() {
+  constexpr std::chrono::hours each{1};
+  const Duration now = clock_.monotonic();
+  if (removed_at_ && now - *removed_at_ < each) return;
+  removed_at_ = now;
+  const int removed = remove_untouched(home_ / "staging" / resume_folder, clock_.now(), resume_kept_for);
+  if (removed > 0)
+    log_info("staging", "removed what " + std::to_string(removed) + " task instance" + (removed == 1 ? "" : "s") +
+                            " had read of tables and no try has taken up for " +
+                            std::to_string(resume_kept_for.count()) + " hours");
+}
+
 void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
   CatalogPtr last;
   while (!stop.stop_requested()) {
@@ -264,6 +278,7 @@ void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
       last = std::move(now);
     }
     looks_.end();
+    remove_what_nobody_took_up();
     looks_.wait(stop);
   }
   looks_.close();

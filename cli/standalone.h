@@ -13,10 +13,10 @@
 #include "base/clock.h"
 #include "base/file_stamp.h"
 #include "cli/housekeeper.h"
+#include "cli/catalog_looks.h"
 #include "cli/keys.h"
 #include "cli/settings.h"
 #include "connections/secrets/sources.h"
-#include "cli/catalog_looks.h"
 #include "dagfile/catalog.h"
 #include "executor/local/local_executor.h"
 #include "executor/local/prober_executor.h"
@@ -75,6 +75,7 @@ class Standalone {
   void take_plugins();
   void wake_notifier();
   void keep_catalog_fresh(const std::stop_token& stop);
+  void remove_what_nobody_took_up();
 
   const Clock& clock_;
   const StandaloneOptions options_;
@@ -90,6 +91,7 @@ class Standalone {
   FileStamp index_seen_;  // of the scan's result that operators_ holds
   Catalog catalog_;
   CatalogLooks looks_;
+  std::optional<Duration> removed_at_;  // of its thread
   const std::function<std::string(const TryId&)> make_token_;
   Waker waker_;
   LocalExecutor local_executor_;

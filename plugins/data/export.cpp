@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "base/kept_folders.h"
 #include "base/net/digest.h"
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
@@ -370,15 +371,24 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   copy.on_note = [&context](const std::string& note) { context.log(note); };
   copy.on_progress = [&context](uint64_t rows) { context.log(fmt::format("{} rows read", rows)); };
   std::optional<KeptChunks> kept;
-  if (copy.table.split.into > 1 && copy.layout == nullptr && !copy.text) {
+  if (copy.table.split.into > 1 && (copy.layout != nullptr || copy.text)) {
+    const char* reason = copy.text ? "it is text"
+                         : ways.partitions != nullptr
+                             ? "with `partition_by` what is read follows from what stands in the target"
+                             : "with `mode` what is read follows from what stands in the target";
+    context.log(std::string("nothing is kept for a next try, and nothing of an earlier one taken up: ") + reason);
+  } else if (copy.table.split.into > 1) {
     const std::string instance =
         fmt::format("{}\n{}\n{}\n{}", context.dag_id(), context.run_id(), context.task_id(), context.map_index());
-    kept.emplace(staging.parent_path() / "resume" / to_hex(sha256(instance)).substr(0, 32), context.try_id());
+    kept.emplace(staging.parent_path() / resume_folder / to_hex(sha256(instance)).substr(0, 32), context.try_id());
     kept->remove_old(context.clock().now());
     copy.kept = &*kept;
   }
   const Duration began = context.clock().monotonic();
   auto copy_done = copy_all(copy);
+  if (!copy_done && kept && kept->chunks_made() > 0)
+    context.log(fmt::format("{} chunks that this try has read are kept for its next one, for {} hours",
+                            kept->chunks_made(), resume_kept_for.count()));
   if (!copy_done) return naming(source, copy_done.error());
   CopyResult& copied = *copy_done;
   if (ways.drift) {

@@ -37,7 +37,8 @@ struct ExportForm {
   RejectLog* rejects = nullptr;
   bool may_reject = false;
   std::function<void()> on_start;  // before the reader is opened, once the bounds of its server let it
-  Pace* pace = nullptr;  // has begun, and is ended when all is read; without it the export keeps to the bounds by itself
+  // Has begun, and is ended when all is read. Without it the export keeps to the bounds by itself.
+  Pace* pace = nullptr;
 };
 
 // Reads the parameters to, to_connection, memory, target_file_bytes, compression, compat, certify, mask_key,

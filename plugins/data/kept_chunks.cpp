@@ -1,10 +1,10 @@
 #include "plugins/data/kept_chunks.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
+#include "base/kept_folders.h"
 #include "base/net/digest.h"
 #include "base/text.h"
 #include "base/value.h"
@@ -13,8 +13,6 @@ namespace udon::data {
 namespace {
 
 constexpr int64_t format = 1;
-// A task's retries are over by then; a person who clears it later has it read anew.
-constexpr std::chrono::hours kept_for{72};
 constexpr int64_t json_bytes_max = 16 << 20;
 constexpr const char* plan_name = "plan.json";
 
@@ -69,12 +67,7 @@ std::optional<KeptChunk> read_chunk(const Path& path, size_t ranges) {
 }  // namespace
 
 void KeptChunks::remove_old(TimePoint now) const {
-  for (const Path& path : names_in(folder_.parent_path())) {
-    struct stat status {};
-    if (path == folder_ || ::stat(path.c_str(), &status) != 0) continue;
-    const TimePoint touched{std::chrono::seconds(status.st_mtim.tv_sec)};
-    if (now - touched > kept_for) static_cast<void>(remove_tree(path));
-  }
+  static_cast<void>(remove_untouched(folder_.parent_path(), now, resume_kept_for, folder_));
 }
 
 std::vector<std::string> KeptChunks::open(const Conditions& asked, std::string& why) {

@@ -52,6 +52,7 @@ class KeptChunks {
   Result<void> keep(KeptChunk& chunk);
   void drop(const KeptChunk& chunk) const;
   void drop_all();
+  int chunks_made() const { return chunks_made_; }  // by this try
 
  private:
   const Path folder_;

@@ -200,6 +200,15 @@ class Resume(unittest.TestCase):
                     if name == "compression":
                         self.check_whole(order, answer)
 
+    def test_where_nothing_is_kept_the_log_says_so_and_why(self):
+        for why, more in {"with `mode`": {"mode": {"cursor": {"by": "id", "key": "id"}}},
+                          "with `partition_by`": {"partition_by": [{"by": "id", "as": "n"}], "where": {"sql": "id <= 3"}}}.items():
+            with self.subTest(why):
+                answer, log = self.whole(self.order("pg", self.table("pg"), **more))
+                self.assertIn(f"nothing is kept for a next try, and nothing of an earlier one taken up: {why}", log, answer)
+                self.assertEqual(self.chunks(), [])
+                shutil.rmtree(self.folder / "lake", ignore_errors=True)
+
     def test_a_chunk_that_was_damaged_is_read_again(self):
         order = self.gated("pg")
         self.at_gate(order)

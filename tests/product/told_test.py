@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -228,7 +229,12 @@ tasks:
         with Installation() as i:
             i.dag("fail", "dag: fail\ntasks:\n  a: {operator: bahs}\n")
             i.dag("good", "dag: good\ntasks:\n  a: {operator: bash, command: 'true'}\n")
+            for name, age in (("new", 0), ("old", 73 * 3600)):  # what exports that failed have left
+                (i.home / "staging/resume" / name).mkdir(parents=True)
+                (i.home / "staging/resume" / name / "1-0.parquet").touch()
+                os.utime(i.home / "staging/resume" / name, (time.time() - age,) * 2)
             i.start()
+            until("what is old is removed", lambda: not (i.home / "staging/resume/old").exists())
             i.udon("dags", "list")
             self.assertIn("1 file has errors: fail.yaml; see `udon dags check`", i.told)
             self.assertNotIn("last good version", i.told)
@@ -240,6 +246,7 @@ tasks:
             self.assertNotIn("just saved", i.told)  # the files were looked at for it
             i.udon("dags", "show", "gone", code=1)
             self.assertIn("a file that was just saved is read within 1s", i.told)
+            self.assertEqual([path.name for path in (i.home / "staging/resume").iterdir()], ["new"])
             for n in range(3):
                 i.dag(f"new_{n}", f"dag: new_{n}\ntasks:\n  a: {{operator: bash, command: 'true'}}\n")
                 i.udon("dags", "trigger", f"new_{n}")  # at once
