@@ -34,7 +34,8 @@ Result<SourceAsk> parse_source_ask(const Value& value) {
     return Error{ErrorKind::invalid, "rows_per_second_held: expected a number"};
   ask.rows_per_second_held = held.as_double();
   ask.waits = value.text("waits");
-  if (ask.waits.size() > waits_bytes_max) return Error{ErrorKind::invalid, "waits: longer than " + std::to_string(waits_bytes_max) + " bytes"};
+  if (ask.waits.size() > waits_bytes_max)
+    return Error{ErrorKind::invalid, "waits: longer than " + std::to_string(waits_bytes_max) + " bytes"};
   return ask;
 }
 

@@ -14,7 +14,7 @@ enum class ReasonKind {
   finished,
   running,
   source_bounds,  // running, and waiting for the server that it reads: not of the loop, but of the door of tries
-  upstream,  // these have to finish first, or to finish otherwise
+  upstream,       // these have to finish first, or to finish otherwise
   dag_paused,
   run_queued,  // the run itself waits: max_active_runs
   backfill_paused,

@@ -12,7 +12,8 @@ Result<SourceGrant> SourceDoor::ask(const TryRequest& request, const Connection&
   const std::string source = source_of(connection);
   TRY_ASSIGN(const SourceBounds bounds, bounds_of(connection, source));
   const Duration now = world_.clock.monotonic();
-  world_.source_waits.say(request.try_id.fence, ask.readers_wanted > 0 ? ask.waits : std::string(), now, now + source_lease);
+  world_.source_waits.say(request.try_id.fence, ask.readers_wanted > 0 ? ask.waits : std::string(), now,
+                          now + source_lease);
   const std::lock_guard lock(mutex_);
   return budgets_.ask({.source = source,
                        .bounds = bounds,

@@ -39,7 +39,7 @@ struct World {
   Metrics& metrics;
   Authenticator& authenticator;
   DagLookup& dags;
-  std::function<CatalogPtr()> catalog;                  // may give nullptr: nothing loaded (yet)
+  std::function<CatalogPtr()> catalog;  // may give nullptr: nothing loaded (yet)
   // Looks at the DAG files at once and waits until that is done; false: too many ask, or it takes too long.
   std::function<bool()> look_at_files = nullptr;
   std::function<std::string(const TryId&)> make_token;  // of a try; the same function as the loop's

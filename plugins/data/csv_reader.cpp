@@ -49,10 +49,11 @@ class CsvRows {
       const std::string& name = rows_.name(c);
       stated.push_back(name);
       const auto it = std::find(names.begin(), names.end(), name);
-      const auto blank = std::ranges::find_if(names, [&](const std::string& found) { return trim(found) == trim(name); });
+      const auto blank =
+          std::ranges::find_if(names, [&](const std::string& found) { return trim(found) == trim(name); });
       if (it == names.end() && blank != names.end())
-        return at_line(fmt::format("the header has no column `{}`, but `{}`: the blanks belong to the name; state it so",
-                                   name, *blank));
+        return at_line(fmt::format(
+            "the header has no column `{}`, but `{}`: the blanks belong to the name; state it so", name, *blank));
       if (it == names.end())
         return at_line(fmt::format("the header has no column `{}`{}; it has {}", name, did_you_mean(name, names),
                                    join(names, ", ")));

@@ -22,7 +22,8 @@ std::string hint_at_form(std::string_view record, JsonForm form) {
   if (is_array && !goes_on) return "; an array is `format: json`";
   if (is_array) return "; this is a JSON document over several lines: one array of objects is `format: json`";
   if (goes_on)
-    return "; this is a JSON document over several lines, where one object a line was expected: make it so (`jq -c .`), "
+    return "; this is a JSON document over several lines, where one object a line was expected: make it so (`jq -c "
+           ".`), "
            "or make one array of the objects, which is `format: json`";
   return {};
 }

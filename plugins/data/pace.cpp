@@ -23,8 +23,7 @@ std::string begun_of(std::string text) {
 Pace::Pace(Options options) : options_(std::move(options)) {}
 Pace::~Pace() { end(); }
 
-Result<int> Pace::begin(int readers, const std::stop_token& stop, std::function<void()> on_failure,
-                        Standing standing) {
+Result<int> Pace::begin(int readers, const std::stop_token& stop, std::function<void()> on_failure, Standing standing) {
   end();
   standing_ = standing;
   health_ = {};
@@ -201,13 +200,13 @@ void Pace::decide() {
       sessions_ = wanted_;
     } else if (phase_ == Phase::reading && grant_->bounds.max_snapshot_age &&
                now - began_ > *grant_->bounds.max_snapshot_age) {
-      too_old = Error{
-          ErrorKind::timeout,
-          fmt::format("the snapshot of this try is {} old, max_snapshot_age={} of {}: the server keeps old rows "
-                      "for it. Read in less time or less at once (an export by `split`, `mode: {{window: …}}` or "
-                      "`where`), or raise the bound",
-                      format_duration(std::chrono::floor<std::chrono::seconds>(now - began_)),
-                      format_duration(*grant_->bounds.max_snapshot_age), options_.source)};
+      too_old =
+          Error{ErrorKind::timeout,
+                fmt::format("the snapshot of this try is {} old, max_snapshot_age={} of {}: the server keeps old rows "
+                            "for it. Read in less time or less at once (an export by `split`, `mode: {{window: …}}` or "
+                            "`where`), or raise the bound",
+                            format_duration(std::chrono::floor<std::chrono::seconds>(now - began_)),
+                            format_duration(*grant_->bounds.max_snapshot_age), options_.source)};
     }
     if (grant_) short_by = std::max(wanted_ - grant_->readers, 0);
     if (phase_ == Phase::reading && standing_ == Standing::never) against.clear(), short_by = 0;
@@ -215,8 +214,9 @@ void Pace::decide() {
   }
   if (too_old) return fail(*too_old);
   if (!against.empty())
-    against = begun_of(fmt::format("{} {}: {}", phase_ == Phase::waiting ? "waiting to read" : "standing still, reading",
-                                   options_.source, against));
+    against =
+        begun_of(fmt::format("{} {}: {}", phase_ == Phase::waiting ? "waiting to read" : "standing still, reading",
+                             options_.source, against));
   waits_ = against;
   tell(against, short_by);
   changed_.notify_all();

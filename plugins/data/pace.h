@@ -92,8 +92,8 @@ class Pace {
   Duration next_look_{0}, stands_since_{0};
   Told told_ = Told::going;
   Standing standing_ = Standing::between_batches;  // set before the thread starts
-  std::string waits_;     // what the next ask says of it
-  int told_short_ = 0;  // readers that stand still for others
+  std::string waits_;                              // what the next ask says of it
+  int told_short_ = 0;                             // readers that stand still for others
   bool is_unheard_ = false;
   int64_t rows_at_look_ = 0;
   Duration looked_at_{0};

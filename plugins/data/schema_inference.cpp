@@ -147,9 +147,8 @@ class JsonInference final : private JsonMembers {
           return Error{ErrorKind::data, fmt::format("{}:{}: more than {} different keys; state the schema",
                                                     options_.display, line_, columns_max)};
         case JsonObjectParser::Problem::no_object:
-          return Error{ErrorKind::data,
-                       fmt::format("{}:{}: {} {}{}", options_.display, line_, shown_text(text), parser_.problem(),
-                                   hint_at_form(text, options_.form))};
+          return Error{ErrorKind::data, fmt::format("{}:{}: {} {}{}", options_.display, line_, shown_text(text),
+                                                    parser_.problem(), hint_at_form(text, options_.form))};
       }
     }
     return finish(names_, guesses_, rows, options_.display);

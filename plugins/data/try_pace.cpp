@@ -21,7 +21,8 @@ StatementPace::StatementPace(TaskContext& context, const std::string& id, const 
 
 Result<void> StatementPace::begin(Pace::Standing standing) {
   if (!pace_) return {};
-  TRY(pace_->begin(1, token(), [this] { stop_.request_stop(); }, standing));
+  TRY(pace_->begin(
+      1, token(), [this] { stop_.request_stop(); }, standing));
   has_begun_ = true;
   return {};
 }

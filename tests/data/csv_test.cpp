@@ -125,7 +125,7 @@ TEST_CASE("the header may have another order, but no other columns") {
         std::string::npos);
   CHECK(read("a, price\n", {{"a", "int64"}, {"price", "int64"}}).error ==
         "가격.csv:1: the header has no column `price`, but ` price`: the blanks belong to the name; state it so");
-  CHECK(cell(read("a, price\n1,2\n", {{"a", "int64"}, {" price", "int64"}}), 0, 1) == "2");
+  CHECK(cell(read("a, price\n1,2\n", {{"a", "int64"}, {" price", "int64"}}), 1, 0) == "2");
   CHECK(read("a,a\n", {{"a", "int64"}}).error.find("twice") != std::string::npos);
   CHECK(read("", {{"a", "int64"}}).error.find("is empty") != std::string::npos);
 }

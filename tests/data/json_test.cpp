@@ -98,7 +98,8 @@ TEST_CASE("a document over several lines, where one object a line was expected, 
     CHECK(error.find(words) != std::string::npos);
   };
   const std::string several = "; this is a JSON document over several lines";
-  says("{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n", several + ", where one object a line was expected: make it so (`jq -c .`)");
+  says("{\n  \"a\": 1\n}\n{\n  \"a\": 2\n}\n",
+       several + ", where one object a line was expected: make it so (`jq -c .`)");
   says("{\"a\":\n1}\n", several);
   says("[\n  {\"a\": 1},\n  {\"a\": 2}\n]\n", several + ": one array of objects is `format: json`");
   says("[{\"a\": 1},\n{\"a\": 2}]\n", several);

@@ -27,7 +27,8 @@ TEST_CASE("rows are read when there is a reader for them, and it is given back")
     if (database.is("sqlite")) continue;
     INFO(database.name);
     make_notes(database);
-    SqlRun run("sql", database, {{"sql", "insert into sql_bounds values (1), (2); select count(*) as n from sql_bounds"}});
+    SqlRun run("sql", database,
+               {{"sql", "insert into sql_bounds values (1), (2); select count(*) as n from sql_bounds"}});
     const BoundsDoor door(run.context, 1);
     CHECK(to_json(run.success().return_value) == R"([{"n":2}])");
     check_waited(run.context);

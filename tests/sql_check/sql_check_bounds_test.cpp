@@ -17,7 +17,10 @@ TEST_CASE("a check reads when there is a reader for it; of two servers one after
   for (const SqlDatabase& other : {mariadb, postgres}) {
     INFO(other.name);
     SqlRun run("sql_check", mariadb,
-               {{"check", "reconcile"}, {"sql", "select 7 as n"}, {"other_connection", "other"}, {"other_sql", "select 7 as n"}});
+               {{"check", "reconcile"},
+                {"sql", "select 7 as n"},
+                {"other_connection", "other"},
+                {"other_sql", "select 7 as n"}});
     run.context.connections["other"] = other.connection;
     run.context.connections["other"].id = "other";
     const BoundsDoor door(run.context, 1);

@@ -184,11 +184,12 @@ TEST_CASE("who triggers a DAG that is not there has its file looked for, once") 
     return outcome;
   };
   const auto trigger = [&](int status, const std::string& dag_id) {
-    return scene.json(status, "POST", "/api/v2/dags/" + dag_id + "/dagRuns", R"({"logical_date": null})").text("detail");
+    return scene.json(status, "POST", "/api/v2/dags/" + dag_id + "/dagRuns", R"({"logical_date": null})")
+        .text("detail");
   };
-  CHECK_THAT(trigger(404, "new"), Catch::Contains("no DAG `new`; a file that was just saved"));
+  CHECK_THAT(trigger(404, "new"), Catch::Contains("errors: see `udon dags check`; a file that was just saved"));
   scene.world.look_at_files = [&] { return ++looks, true; };
-  CHECK(trigger(404, "new") == "no DAG `new`");
+  CHECK(trigger(404, "new") == "no DAG `new`; 1 DAG file has errors: see `udon dags check`");
   CHECK(looks == 1);
   scene.world.look_at_files = [&] { return ++looks, is_there = true; };
   trigger(200, "new");
@@ -197,7 +198,7 @@ TEST_CASE("who triggers a DAG that is not there has its file looked for, once") 
   CHECK(looks == 2);
   is_there = false;
   scene.world.look_at_files = [&] { return false; };  // too many look
-  CHECK_THAT(trigger(404, "new"), Catch::Contains("no DAG `new`; a file that was just saved"));
+  CHECK_THAT(trigger(404, "new"), Catch::Contains("errors: see `udon dags check`; a file that was just saved"));
 }
 
 TEST_CASE("a run keeps its version of the DAG, and who wants the newest is told so") {

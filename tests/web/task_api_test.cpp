@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "connections/source_grant.h"
 #include "tests/web/api_scene.h"
 
 using namespace udon;

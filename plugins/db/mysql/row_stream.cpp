@@ -1,5 +1,6 @@
 #include "plugins/db/mysql/row_stream.h"
 
+#include <errmsg.h>
 #include <mysqld_error.h>
 #include <sys/socket.h>
 
@@ -34,6 +35,19 @@ struct MysqlRowStream::Impl {
     Error failure = stage == Stage::text ? session->error(doing, number, text, sqlstate)
                                          : session->row_error(doing, number, text, sqlstate);
     if (failure.kind == ErrorKind::cancelled) session->kill_query();
+    return failure;
+  }
+
+  // A server that gives up a session whose rows are not taken can seldom say so: its words would stand behind the rows.
+  Error error_among_rows() const {
+    Error failure = statement_error("after " + std::to_string(rows) + " rows", Stage::rows);
+    const unsigned number =
+        mysql_stmt_errno(statement.get()) != 0 ? mysql_stmt_errno(statement.get()) : mysql_errno(session->mysql.get());
+    if (failure.kind == ErrorKind::unavailable && (number == 0 || number == CR_SERVER_GONE_ERROR ||
+                                                   number == CR_SERVER_LOST || number == CR_SERVER_LOST_EXTENDED))
+      failure.message +=
+          "; a server that did not stop ends a session whose rows are not taken in time (net_write_timeout, a week for "
+          "an export), and so may a proxy or firewall";
     return failure;
   }
 };
@@ -164,13 +178,13 @@ MysqlRowStream::Step MysqlRowStream::next(std::span<const uint8_t>& packet) {
   statement->state = MYSQL_STMT_FETCH_DONE;
   mysql->status = MYSQL_STATUS_READY;
   if (code != MYSQL_NO_DATA) {
-    self.error = self.statement_error("after " + std::to_string(self.rows) + " rows", Impl::Stage::rows);
+    self.error = self.error_among_rows();
     return Step::failed;
   }
   // A procedure may give several answers, of which the first is ours; the rest would be in the way of what comes next.
   while (mysql_more_results(mysql)) {
     if (mysql_stmt_next_result(statement) == 0) continue;
-    self.error = self.statement_error("after " + std::to_string(self.rows) + " rows", Impl::Stage::rows);
+    self.error = self.error_among_rows();
     return Step::failed;
   }
   return Step::end;
