@@ -1,10 +1,6 @@
 #include "plugins/data/byte_sink.h"
 
 #include <arrow/util/compression.h>
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "plugins/data/arrow_result.h"
@@ -16,11 +12,8 @@ constexpr size_t packed_bytes = 256 << 10;
 
 }  // namespace
 
-ByteSink::ByteSink(Path file, FileDescriptor out, std::shared_ptr<arrow::util::Compressor> compressor)
-    : file_(std::move(file)),
-      out_(std::move(out)),
-      compressor_(std::move(compressor)),
-      packed_(compressor_ ? packed_bytes : 0, '\0') {}
+ByteSink::ByteSink(HashedFile out, std::shared_ptr<arrow::util::Compressor> compressor)
+    : out_(std::move(out)), compressor_(std::move(compressor)), packed_(compressor_ ? packed_bytes : 0, '\0') {}
 ByteSink::~ByteSink() = default;
 
 Result<std::unique_ptr<ByteSink>> ByteSink::create(const Path& file, Compression compression) {
@@ -30,18 +23,12 @@ Result<std::unique_ptr<ByteSink>> ByteSink::create(const Path& file, Compression
     TRY_ASSIGN(const auto codec, from_arrow(arrow::util::Codec::Create(kind), "compress"));
     TRY_ASSIGN(compressor, from_arrow(codec->MakeCompressor(), "compress"));
   }
-  TRY_ASSIGN(FileDescriptor out, open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-  return std::unique_ptr<ByteSink>(new ByteSink(file, std::move(out), std::move(compressor)));
-}
-
-Result<void> ByteSink::put(std::string_view bytes) {
-  TRY(write_all(out_.get(), bytes, file_));
-  written_ += static_cast<int64_t>(bytes.size());
-  return {};
+  TRY_ASSIGN(HashedFile out, HashedFile::create(file));
+  return std::unique_ptr<ByteSink>(new ByteSink(std::move(out), std::move(compressor)));
 }
 
 Result<void> ByteSink::write(std::string_view bytes) {
-  if (!compressor_) return put(bytes);
+  if (!compressor_) return out_.write(bytes);
   auto* const out = reinterpret_cast<uint8_t*>(packed_.data());
   const auto room = static_cast<int64_t>(packed_.size());
   while (!bytes.empty()) {
@@ -50,22 +37,20 @@ Result<void> ByteSink::write(std::string_view bytes) {
                                                 reinterpret_cast<const uint8_t*>(bytes.data()), room, out),
                           "compress"));
     bytes.remove_prefix(static_cast<size_t>(result.bytes_read));
-    TRY(put({packed_.data(), static_cast<size_t>(result.bytes_written)}));
+    TRY(out_.write({packed_.data(), static_cast<size_t>(result.bytes_written)}));
   }
   return {};
 }
 
-Result<int64_t> ByteSink::finish() {
+Result<FinishedFile> ByteSink::finish() {
   while (compressor_) {
     TRY_ASSIGN(const auto result, from_arrow(compressor_->End(static_cast<int64_t>(packed_.size()),
                                                               reinterpret_cast<uint8_t*>(packed_.data())),
                                              "compress"));
-    TRY(put({packed_.data(), static_cast<size_t>(result.bytes_written)}));
+    TRY(out_.write({packed_.data(), static_cast<size_t>(result.bytes_written)}));
     if (!result.should_retry) break;
   }
-  if (::fsync(out_.get()) != 0) return io_error("fsync", file_, errno);
-  out_ = FileDescriptor();
-  return written_;
+  return out_.finish();
 }
 
 }  // namespace udon::data

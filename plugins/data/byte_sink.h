@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "plugins/data/byte_source.h"
+#include "plugins/data/hashed_file.h"
 
 namespace arrow::util {
 class Compressor;
@@ -22,19 +23,16 @@ class ByteSink {
   ~ByteSink();
 
   Result<void> write(std::string_view bytes);
-  int64_t written() const { return written_; }  // to the file so far
-  // The file's end, and fsync: its bytes.
-  Result<int64_t> finish();
+  int64_t written() const { return out_.written(); }  // to the file so far
+  // The file's end, and fsync.
+  Result<FinishedFile> finish();
 
  private:
-  ByteSink(Path file, FileDescriptor out, std::shared_ptr<arrow::util::Compressor> compressor);
-  Result<void> put(std::string_view bytes);
+  ByteSink(HashedFile out, std::shared_ptr<arrow::util::Compressor> compressor);
 
-  Path file_;
-  FileDescriptor out_;
+  HashedFile out_;
   std::shared_ptr<arrow::util::Compressor> compressor_;  // none: as they are
   std::string packed_;
-  int64_t written_ = 0;
 };
 
 }  // namespace udon::data

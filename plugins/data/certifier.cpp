@@ -2,7 +2,6 @@
 
 #include <arrow/io/file.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/file_reader.h>
 #include <parquet/statistics.h>
@@ -15,6 +14,7 @@
 #include <memory>
 
 #include "base/ensure.h"
+#include "base/net/digest.h"
 #include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
@@ -248,20 +248,17 @@ Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLeve
 
 Result<std::string> sha256_of_file(const Path& file) {
   TRY_ASSIGN(const FileDescriptor fd, open_file(file, O_RDONLY));
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  ENSURE(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "SHA-256 is always there");
-  std::vector<unsigned char> buffer(1 << 20);
+  Sha256 digest;
+  std::vector<char> buffer(1 << 20);
   while (true) {
     const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return io_error("read", file, errno);
     if (n == 0) break;
-    EVP_DigestUpdate(context.get(), buffer.data(), static_cast<size_t>(n));
+    digest.update({buffer.data(), static_cast<size_t>(n)});
   }
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  EVP_DigestFinal_ex(context.get(), digest, &length);
-  return to_hex({digest, length});
+  const Sha256Digest bytes = digest.finish();
+  return to_hex(bytes);
 }
 
 }  // namespace udon::data

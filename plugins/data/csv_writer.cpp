@@ -73,7 +73,7 @@ class StreamedCsvWriter final : public CsvWriter {
 
   int64_t expected_bytes() const override { return out_->written() + static_cast<int64_t>(buffer_.size()); }
 
-  Result<int64_t> finish() override {
+  Result<FinishedFile> finish() override {
     TRY(flush());
     return out_->finish();
   }

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 #include <iterator>
 #include <utility>
 
@@ -289,22 +288,20 @@ Result<void> Encoder::keep_for_next_try() {
 Result<void> Encoder::end_file(PlaceFiles& open) {
   const CopyRequest& request = encoding_.request;
   StagedFile& file = chunk_.files[open.file];
-  TRY_ASSIGN(const int64_t bytes, open.writer->finish());
+  TRY_ASSIGN(FinishedFile finished, open.writer->finish());
   if (open.text != nullptr) TRY(open.text->verify());
   open.writer.reset();
   trim_memory();
   const bool has_figures = request.table.certify == CertifyLevel::source;
-  auto hashing = std::async(std::launch::async, [&] { return sha256_of_file(file.path); });
   if (!request.text)
     TRY(verify_parquet(file.path, open.certifier, request.table.certify, encoding_.schema->field_names(),
                        has_figures ? &chunk_.figures : nullptr));
-  TRY_ASSIGN(std::string sha256, hashing.get());
   file.certificate = {.uri = {},
                       .rows = open.certifier.rows(),
-                      .bytes = static_cast<uint64_t>(bytes),
-                      .sha256 = std::move(sha256),
+                      .bytes = static_cast<uint64_t>(finished.bytes),
+                      .sha256 = std::move(finished.sha256),
                       .etag = {}};
-  if (open.raw_bytes > 0) ratio_ = static_cast<double>(bytes) / static_cast<double>(open.raw_bytes);
+  if (open.raw_bytes > 0) ratio_ = static_cast<double>(finished.bytes) / static_cast<double>(open.raw_bytes);
   chunk_.in_all.add(open.certifier);
   if (request.layout != nullptr)
     chunk_.in_places.try_emplace(open.place, request.table.certify, encoding_.columns.size())

@@ -118,7 +118,7 @@ class JsonWriter final : public TextWriter {
 
   int64_t expected_bytes() const override { return out_->written() + static_cast<int64_t>(buffer_.size()); }
 
-  Result<int64_t> finish() override {
+  Result<FinishedFile> finish() override {
     if (options_.form == JsonForm::array) buffer_ += is_first_ ? "]\n" : "\n]\n";
     TRY(flush());
     return out_->finish();

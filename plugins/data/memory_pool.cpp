@@ -31,74 +31,91 @@ int64_t whole_pages(int64_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-// Mappings in whole pages. Some of those that were given back are kept for the next who asks: a page that is new has to
-// be cleared by the kernel, which took a fifth of a try's CPU.
+// Mappings in whole pages. Those that were given back are kept for the next who asks while there is room: a page that
+// is new costs a fault and is cleared by the kernel, which took a fifth of a try's CPU.
 class Mappings {
  public:
-  // Up to so many bytes.
+  // Room for those in use and those kept, together.
   void keep(int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    kept_bytes_max_ = bytes;
-    shrink(kept_bytes_max_);
+    bytes_max_ = bytes;
+    shrink(bytes_max_ - used_bytes_);
   }
 
   // Null: there is no memory left.
   uint8_t* take(int64_t bytes) {
     {
       const std::lock_guard lock(mutex_);
-      const auto found = kept_.lower_bound(bytes);
-      if (found != kept_.end() && found->first / larger_times_max <= bytes) {
-        const auto [size, block] = *found;
-        kept_.erase(found);
-        kept_bytes_ -= size;
-        if (size > bytes) larger_.emplace(block, size);
-        return block;
-      }
+      if (uint8_t* const block = take_kept(bytes)) return block;
+      used_bytes_ += bytes;
+      shrink(bytes_max_ - used_bytes_);
     }
     void* const mapped =
         ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return mapped == MAP_FAILED ? nullptr : static_cast<uint8_t*>(mapped);
+    if (mapped != MAP_FAILED) return static_cast<uint8_t*>(mapped);
+    const std::lock_guard lock(mutex_);
+    used_bytes_ -= bytes;
+    return nullptr;
   }
 
   // Null: there is no memory left, and the block stays as it was.
   uint8_t* resize(uint8_t* block, int64_t old_bytes, int64_t new_bytes) {
-    const int64_t room = room_of(block, old_bytes);
-    if (new_bytes <= room && room > old_bytes) {
-      set_room(block, new_bytes, room);
-      return block;
+    uint8_t* larger = nullptr;
+    int64_t room = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      room = room_of(block, old_bytes);
+      if (new_bytes <= room && room > old_bytes) {
+        set_room(block, new_bytes, room);
+        return block;
+      }
+      // To copy what there is costs less than new pages.
+      if (new_bytes > room) larger = take_kept(new_bytes);
+    }
+    if (larger != nullptr) {
+      std::memcpy(larger, block, static_cast<size_t>(old_bytes));
+      give_back(block, old_bytes);
+      return larger;
     }
     void* const moved = ::mremap(block, static_cast<size_t>(room), static_cast<size_t>(new_bytes), MREMAP_MAYMOVE);
     if (moved == MAP_FAILED) return nullptr;
-    set_room(block, new_bytes, new_bytes);
+    const std::lock_guard lock(mutex_);
+    larger_.erase(block);
+    used_bytes_ += new_bytes - room;
+    shrink(bytes_max_ - used_bytes_);
     return static_cast<uint8_t*>(moved);
   }
 
   void give_back(uint8_t* block, int64_t bytes) {
+    const std::lock_guard lock(mutex_);
     const int64_t room = room_of(block, bytes);
-    set_room(block, room, room);
-    {
-      const std::lock_guard lock(mutex_);
-      if (room <= kept_bytes_max_) {
-        shrink(kept_bytes_max_ - room);
-        kept_.emplace(room, block);
-        kept_bytes_ += room;
-        return;
-      }
-    }
-    ::munmap(block, static_cast<size_t>(room));
+    larger_.erase(block);
+    used_bytes_ -= room;
+    kept_.emplace(room, block);
+    kept_bytes_ += room;
+    shrink(bytes_max_ - used_bytes_);
   }
 
  private:
   // A block for so much less would be held for nothing.
   static constexpr int64_t larger_times_max = 2;
 
-  int64_t room_of(uint8_t* block, int64_t bytes) {
-    const std::lock_guard lock(mutex_);
+  // All of these with the lock held.
+  uint8_t* take_kept(int64_t bytes) {
+    const auto found = kept_.lower_bound(bytes);
+    if (found == kept_.end() || found->first / larger_times_max > bytes) return nullptr;
+    const auto [size, block] = *found;
+    kept_.erase(found);
+    kept_bytes_ -= size;
+    used_bytes_ += size;
+    set_room(block, bytes, size);
+    return block;
+  }
+  int64_t room_of(uint8_t* block, int64_t bytes) const {
     const auto found = larger_.find(block);
     return found == larger_.end() ? bytes : found->second;
   }
   void set_room(uint8_t* block, int64_t bytes, int64_t room) {
-    const std::lock_guard lock(mutex_);
     if (room > bytes)
       larger_.insert_or_assign(block, room);
     else
@@ -106,7 +123,7 @@ class Mappings {
   }
 
   void shrink(int64_t bytes_max) {
-    while (kept_bytes_ > bytes_max) {
+    while (!kept_.empty() && kept_bytes_ > bytes_max) {
       const auto smallest = kept_.begin();
       ::munmap(smallest->second, static_cast<size_t>(smallest->first));
       kept_bytes_ -= smallest->first;
@@ -116,7 +133,9 @@ class Mappings {
 
   std::mutex mutex_;
   std::multimap<int64_t, uint8_t*> kept_;  // by size
-  int64_t kept_bytes_ = 0, kept_bytes_max_ = 0;
+  int64_t kept_bytes_ = 0;
+  int64_t used_bytes_ = 0;  // with what their users do not know of
+  int64_t bytes_max_ = 0;
   std::unordered_map<uint8_t*, int64_t> larger_;  // those in use that are larger than their user knows
 };
 
@@ -200,8 +219,8 @@ MappingPool* mapping_pool() {
 
 arrow::MemoryPool* memory_pool() { return mapping_pool(); }
 
-void return_freed_memory(int64_t but_bytes) {
-  mapping_pool()->keep(but_bytes);
+void return_freed_memory(int64_t bytes_max) {
+  mapping_pool()->keep(bytes_max);
   static std::once_flag once;
   std::call_once(once, [] {
     // Said so, it stays: by itself it grows with each block that is freed, to 32 MB, and such blocks are then kept.

@@ -12,8 +12,9 @@ namespace udon::data {
 arrow::MemoryPool* memory_pool();
 
 // The same for what libraries take by malloc (a client's buffer of a row, for example), and for small blocks. Of large
-// ones `but_bytes` together may be kept for the next who asks. For a process, before it copies.
-void return_freed_memory(int64_t but_bytes);
+// ones that were freed those are kept for the next who asks that have room beside those in use, in `bytes_max`. For a
+// process, before it copies.
+void return_freed_memory(int64_t bytes_max);
 
 // Of many small blocks what was freed between others, too: after a row group, whose thousands of column buffers go at
 // once.

@@ -41,7 +41,7 @@ std::string memory_advice(int64_t bytes) {
                      bytes * large_row_parts / megabyte + 1);
 }
 
-int64_t kept_memory(int64_t memory_bytes) { return memory_bytes / 16; }
+int64_t kept_memory(int64_t memory_bytes) { return memory_bytes / 8 * 3; }
 
 int readers_within(int64_t memory_bytes, int readers, size_t columns) {
   const int64_t each = reader_bytes_min + static_cast<int64_t>(columns) * column_bytes_min;

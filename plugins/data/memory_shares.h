@@ -30,7 +30,7 @@ int64_t large_row_bytes_max(int64_t value_bytes_max);
 // What to say where so many bytes are too many.
 std::string memory_advice(int64_t bytes);
 
-// Of large blocks that were freed, so much may be kept for the next who asks, besides all that.
+// Of large blocks those in use and those that were freed and are kept for the next who asks may take so much together.
 int64_t kept_memory(int64_t memory_bytes);
 
 // As many readers as were asked for, or fewer where each one's share would be too small for so many columns.

@@ -1,12 +1,10 @@
 #include "plugins/data/parquet_writer.h"
 
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/util/byte_size.h>
 #include <arrow/util/key_value_metadata.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <parquet/arrow/writer.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -84,9 +82,38 @@ Result<bool> is_mostly_distinct(const arrow::Array& column) {
   return (values - repeated.size()) * 4 > values * 3;
 }
 
+// As Arrow writes into it. What went wrong is kept: a status has no kind, and its text is Arrow's.
+class ParquetOutput final : public arrow::io::OutputStream {
+ public:
+  explicit ParquetOutput(HashedFile file) : file_(std::move(file)) {}
+
+  using arrow::io::OutputStream::Write;
+  arrow::Status Write(const void* data, int64_t bytes) override {
+    auto written = file_.write({static_cast<const char*>(data), static_cast<size_t>(bytes)});
+    if (written) return arrow::Status::OK();
+    failure_ = std::move(written.error());
+    return arrow::Status::IOError(failure_->message);
+  }
+  arrow::Result<int64_t> Tell() const override { return file_.written(); }
+  // The file is ended by finish(): it is not good without that.
+  arrow::Status Close() override {
+    is_closed_ = true;
+    return arrow::Status::OK();
+  }
+  bool closed() const override { return is_closed_; }
+
+  HashedFile& file() { return file_; }
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  HashedFile file_;
+  std::optional<Error> failure_;
+  bool is_closed_ = false;
+};
+
 class ArrowParquetWriter final : public ParquetWriter {
  public:
-  ArrowParquetWriter(Path file, std::shared_ptr<arrow::Schema> schema, std::shared_ptr<arrow::io::FileOutputStream> out,
+  ArrowParquetWriter(Path file, std::shared_ptr<arrow::Schema> schema, std::shared_ptr<ParquetOutput> out,
                      parquet::Compression::type compression, const ParquetOptions& options)
       : file_(std::move(file)),
         schema_(std::move(schema)),
@@ -101,16 +128,15 @@ class ArrowParquetWriter final : public ParquetWriter {
     if (bytes > options_.large_bytes) return write_large(batch, bytes);
     if (!in_group_ || group_rows_ + batch.num_rows() > options_.row_group_rows ||
         (group_rows_ > 0 && group_bytes_ + bytes > options_.row_group_bytes)) {
-      TRY(from_arrow(writer_->NewBufferedRowGroup(), "write " + file_.string()));
+      TRY(told(writer_->NewBufferedRowGroup()));
       if (in_group_) {
         trim_memory();
-        // Onto the disk meanwhile: at the end nobody reads while fsync waits for it.
-        ::sync_file_range(out_->file_descriptor(), 0, 0, SYNC_FILE_RANGE_WRITE);
+        out_->file().begin_sync();
       }
       in_group_ = true;
       group_rows_ = group_bytes_ = 0;
     }
-    TRY(from_arrow(writer_->WriteRecordBatch(batch), "write " + file_.string()));
+    TRY(told(writer_->WriteRecordBatch(batch)));
     group_rows_ += batch.num_rows();
     group_bytes_ += bytes;
     raw_bytes_ += bytes;
@@ -118,7 +144,7 @@ class ArrowParquetWriter final : public ParquetWriter {
   }
 
   int64_t expected_bytes() const override {
-    const int64_t encoded = out_->Tell().ValueOr(0);
+    const int64_t encoded = out_->file().written();
     const int64_t ended_raw = raw_bytes_ - group_bytes_;
     // Nothing of the first group is written before it ends.
     const double shrinks_to =
@@ -129,16 +155,18 @@ class ArrowParquetWriter final : public ParquetWriter {
   int64_t buffered_bytes() const override { return group_bytes_; }
   void limit_buffer(int64_t bytes) override { options_.row_group_bytes = bytes; }
 
-  Result<int64_t> finish() override {
+  Result<FinishedFile> finish() override {
     if (!writer_) TRY(open(nullptr));
-    TRY(from_arrow(writer_->Close(), "write " + file_.string()));
-    TRY_ASSIGN(const int64_t bytes, from_arrow(out_->Tell(), "write " + file_.string()));
-    if (::fsync(out_->file_descriptor()) != 0) return io_error("fsync", file_, errno);
-    TRY(from_arrow(out_->Close(), "close " + file_.string()));
-    return bytes;
+    TRY(told(writer_->Close()));
+    return out_->file().finish();
   }
 
  private:
+  Result<void> told(const arrow::Status& status) const {
+    if (!status.ok() && out_->failure()) return *out_->failure();
+    return from_arrow(status, "write " + file_.string());
+  }
+
   // `first`: rows to judge the columns by, if there are any.
   Result<void> open(const arrow::RecordBatch* first) {
     parquet::WriterProperties::Builder properties;
@@ -194,16 +222,15 @@ class ArrowParquetWriter final : public ParquetWriter {
   Result<void> write_large(const arrow::RecordBatch& batch, int64_t bytes) {
     in_group_ = false;
     group_rows_ = group_bytes_ = 0;
-    TRY(from_arrow(writer_->NewRowGroup(), "write " + file_.string()));
-    for (const auto& column : batch.columns())
-      TRY(from_arrow(writer_->WriteColumnChunk(*column), "write " + file_.string()));
+    TRY(told(writer_->NewRowGroup()));
+    for (const auto& column : batch.columns()) TRY(told(writer_->WriteColumnChunk(*column)));
     raw_bytes_ += bytes;
     return {};
   }
 
   Path file_;
   std::shared_ptr<arrow::Schema> schema_;
-  std::shared_ptr<arrow::io::FileOutputStream> out_;
+  std::shared_ptr<ParquetOutput> out_;
   parquet::Compression::type compression_;
   ParquetOptions options_;
   std::unique_ptr<parquet::arrow::FileWriter> writer_;  // from the first rows on
@@ -225,10 +252,10 @@ Result<std::unique_ptr<ParquetWriter>> ParquetWriter::create(const Path& file, s
   TRY(check_names(*schema));
   TRY(check_types(*schema, options.compat));
   TRY_ASSIGN(const parquet::Compression::type compression, compression_of(options.compression));
-  TRY_ASSIGN(const std::shared_ptr<arrow::io::FileOutputStream> out,
-             from_arrow(arrow::io::FileOutputStream::Open(file.string()), "create " + file.string()));
+  TRY_ASSIGN(HashedFile created, HashedFile::create(file));
+  auto out = std::make_shared<ParquetOutput>(std::move(created));
   return std::unique_ptr<ParquetWriter>(
-      std::make_unique<ArrowParquetWriter>(file, std::move(schema), out, compression, options));
+      std::make_unique<ArrowParquetWriter>(file, std::move(schema), std::move(out), compression, options));
 }
 
 }  // namespace udon::data

@@ -183,12 +183,14 @@ Result<Published> PartitionedExport::publish(const PublishRequest& base, const C
     } else {
       const Path file = staging / fmt::format("empty-{}.parquet", number++);
       TRY_ASSIGN(const auto writer, ParquetWriter::create(file, copied.schema, parquet));
-      TRY_ASSIGN(const int64_t bytes, writer->finish());
-      TRY_ASSIGN(std::string sha256, sha256_of_file(file));
+      TRY_ASSIGN(FinishedFile finished, writer->finish());
       request.staged = {file};
       request.certificate = certificate_of_none(copied.certificate);
-      request.certificate.files.push_back(
-          {.uri = {}, .rows = 0, .bytes = static_cast<uint64_t>(bytes), .sha256 = std::move(sha256), .etag = {}});
+      request.certificate.files.push_back({.uri = {},
+                                           .rows = 0,
+                                           .bytes = static_cast<uint64_t>(finished.bytes),
+                                           .sha256 = std::move(finished.sha256),
+                                           .etag = {}});
     }
     request.certificate.increment = all.certificate.increment;
     request.certificate.source_columns = all.certificate.source_columns;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "plugins/data/hashed_file.h"
 
 namespace udon::data {
 
@@ -15,7 +16,7 @@ class TableWriter {
   // Of the file if it ended now, about: what is not encoded yet is taken to shrink as what is.
   virtual int64_t expected_bytes() const = 0;
   // The file's end, and fsync. A file without rows has its columns all the same.
-  virtual Result<int64_t> finish() = 0;  // bytes of the file
+  virtual Result<FinishedFile> finish() = 0;
   // In memory until more has come: of the batches, before encoding.
   virtual int64_t buffered_bytes() const { return 0; }
   // From the next batch on it keeps no more than about this.

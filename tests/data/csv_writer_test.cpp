@@ -30,13 +30,13 @@ class Written {
     if (!writer) FAIL(writer.error().message);
     const auto batch = arrow::RecordBatch::Make(schema, arrays.empty() ? 0 : arrays[0]->length(), arrays);
     for (int i = 0; i < batches; ++i) REQUIRE((*writer)->write(*batch));
-    const auto bytes = (*writer)->finish();
-    REQUIRE(bytes);
+    const auto finished = (*writer)->finish();
+    REQUIRE(finished);
     const auto verified = (*writer)->verify();
     INFO((verified ? "" : verified.error().message));
     CHECK(verified);
     text = read_file(path()).value();
-    CHECK(static_cast<int64_t>(text.size()) == *bytes);
+    CHECK(static_cast<int64_t>(text.size()) == finished->bytes);
     writer_ = std::move(*writer);
   }
   Path path() const { return folder_.path() / "a.csv"; }

@@ -1,0 +1,33 @@
+#include "plugins/data/hashed_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/text.h"
+
+namespace udon::data {
+
+Result<HashedFile> HashedFile::create(const Path& path) {
+  TRY_ASSIGN(FileDescriptor fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  return HashedFile(path, std::move(fd));
+}
+
+Result<void> HashedFile::write(std::string_view bytes) {
+  TRY(write_all(fd_.get(), bytes, path_));
+  digest_.update(bytes);
+  written_ += static_cast<int64_t>(bytes.size());
+  return {};
+}
+
+void HashedFile::begin_sync() { ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE); }
+
+Result<FinishedFile> HashedFile::finish() {
+  if (::fsync(fd_.get()) != 0) return io_error("fsync", path_, errno);
+  fd_ = FileDescriptor();
+  const Sha256Digest digest = digest_.finish();
+  return FinishedFile{.bytes = written_, .sha256 = to_hex(digest)};
+}
+
+}  // namespace udon::data
