@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "web/auth.h"
+#include "web/run_door.h"
 #include "web/source_door.h"
 
 namespace udon::web {
@@ -127,6 +128,16 @@ void add_task_api(Router& router, World& world) {
   add(router, world, "POST", "/task/v1/source", "How much of a server a try may read",
       [&world, sources = std::make_shared<SourceDoor>(world)](const TryRequest& request, const Call& call) {
         return source(world, *sources, request, call.request.body);
+      });
+  add(router, world, "POST", "/task/v1/dag_runs", "Makes a run of a DAG",
+      [&world](const TryRequest& request, const Call& call) -> Result<Value> {
+        TRY_ASSIGN(const Value wish, parse_json(call.request.body));
+        return trigger_for_try(world, request, wish);
+      });
+  add(router, world, "POST", "/task/v1/dag_runs/look", "What has become of a run of a DAG",
+      [&world](const TryRequest& request, const Call& call) -> Result<Value> {
+        TRY_ASSIGN(const Value question, parse_json(call.request.body));
+        return look_for_try(world, request, question);
       });
 }
 

@@ -81,6 +81,23 @@ class TaskContext {
     all.readers = ask.readers_wanted;
     return all;
   }
+
+  // Makes a run of another DAG. `wish`: {"dag_id", "run_id", "logical_date": RFC 3339 or null, "conf": map, "is_own":
+  // the run id was made of this try's id, so that a run that has it is the one made before, "reset": one that has it is
+  // cleared}. Gives {"run_id", "state", "is_new"}. not_found: no such DAG; conflict: the run id or logical date is
+  // taken; invalid: conf breaks the DAG's params.
+  virtual Result<Value> trigger_dag_run(const Value& wish) {
+    static_cast<void>(wish);
+    return Error{ErrorKind::unsupported, "no DAG can be triggered from here"};
+  }
+  // What has become of a run of any DAG. `question`: {"dag_id", "run_id" or null, "logical_date": RFC 3339 or null,
+  // "earlier_us": with neither of them, the run whose logical date is so much before this run's; "task_ids": list}.
+  // Gives {"run_id" (null: there is no such run), "logical_date", "state", "is_paused": of the DAG, "tasks": {task_id:
+  // [states of its task instances]}}. not_found: no such DAG, or its newest version has no such task.
+  virtual Result<Value> look_at_dag_run(const Value& question) {
+    static_cast<void>(question);
+    return Error{ErrorKind::unsupported, "no run of a DAG can be seen from here"};
+  }
 };
 
 }  // namespace udon

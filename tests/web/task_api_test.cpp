@@ -137,6 +137,42 @@ TEST_CASE("a running try that waits for the server it reads says so to who asks 
   CHECK(scene.ask_as_try("/task/v1/source", "inst-13", "", true, too_long).status == 400);
 }
 
+TEST_CASE("a try makes a run of another DAG once, however often it asks") {
+  TryScene scene;
+  const auto ask = [&](const std::string& path, const std::string& body) {
+    return scene.ask_as_try("/task/v1/dag_runs" + path, "inst-13", "", true, body);
+  };
+  CHECK(ask("", R"({"dag_id":"","run_id":"x"})").status == 400);
+  CHECK(ask("", R"({"dag_id":"orders","run_id":"a b"})").status == 400);
+  CHECK(ask("", R"({"dag_id":"orders","run_id":"x","logical_date":"noon"})").status == 400);
+  CHECK(ask("", "[]").status == 400);
+  // The run of the scene is there already.
+  const std::string there = R"("dag_id":"orders","run_id":"scheduled__2026-01-31T00:00:00+00:00")";
+  const web::Response taken = ask("", "{" + there + "}");
+  CHECK(taken.status == 409);
+  CHECK_THAT(taken.body, Catch::Contains("has a run scheduled__2026-01-31T00:00:00+00:00, which is running"));
+  CHECK_THAT(ask("", "{" + there + R"(,"is_own":true})").body, Catch::Contains(R"("state":"running")"));
+  CHECK(scene.ask_as_try("/task/v1/dag_runs", "inst-14", "", true, "{" + there + "}").status == 403);
+}
+
+TEST_CASE("a try sees what has become of a run: by its id, its logical date, or relative to its own") {
+  TryScene scene;
+  const auto look = [&](const std::string& body) {
+    return scene.ask_as_try("/task/v1/dag_runs/look", "inst-13", "", true, body);
+  };
+  const std::string by_id =
+      look(R"({"dag_id":"orders","run_id":"scheduled__2026-01-31T00:00:00+00:00","task_ids":["fetch","load"]})").body;
+  CHECK_THAT(by_id, Catch::Contains(R"("state":"running")") && Catch::Contains(R"("fetch":["success"])"));
+  CHECK(look(R"({"dag_id":"orders","task_ids":["fetch","load"]})").body == by_id);
+  CHECK_THAT(look(R"({"dag_id":"orders","earlier_us":86400000000})").body,
+             Catch::Contains(R"("run_id":null)") && Catch::Contains(R"("logical_date":"2026-01-31T00:00:00Z")"));
+  CHECK_THAT(look(R"({"dag_id":"orders","run_id":"nope"})").body, Catch::Contains(R"("run_id":null)"));
+  const web::Response no_task = look(R"({"dag_id":"orders","task_ids":["fetsh"]})");
+  CHECK(no_task.status == 404);
+  CHECK_THAT(no_task.body, Catch::Contains("did you mean `fetch`"));
+  CHECK(look(R"({"dag_id":"nope"})").status == 404);
+}
+
 TEST_CASE("who is no live try is refused") {
   TryScene scene;
   const std::string target = "/task/v1/variables/lake";

@@ -46,23 +46,8 @@ Result<Response> trigger(World& world, const Call& call) {
   if (partition) return Error{ErrorKind::invalid, "partition_key is not supported by this server"};
   command.triggered_by = triggered_by(call.request);
   command.user = call.user.name;
-  const std::string dag_id = command.dag_id;
-  Result<CommandOutcome> triggered = world.control.submit(command);
-  const auto is_unknown = [&] { return !triggered && triggered.error().message.starts_with("no DAG "); };
-  // Its file may have been written a moment ago.
-  FilesSeen seen = FilesSeen::in_turn;
-  if (is_unknown() && world.look_at_files && world.look_at_files()) {
-    seen = FilesSeen::just_now;
-    triggered = world.control.submit(std::move(command));
-  }
-  if (!triggered) {
-    Error error = triggered.error();
-    if (is_unknown()) error.message = hinting_at_files(world, dag_id, error.message, seen);
-    return error;
-  }
-  const CommandOutcome& outcome = *triggered;
-  if (!outcome.run) return Error{ErrorKind::unavailable, "the scheduler made no run"};
-  return json_response(200, show_run(world, *outcome.run));
+  TRY_ASSIGN(const DagRun run, trigger_run(world, std::move(command)));
+  return json_response(200, show_run(world, run));
 }
 
 Result<Response> list(World& world, const Call& call) {
@@ -194,6 +179,26 @@ Result<Response> clear(World& world, const Call& call) {
 }
 
 }  // namespace
+
+Result<DagRun> trigger_run(World& world, TriggerRun command) {
+  const std::string dag_id = command.dag_id;
+  Result<CommandOutcome> triggered = world.control.submit(command);
+  const auto is_unknown = [&] { return !triggered && triggered.error().message.starts_with("no DAG "); };
+  // Its file may have been written a moment ago.
+  FilesSeen seen = FilesSeen::in_turn;
+  if (is_unknown() && world.look_at_files && world.look_at_files()) {
+    seen = FilesSeen::just_now;
+    triggered = world.control.submit(std::move(command));
+  }
+  if (!triggered) {
+    Error error = triggered.error();
+    if (is_unknown()) error.message = hinting_at_files(world, dag_id, error.message, seen);
+    return error;
+  }
+  const CommandOutcome& outcome = *triggered;
+  if (!outcome.run) return Error{ErrorKind::unavailable, "the scheduler made no run"};
+  return *outcome.run;
+}
 
 void add_dag_runs(Router& router, World& world) {
   const std::string runs = "/api/v2/dags/{dag_id}/dagRuns";

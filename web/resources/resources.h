@@ -30,6 +30,10 @@ void add_operators(Router& router, World& world);
 void add_users(Router& router, World& world);
 void add_openapi(Router& router, World& world);
 
+// Makes a run. Before it says that there is no such DAG, the files are looked at: one may have been written a moment
+// ago.
+Result<DagRun> trigger_run(World& world, TriggerRun command);
+
 // What several of them need: the thing that the path names, or Airflow's words that it is not there.
 Result<DagRecord> need_dag(World& world, const std::string& dag_id);
 Result<DagRun> need_run(World& world, const Call& call);  // by {dag_id} and {dag_run_id}

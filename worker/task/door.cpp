@@ -78,6 +78,14 @@ Result<Value> Door::get(const std::string& target) const {
   return value_of(target, response);
 }
 
+Result<Value> Door::post(const std::string& target, const Value& body) const {
+  HttpRequest asked = request(target);
+  asked.method = "POST";
+  asked.body = to_json(body);
+  TRY_ASSIGN(const HttpResponse response, ask_patiently(asked));
+  return value_of(target, response);
+}
+
 Result<Connection> Door::connection(const std::string& id) const {
   const std::string target = "/task/v1/connections/" + percent_encode(id);
   TRY_ASSIGN(const Value value, get(target));

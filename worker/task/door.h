@@ -35,10 +35,14 @@ class Door {
                                     std::optional<int> map_index) const;
   // Never waits for a server that is not there.
   Result<SourceGrant> source(const SourceAsk& ask) const;
+  // TaskContext::trigger_dag_run and look_at_dag_run.
+  Result<Value> trigger_dag_run(const Value& wish) const { return post("/task/v1/dag_runs", wish); }
+  Result<Value> look_at_dag_run(const Value& question) const { return post("/task/v1/dag_runs/look", question); }
 
  private:
   HttpRequest request(const std::string& target) const;
   Result<Value> get(const std::string& target) const;
+  Result<Value> post(const std::string& target, const Value& body) const;
   Result<HttpResponse> ask_patiently(const HttpRequest& request) const;
 
   const Options options_;

@@ -35,6 +35,8 @@ class TryContext : public TaskContext {
   Result<Value> xcom_pull(const std::string& task_id, const std::string& key, int map_index) override;
   void xcom_push(const std::string& key, Value value) override;
   Result<SourceGrant> ask_source(const SourceAsk& ask) override;
+  Result<Value> trigger_dag_run(const Value& wish) override { return door_.trigger_dag_run(wish); }
+  Result<Value> look_at_dag_run(const Value& question) override { return door_.look_at_dag_run(question); }
   void log(std::string_view text) override { log_.line(text); }
   void log_output(int stream, std::string_view bytes) override { log_.output(stream, bytes); }
   std::string redact(std::string_view text) override { return log_.redact(text); }
