@@ -22,7 +22,7 @@ struct Dates {
 };
 
 Schedule make(ScheduleKind kind, Dates dates, const char* zone = "UTC") {
-  return {std::move(kind), zone, maybe(dates.start), maybe(dates.end), dates.catchup};
+  return {std::move(kind), std::nullopt, zone, maybe(dates.start), maybe(dates.end), dates.catchup};
 }
 CronSchedule trigger(const char* cron) { return {{*parse_cron(cron)}, false, {}}; }
 CronSchedule interval(const char* cron) { return {{*parse_cron(cron)}, true, {}}; }
