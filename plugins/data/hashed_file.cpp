@@ -10,8 +10,11 @@
 namespace udon::data {
 
 Result<HashedFile> HashedFile::create(const Path& path) {
-  TRY_ASSIGN(FileDescriptor fd, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-  return HashedFile(path, std::move(fd));
+  auto fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (fd) return HashedFile(path, std::move(*fd));
+  // Of a file that is made, "not found" would be taken for the table's.
+  fd.error().kind = ErrorKind::io;
+  return fd.error();
 }
 
 Result<void> HashedFile::write(std::string_view bytes) {

@@ -64,8 +64,8 @@ Result<void> check_replaceable(const Path& target, const PublishRequest& request
   return {};
 }
 
-// Held from the last look to the rename, so that two tries on one machine, or on one NFS server, come one after the
-// other.
+// Held while one looks, and from the last look to the rename, so that two tries on one machine, or on one NFS server,
+// come one after the other.
 Result<FileDescriptor> lock_folder(const Path& folder) {
   TRY_ASSIGN(FileDescriptor descriptor, open_file(folder, O_RDONLY | O_DIRECTORY));
   while (::flock(descriptor.get(), LOCK_EX) != 0)
@@ -73,7 +73,26 @@ Result<FileDescriptor> lock_folder(const Path& folder) {
   return descriptor;
 }
 
-// Hidden siblings of earlier tries that died: half-written, or the result before the last.
+// A try's own folder, locked until it ends. What came before it under that name is gone.
+Result<FileDescriptor> make_hidden(const Path& hidden) {
+  while (true) {
+    TRY(make_directories(hidden));
+    auto descriptor = open_file(hidden, O_RDONLY | O_DIRECTORY);
+    if (!descriptor && descriptor.error().kind == ErrorKind::not_found) continue;
+    if (!descriptor) return descriptor.error();
+    while (::flock(descriptor->get(), LOCK_EX) != 0)
+      if (errno != EINTR) return io_error("lock", hidden, errno);
+    // Before it was locked a later try may have taken it for a dead one's.
+    struct stat held {
+    }, there{};
+    if (::fstat(descriptor->get(), &held) == 0 && ::stat(hidden.c_str(), &there) == 0 && held.st_ino == there.st_ino &&
+        held.st_dev == there.st_dev)
+      return std::move(*descriptor);
+  }
+}
+
+// Hidden siblings of earlier tries that died: half-written, or the result before the last. One that is locked is of a
+// try that lives: if files went from under its hands, it might still mark and place what is left.
 void remove_left_over(const Path& target, const std::string& try_id) {
   const std::string prefix = "." + target.filename().string() + ".";
   std::error_code error;
@@ -84,7 +103,11 @@ void remove_left_over(const Path& target, const std::string& try_id) {
     const std::string id = name.substr(prefix.size());
     if (parse_try_id(id) && (id == try_id || is_later(try_id, id))) old.push_back(entry.path());
   }
-  for (const Path& path : old) std::filesystem::remove_all(path, error);
+  for (const Path& path : old) {
+    const auto descriptor = open_file(path, O_RDONLY | O_DIRECTORY);
+    if (descriptor && ::flock(descriptor->get(), LOCK_EX | LOCK_NB) != 0) continue;
+    std::filesystem::remove_all(path, error);
+  }
 }
 
 // A file that stays is in the new folder under its old name: the same file, where the file system has links.
@@ -139,12 +162,15 @@ Result<Published> publish_folder(const PublishRequest& request) {
 
   step(request, "look at what is there");
   TRY(make_directories(target.parent_path()));
-  TRY(check_replaceable(target, request));
+  {
+    TRY_ASSIGN(const FileDescriptor lock, lock_folder(target.parent_path()));
+    TRY(check_replaceable(target, request));
+  }
   step(request, "remove what dead tries left");
   remove_left_over(target, request.try_id);
 
   step(request, "write the hidden folder");
-  TRY(make_directories(hidden));
+  TRY_ASSIGN(const FileDescriptor living, make_hidden(hidden));
   const auto fill = [&]() -> Result<void> {
     for (size_t i = 0; i < request.staged.size(); ++i) TRY(move_into(request.staged[i], hidden / name_of(request, i)));
     if (!request.rejects.empty()) {

@@ -162,16 +162,36 @@ TEST_CASE("of two tries that publish to one folder at once, the later one wins")
     }
     INFO((by_late ? "" : by_late.error().message));
     CHECK(by_late);
-    // It was first, or it was overtaken: then the later one has also removed what it had half written, under its hands.
+    // It was first, or it was overtaken.
     if (!by_early) {
       INFO(by_early.error().message);
-      CHECK((by_early.error().kind == ErrorKind::conflict || by_early.error().kind == ErrorKind::io ||
-             by_early.error().kind == ErrorKind::not_found));
+      CHECK(by_early.error().kind == ErrorKind::conflict);
     }
     require_whole(to);
     CHECK(read_file(to / "part-00000.parquet") == "late");
     CHECK(names_in(folder.path() / "lake") == std::vector<std::string>{"orders"});
   }
+}
+
+TEST_CASE("a try that publishes takes nothing away from one that lives: half a result would be placed") {
+  const TemporaryFolder folder;
+  const Path to = folder.path() / "lake/orders";
+  auto early = request_for(folder.path(), to, "home-7", "early");
+  const auto late = request_for(folder.path(), to, "home-8", "late");
+  std::vector<std::string> left;
+  early.on_step = [&](std::string_view step) {
+    if (step != "mark the success") return;
+    test::NoFileSystem none;
+    REQUIRE(publish(none, late));
+    left = names_in(folder.path() / "lake/.orders.home-7");
+  };
+  test::NoFileSystem none;
+  const auto by_early = publish(none, early);
+  CHECK(left == std::vector<std::string>{"_manifest.json", "part-00000.parquet"});
+  REQUIRE_FALSE(by_early);
+  CHECK(by_early.error().kind == ErrorKind::conflict);
+  require_whole(to);
+  CHECK(names_in(folder.path() / "lake") == std::vector<std::string>{"orders"});
 }
 
 TEST_CASE("a file where the folder should be is named, not replaced") {
