@@ -131,8 +131,10 @@ Result<CommandOutcome> Backfills::create(Turn& turn, const CreateBackfill& comma
   if (command.dry_run) {
     TRY_ASSIGN(there, runs_there(command));
   }
-  for (Backfill cursor = row; auto due = next_date_of(cursor, definition.schedule);
-       cursor.last_date = due->logical_date) {
+  // No `for`: what its condition declares g++ 12 ends before the third part, which would use it.
+  Backfill cursor = row;
+  while (const auto due = next_date_of(cursor, definition.schedule)) {
+    cursor.last_date = due->logical_date;
     if (++row.dates > limits::backfill_dates_max) {
       return invalid("the range has more than " + std::to_string(limits::backfill_dates_max) +
                      " dates; take several shorter ones");

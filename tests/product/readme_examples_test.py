@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The example of each operator's help page, as it stands there, on a real installation with real servers."""
 import base64
+import datetime
 import gzip
 import http.server
 import json
@@ -22,6 +23,19 @@ ORDERS = """
 create database if not exists market character set utf8mb4; use market;
 create or replace table orders (id bigint primary key, email varchar(80), amount decimal(12,2), created_at datetime(6)) engine=InnoDB;
 insert into orders select seq, concat('user', seq, '@우동.한국'), seq * 1.25, utc_timestamp(6) + interval 9 hour - interval seq hour from seq_1_to_96;
+"""
+
+
+# What the examples of trigger_dag_run and wait_for_task speak of.
+OTHERS = """dag: reports
+params:
+  day: {type: string}
+tasks:
+  report: {operator: empty}
+---
+dag: orders
+tasks:
+  export: {operator: empty}
 """
 
 
@@ -72,6 +86,7 @@ class ReadmeExamples(unittest.TestCase):
         (cls.i.dags / "partner/settlement.csv").write_text("id,won\n1,1000\n")
         for operator in OPERATORS:
             cls.i.dag(operator, example_of(operator))
+        cls.i.dag("others", OTHERS)
         replica = lake.MariaDb(maria, "UDON_MARIADB_REPLICA_URL")
         until("the replica has the orders", lambda: replica.run("select count(*) from information_schema.tables where table_schema = 'market' and table_name = 'orders'") == "1\n"
               and replica.run("select count(*) from market.orders") == "96\n")
@@ -115,6 +130,20 @@ class ReadmeExamples(unittest.TestCase):
     def test_branch(self):
         _, value = self.run_example("branch", skipped=["load_all"])
         self.assertEqual(value("how"), ["load_delta", "note"])
+
+    def test_trigger_dag_run(self):
+        _, value = self.run_example("trigger_dag_run")
+        self.assertEqual(value("reports"), {"dag_id": "reports", "run_id": "after_manual", "state": "success"})
+
+    def test_wait_for_task(self):
+        run = until("it is scheduled", lambda: self.i.json("runs", "list", "reports_at_six")["dag_runs"])[0]
+        at_six = datetime.datetime.fromisoformat(run["logical_date"].replace("Z", "+00:00"))
+        self.i.udon("dags", "trigger", "orders", "--run-id", "at_one", "--logical-date", (at_six - datetime.timedelta(hours=5)).isoformat())
+        self.i.udon("runs", "wait", "reports_at_six", run["dag_run_id"])
+
+    def test_wait_until(self):
+        _, value = self.run_example("wait_until")
+        self.assertTrue(value("clocks_agree"))
 
     def test_short_circuit(self):
         _, value = self.run_example("short_circuit")
