@@ -133,8 +133,9 @@ void Auditor::check_upstream(const State& state, const ActiveRun& run, size_t ta
   if (const auto chooser = not_chosen(run, task)) {
     return complain(name(run, row) + " has started, and " + *chooser + " has chosen to skip it");
   }
-  // A run that was put before it in this very turn, by a backfill, came after the start.
-  const bool is_past_new = run.past && run.past->number > last_run_;
+  // What a backfill makes or clears in this very turn comes after the starts.
+  const bool is_past_new =
+      run.past && (run.past->number > last_run_ || touched_runs_.contains({run.row.dag_id, run.past->run_id}));
   if (!is_past_new && held_by_past(state, run, static_cast<int>(task))) {
     return complain(name(run, row) + " has started before its run before allows it");
   }
