@@ -147,7 +147,7 @@ class Archive(unittest.TestCase):
         for connection in ("maria", "pg"):
             table, where = ("logs", "1 = 1") if connection == "maria" else ("archive_test.logs", "true")
             to = self.place()
-            dag = self.load([f"table: {table}", f'where: {{sql: "{where}"}}', f"to: {to}", "batch_rows: 5", "pause: 10ms"], connection, retries=200)
+            dag = self.load([f"table: {table}", f'where: {{sql: "{where}"}}', f"to: {to}", "batch_rows: 5", "pause: 60ms"], connection, retries=200)
             self.i.udon("dags", "trigger", dag, "--run-id", "r")
             chance, kills = random.Random(7), 0
             while self.i.instances(dag, "r")["move", -1]["state"] not in ("success", "failed"):
