@@ -1,5 +1,5 @@
 # The front door only: CMake builds. Each target does its own set-up; run again, it starts at once.
-.PHONY: build demo test test-engines bench soak-data format lint setup
+.PHONY: build demo test test-engines bench soak soak-data format lint setup
 setup:
 	@scripts/setup
 build: setup
@@ -13,6 +13,8 @@ demo: build
 	@scripts/demo
 bench: build
 	@scripts/bench
+soak: build
+	@scripts/soak
 soak-data: build
 	@scripts/soak_data
 format:

@@ -167,7 +167,7 @@ Result<void> drain(FileDescriptor& pipe, std::string& text, int64_t bytes_max) {
 }
 
 Result<CommandOutput> collect(pid_t pid, FileDescriptor output, FileDescriptor errors,
-                              std::chrono::milliseconds timeout, int64_t bytes_max) {
+                              std::chrono::milliseconds timeout, int64_t bytes_max, const std::stop_token& stop) {
   using std::chrono::steady_clock;
   OwnChild child(pid);
   // By system call: Debian 12's <sys/pidfd.h> lacks the extern "C".
@@ -182,8 +182,10 @@ Result<CommandOutput> collect(pid_t pid, FileDescriptor output, FileDescriptor e
     if (left.count() <= 0) {
       return Error{ErrorKind::timeout, "not finished after " + std::to_string(timeout.count()) + " ms, killed"};
     }
+    if (stop.stop_requested()) return Error{ErrorKind::cancelled, "stopped before it had finished"};
+    const int64_t look_after = stop.stop_possible() ? 100 : 60'000;
     pollfd watched[] = {{process.get(), POLLIN, 0}, {output.get(), POLLIN, 0}, {errors.get(), POLLIN, 0}};
-    const int ready = poll(watched, std::size(watched), static_cast<int>(std::min<int64_t>(left.count(), 60'000)));
+    const int ready = poll(watched, std::size(watched), static_cast<int>(std::min(left.count(), look_after)));
     if (ready < 0 && errno != EINTR) return io_error("wait for", "process " + std::to_string(pid), errno);
     if (ready <= 0) continue;
     has_exited = watched[0].revents != 0;
@@ -275,7 +277,8 @@ Result<ExitStatus> wait_child(pid_t pid) {
   return ExitStatus{.exit_code = WEXITSTATUS(status), .signal = 0};
 }
 
-Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::milliseconds timeout, int64_t bytes_max) {
+Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::milliseconds timeout, int64_t bytes_max,
+                                  const std::stop_token& stop) {
   TRY_ASSIGN(Pipe output, make_pipe());
   TRY_ASSIGN(Pipe errors, make_pipe());
   SpawnRequest piped = request;
@@ -284,7 +287,7 @@ Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::mill
   TRY_ASSIGN(const pid_t pid, spawn(piped));
   output.write_end.reset();
   errors.write_end.reset();
-  auto collected = collect(pid, std::move(output.read_end), std::move(errors.read_end), timeout, bytes_max);
+  auto collected = collect(pid, std::move(output.read_end), std::move(errors.read_end), timeout, bytes_max, stop);
   if (!collected) return collected.error().within(request.argv[0]);
   return collected;
 }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -55,14 +56,14 @@ Result<ExitStatus> wait_child(pid_t pid);  // blocks; our own child only
 
 // Runs until the child exits and collects what it printed until then (stdout_fd and stderr_fd are not used);
 // for set-up and tests, not for tries. Output over bytes_max is an error (data). A child that takes too long
-// is killed with its whole session.
+// is killed with its whole session; so it is (cancelled) when `stop` is asked for, within a tenth of a second.
 struct CommandOutput {
   ExitStatus status;
   std::string standard_output;
   std::string standard_error;
 };
 Result<CommandOutput> run_command(const SpawnRequest& request, std::chrono::milliseconds timeout,
-                                  int64_t bytes_max = 16 << 20);
+                                  int64_t bytes_max = 16 << 20, const std::stop_token& stop = {});
 
 std::vector<std::string> current_environment();
 

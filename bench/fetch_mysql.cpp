@@ -1,5 +1,5 @@
-// fetch_mysql HOST PORT USER DATABASE SQL (password in MYSQL_PWD): prepares, executes and fetches every row by the binary
-// protocol into bound buffers, and drops it. Prints the rows.
+// fetch_mysql HOST PORT USER DATABASE SQL (password in MYSQL_PWD): prepares, executes and fetches every row by the
+// binary protocol into bound buffers, and drops it. Prints the rows.
 #include <mysql.h>
 
 #include <cstdio>

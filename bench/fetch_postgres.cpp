@@ -1,4 +1,5 @@
-// fetch_postgres URI SQL: COPY (SQL) TO STDOUT (FORMAT binary) through libpq, each message dropped. Prints the messages.
+// fetch_postgres URI SQL: COPY (SQL) TO STDOUT (FORMAT binary) through libpq, each message dropped. Prints the
+// messages.
 #include <libpq-fe.h>
 
 #include <cstdio>

@@ -46,6 +46,7 @@ Result<Value> body_of(const Arguments& arguments) {
                           {"from_date", arguments.text("from-date")},
                           {"to_date", arguments.text("to-date")},
                           {"run_backwards", arguments.has("run-backwards")},
+                          {"run_on_latest_version", arguments.has("run-on-latest-version")},
                           {"reprocess_behavior", arguments.text_or("reprocess-behavior", "none")}};
   if (arguments.has("max-active-runs")) {
     TRY_ASSIGN(const int64_t most, parse_count("--max-active-runs", arguments.text("max-active-runs")));
@@ -160,6 +161,7 @@ std::vector<Command> backfill_commands() {
          .value = "WHICH",
          .choices = {"none", "failed", "completed"}},
         {"run-backwards", "the newest date first", ""},
+        {"run-on-latest-version", "runs that are run again go on with the newest version of the DAG", ""},
         {"dag-run-conf", "params of its runs, a JSON object", "JSON"},
         {"dry-run", "only show what would become of each date", ""}},
        create},

@@ -58,7 +58,9 @@ struct Command {
 std::vector<Command> dags_commands();
 std::vector<Command> runs_commands();
 std::vector<Command> backfill_commands();
+std::vector<Command> bundles_commands();
 std::vector<Command> tasks_commands();
+std::vector<Command> approvals_commands();
 std::vector<Command> operators_commands();
 std::vector<Command> plugins_commands();
 std::vector<Command> fleet_commands();

@@ -59,6 +59,7 @@ const std::map<std::string, std::string>& help_of_nouns() {
       {"dags", "DAGs: what is loaded, trigger, pause"},
       {"runs", "Dag runs: list, wait for, clear, mark"},
       {"backfill", "Runs for past dates of a schedule: create, watch, pause, cancel"},
+      {"bundles", "Git repositories whose DAG files are run: how they stand, look at once"},
       {"tasks", "Task instances: state, logs, why they wait, clear, kill"},
       {"operators", "What operators there are, with their help pages"},
       {"certificates", "What exports vouch for: list, show, verify again"},

@@ -6,6 +6,7 @@
 #include "cli/dags_check.h"
 #include "cli/dags_test.h"
 #include "cli/deadlines.h"
+#include "cli/next_execution.h"
 #include "cli/simulate.h"
 #include "cli/verbs.h"
 
@@ -204,6 +205,7 @@ std::vector<Command> dags_commands() {
         {"connections", "connections that exist, likewise", "A,B"}},
        check_dags},
       deadlines_command(),
+      next_execution_command(),
       simulate_command(),
       dags_test_command(),
       {"dags",

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "base/kept_folders.h"
 #include "base/log.h"
 
 namespace udon::cli {
@@ -41,11 +42,13 @@ void Housekeeper::take_logs_of(const std::vector<RunNumber>& runs) {
 }
 
 void Housekeeper::run(const std::stop_token& stop) {
+  remove_what_nobody_took_up();
   sweep_logs(stop);
   Duration next_pass = clock_.monotonic() + std::min(first_pass_after, options_.every);
   while (!stop.stop_requested()) {
     remove_logs();
     if (clock_.monotonic() >= next_pass) {
+      remove_what_nobody_took_up();
       clean(stop);
       next_pass = clock_.monotonic() + options_.every;
     }
@@ -79,6 +82,15 @@ void Housekeeper::sweep_logs(const std::stop_token& stop) {
     if (const auto removed = remove_logs_of(options_.home, *number); !removed)
       log_error("housekeeper", removed.error().message);
   }
+}
+
+// Of task instances that have failed for good. Exports remove them too, where there are any.
+void Housekeeper::remove_what_nobody_took_up() {
+  const int removed = remove_untouched(options_.home / "staging" / resume_folder, clock_.now(), resume_kept_for);
+  if (removed > 0)
+    log_info("staging", "removed what " + std::to_string(removed) + " task instance" + (removed == 1 ? "" : "s") +
+                            " had read of tables and no try has taken up for " +
+                            std::to_string(resume_kept_for.count()) + " hours");
 }
 
 void Housekeeper::clean(const std::stop_token& stop) {

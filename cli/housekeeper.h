@@ -1,7 +1,7 @@
 #pragma once
 // What a server does in the background, slowly: runs that ended longer ago than the setting `retention.runs` are
-// deleted, step by step, and the logs of deleted runs go with them. A thread of its own beside the loop; Standalone
-// owns it.
+// deleted, step by step, and the logs of deleted runs go with them. What was read of tables for a later try, and none
+// took up, goes too. A thread of its own beside the loop; Standalone owns it.
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -38,6 +38,7 @@ class Housekeeper {
  private:
   void run(const std::stop_token& stop);
   void remove_logs();
+  void remove_what_nobody_took_up();
   void sweep_logs(const std::stop_token& stop);
   void clean(const std::stop_token& stop);
   bool wait(const std::stop_token& stop, Duration at_most);  // false: it is to stop

@@ -13,6 +13,7 @@
 #include "cli/home.h"
 #include "cli/standalone.h"
 #include "cli/verbs.h"
+#include "cli/versions.h"
 #include "worker/prober.h"
 
 namespace udon::cli {
@@ -113,8 +114,9 @@ std::vector<Command> all_commands() {
                                  {{"wait", "how long to wait for it, such as 60s", "DURATION"}},
                                  check_health}};
   for (const auto& part :
-       {dags_commands(), runs_commands(), backfill_commands(), tasks_commands(), fleet_commands(), operators_commands(),
-        plugins_commands(), certificates_commands(), connections_commands(), variables_commands(), pools_commands(),
+       {dags_commands(), runs_commands(), versions_commands(), backfill_commands(), bundles_commands(),
+        tasks_commands(), approvals_commands(), fleet_commands(), operators_commands(), plugins_commands(),
+        certificates_commands(), connections_commands(), variables_commands(), pools_commands(),
         notifications_commands(), assets_commands(), users_commands(), db_commands(), config_commands()})
     commands.insert(commands.end(), part.begin(), part.end());
   commands.push_back(

@@ -103,7 +103,10 @@ Result<int> clear(const Arguments& arguments, Session& session) {
   const bool dry_run = arguments.has("dry-run");
   TRY_ASSIGN(const Value answer,
              named.api->post(run_path(named.dag_id, named.run_id) + "/clear",
-                             Value::Map{{"dry_run", dry_run}, {"only_failed", arguments.has("only-failed")}}));
+                             Value::Map{{"dry_run", dry_run},
+                                        {"only_failed", arguments.has("only-failed")},
+                                        {"only_new", arguments.has("only-new")},
+                                        {"run_on_latest_version", arguments.has("run-on-latest-version")}}));
   if (dry_run)
     session.output().list(answer, "task_instances", instance_columns());
   else
@@ -116,7 +119,9 @@ Result<int> mark(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Named named, named_run(arguments, session));
   const std::string& state = arguments.text("STATE");
   TRY_ASSIGN(const Value run, named.api->patch(run_path(named.dag_id, named.run_id), Value::Map{{"state", state}}));
-  session.output().done(named.dag_id + " " + named.run_id + " is marked " + state, run);
+  session.output().done(named.dag_id + " " + named.run_id + " is marked " + state +
+                            (run.text("state", state) == state ? "" : "; its teardowns run first"),
+                        run);
   return succeeded;
 }
 
@@ -151,7 +156,10 @@ std::vector<Command> runs_commands() {
        "clear",
        "Clears the task instances of a run, so that they run again",
        {dag, run},
-       {{"only-failed", "only failed ones", ""}, {"dry-run", "only show which", ""}},
+       {{"only-failed", "only failed ones", ""},
+        {"run-on-latest-version", "the run goes on with the newest version of its DAG", ""},
+        {"only-new", "clear nothing, only add the tasks that the newest version has and the run has not", ""},
+        {"dry-run", "only show which", ""}},
        clear},
       {"runs",
        "mark",

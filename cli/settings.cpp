@@ -14,6 +14,8 @@ namespace udon::cli {
 const std::vector<SettingSpec>& known_settings() {
   static const std::vector<SettingSpec> settings{
       {"core", "dags_folder", SettingType::path, "dags", "Folder of the DAG files"},
+      {"core", "bundles_file", SettingType::path, "<home>/bundles.yaml",
+       "File that names the git repositories whose DAG files are run beside those of the DAGs folder"},
       {"core", "plugins_folder", SettingType::path, "<home>/plugins", "Folder of plugins from outside the build"},
       {"core", "parallelism", SettingType::integer, "32", "Task instances that run at once, over all DAGs"},
       {"core", "queues", SettingType::names, "default",

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "cli/next_execution.h"
 #include "dagfile/catalog.h"
 #include "model/forecast.h"
 #include "plugins/spec/builtin.h"
@@ -263,6 +264,11 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               " would not have ended. Every try is taken to succeed, after the "
               "time that it took lately, or " +
               format_duration(otherwise) + " where that is not known (--duration)");
+  constexpr size_t days_off_told_max = 10;  // of a DAG
+  for (const DagPtr& dag : rehearsal.dags)
+    for (const DayOffTime& off :
+         times_on_days_off(dag->schedule, rehearsal.from - Duration(1), rehearsal.to, days_off_told_max))
+      output.note("day off: " + dag->dag_id + " at " + told(off, dag->schedule));
   return succeeded;
 }
 

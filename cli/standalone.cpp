@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/id.h"
-#include "base/kept_folders.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/subprocess.h"
@@ -88,11 +87,16 @@ Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Set
   if (options.serves) {
     TRY_ASSIGN(first_password, make_first_user(home, settings, store->settings()));
   }
+  // Who only tries a DAG out has that of the DAGs folder.
+  if (options.serves) {
+    TRY_ASSIGN(options.bundles, read_bundles(settings.path("core", "bundles_file")));
+  }
   const bool serves = options.serves;
   std::unique_ptr<Standalone> made(new Standalone(home, settings, clock, std::move(lease), std::move(key),
                                                   std::move(store), std::move(installation), std::move(token_key),
                                                   std::move(options)));
   made->first_password_ = std::move(first_password);
+  TRY(made->bundles_.open());
   made->scan_plugins_folder(settings.path("core", "plugins_folder"));
   if (serves) {
     const std::string host = settings.text("web", "host");
@@ -119,12 +123,19 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       operators_(builtin_operators()),
       catalog_(settings.path("core", "dags_folder"), operators_),
       looks_(clock),
+      bundles_({.home = home,
+                .bundles = options_.bundles,
+                .environment = environment_of_tries(current_environment()),
+                .connection = [this](const std::string& id) { return connections_.find(id); },
+                .on_change = [this] { (void)looks_.ask(); }},
+               clock, operators_),
       make_token_(make_try_tokens(key_)),
       local_executor_(spool_, local_options(settings), clock, [this] { waker_.wake(); }),
       prober_executor_(spool_, prober_options(home, settings), clock, [this] { waker_.wake(); }),
       environment_(current_environment()),
       loop_({.installation = std::move(installation),
              .dags_folder = settings.path("core", "dags_folder").string(),
+             .folder_of_bundle = [this](const std::string& bundle) { return bundles_.folder_of(bundle).string(); },
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
              .connections_of_environment = environment_.connection_names(),
@@ -160,7 +171,12 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .shown_settings = shown(settings),
              .metrics_are_open = settings.flag("web", "open_metrics"),
              .openapi_is_open = settings.flag("web", "open_openapi"),
-             .on_notifications = [this] { wake_notifier(); }},
+             .on_notifications = [this] { wake_notifier(); },
+             .bundles = [this] { return bundles_.status(); },
+             .look_at_bundle = [this](const std::string& bundle,
+                                      Duration at_most) { return bundles_.ask_and_wait(bundle, at_most); },
+             .ask_for_bundle = [this](const std::string& bundle) { return bundles_.ask(bundle); },
+             .webhook_secret = [this](const std::string& bundle) { return bundles_.webhook_secret(bundle); }},
       router_([this](const web::Request& request) { return authenticator_.authenticate(request); }),
       server_({}, clock, [this](const web::Request& request) { return router_.handle(request); }) {
   web::add_api(router_, world_);
@@ -202,6 +218,7 @@ Result<void> Standalone::start(std::function<void()> on_end) {
     on_end();
   });
   if (options_.serves) housekeeper_.start();
+  bundles_.start();
   return {};
 }
 
@@ -209,6 +226,7 @@ void Standalone::stop() {
   // Web first: what it has asked of the loop is still answered. So it is with the housekeeper.
   server_.stop();
   housekeeper_.stop();
+  bundles_.stop();
   for (std::jthread* thread : {&catalog_thread_, &loop_thread_}) {
     thread->request_stop();
     loop_.wake();
@@ -248,24 +266,12 @@ void Standalone::take_plugins() {
     log_info("plugins", std::to_string(index->operators().size()) + " operators of plugins from outside");
 }
 
-// Of task instances that have failed for good. Exports remove them too, where there are any.
-void Standalone::remove_what_nobody_took_up() {
-  constexpr std::chrono::hours each{1};
-  const Duration now = clock_.monotonic();
-  if (removed_at_ && now - *removed_at_ < each) return;
-  removed_at_ = now;
-  const int removed = remove_untouched(home_ / "staging" / resume_folder, clock_.now(), resume_kept_for);
-  if (removed > 0)
-    log_info("staging", "removed what " + std::to_string(removed) + " task instance" + (removed == 1 ? "" : "s") +
-                            " had read of tables and no try has taken up for " +
-                            std::to_string(resume_kept_for.count()) + " hours");
-}
-
 void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
   CatalogPtr last;
   while (!stop.stop_requested()) {
     looks_.begin();
     take_plugins();
+    catalog_.set_roots(bundles_.roots());
     CatalogPtr now = catalog_.refresh();
     if (now != last) {
       for (const Diagnostic& diagnostic : now->diagnostics)
@@ -278,7 +284,6 @@ void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
       last = std::move(now);
     }
     looks_.end();
-    remove_what_nobody_took_up();
     looks_.wait(stop);
   }
   looks_.close();

@@ -12,8 +12,9 @@
 
 #include "base/clock.h"
 #include "base/file_stamp.h"
-#include "cli/housekeeper.h"
+#include "cli/bundles.h"
 #include "cli/catalog_looks.h"
+#include "cli/housekeeper.h"
 #include "cli/keys.h"
 #include "cli/settings.h"
 #include "connections/secrets/sources.h"
@@ -46,6 +47,7 @@ class Waker {
 struct StandaloneOptions {
   bool serves = true;                                     // on the settings' host and port, to the users that it makes
   std::function<CatalogPtr(const CatalogPtr&)> schedule;  // what is scheduled of the DAG files; nullptr: all
+  std::vector<BundleSpec> bundles = {};                   // `make` reads them
 };
 
 class Standalone {
@@ -75,7 +77,6 @@ class Standalone {
   void take_plugins();
   void wake_notifier();
   void keep_catalog_fresh(const std::stop_token& stop);
-  void remove_what_nobody_took_up();
 
   const Clock& clock_;
   const StandaloneOptions options_;
@@ -91,7 +92,7 @@ class Standalone {
   FileStamp index_seen_;  // of the scan's result that operators_ holds
   Catalog catalog_;
   CatalogLooks looks_;
-  std::optional<Duration> removed_at_;  // of its thread
+  BundleKeeper bundles_;
   const std::function<std::string(const TryId&)> make_token_;
   Waker waker_;
   LocalExecutor local_executor_;

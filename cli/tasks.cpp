@@ -149,6 +149,13 @@ Result<int> why_of_all(const Named& named, Session& session) {
   return succeeded;
 }
 
+// What the run's deadlines make of it, with the forecast, in words.
+Result<Value::List> deadlines_of(const Named& named) {
+  TRY_ASSIGN(const Value found, named.api->get("/api/udon/deadlines" +
+                                               query_of({{"dag_id", named.dag_id}, {"dag_run_id", named.run_id}})));
+  return found.get("deadlines").as_list();
+}
+
 Result<int> why(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Named named, named_task(arguments, session));
   const Result<Value> asked = ask_why(named, named.map_index);
@@ -156,8 +163,10 @@ Result<int> why(const Arguments& arguments, Session& session) {
     TRY_ASSIGN(const int64_t mapped, named.mapped_instances());
     if (mapped > 0) return why_of_all(named, session);
   }
-  TRY_ASSIGN(const Value reason, asked);
+  TRY_ASSIGN(Value reason, asked);
+  TRY_ASSIGN(Value::List deadlines, deadlines_of(named));
   if (session.output().format() != Format::table) {
+    reason.set("deadlines", std::move(deadlines));
     session.output().object(reason, {});
     return succeeded;
   }
@@ -165,6 +174,7 @@ Result<int> why(const Arguments& arguments, Session& session) {
   if (reason.get("holders").is_list())
     for (const Value& holder : reason.get("holders").as_list()) session.output().raw("  " + plain_text(holder) + "\n");
   if (!reason.text("until").empty()) session.output().raw("  until " + reason.text("until") + "\n");
+  for (const Value& deadline : deadlines) session.output().raw("  deadline: " + deadline.text("text") + "\n");
   tell_version(session, *named.api, named.dag_id, named.run_id);
   return succeeded;
 }
@@ -182,21 +192,59 @@ std::string count_of(const Value& answer) {
   return std::to_string(number) + (number == 1 ? " task instance" : " task instances");
 }
 
+// Of one run, with those before or after it; or with --start-date or --end-date of all between: then there is no RUN.
 Result<int> clear(const Arguments& arguments, Session& session) {
-  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  const bool is_range = arguments.has("start-date") || arguments.has("end-date");
+  std::vector<std::string> tasks = arguments.all("RUN");
+  const std::string dag_id = arguments.text("DAG");
+  Value body = Value::map();
+  Value::List ids;
+  std::string run_id;
+  if (is_range) {
+    if (arguments.has("past") || arguments.has("future"))
+      return Error{ErrorKind::invalid, "--past and --future are about a run; leave --start-date or --end-date away"};
+    if (arguments.has("start-date")) body.set("start_date", arguments.text("start-date"));
+    if (arguments.has("end-date")) body.set("end_date", arguments.text("end-date"));
+  } else if (tasks.size() < 2) {
+    return Error{ErrorKind::invalid,
+                 "name a run and its tasks, or runs by --start-date and --end-date; all tasks of a "
+                 "run are cleared by `udon runs clear`"};
+  } else {
+    TRY_ASSIGN(Api* const api, session.api());
+    TRY_ASSIGN(run_id, resolve_run(*api, dag_id, tasks.front()));
+    tasks.erase(tasks.begin());
+    body.set("dag_run_id", run_id);
+    body.set("include_past", arguments.has("past"));
+    body.set("include_future", arguments.has("future"));
+  }
+  const std::string map_index = arguments.text_or("map-index", "");
+  for (const std::string& task : tasks) {
+    if (map_index.empty()) {
+      ids.emplace_back(task);
+      continue;
+    }
+    TRY_ASSIGN(const int64_t index, parse_count("--map-index", map_index));
+    ids.emplace_back(Value::List{task, index});
+  }
   const bool dry_run = arguments.has("dry-run");
-  TRY_ASSIGN(const Value answer, named.api->post("/api/v2/dags/" + path_of({named.dag_id}) + "/clearTaskInstances",
-                                                 Value::Map{{"dag_run_id", named.run_id},
-                                                            {"task_ids", task_ids(arguments, named)},
-                                                            {"dry_run", dry_run},
-                                                            {"only_failed", arguments.has("only-failed")},
-                                                            {"include_upstream", arguments.has("upstream")},
-                                                            {"include_downstream", arguments.has("downstream")}}));
-  if (dry_run)
-    session.output().list(answer, "task_instances", list_columns());
-  else
+  if (!ids.empty()) body.set("task_ids", std::move(ids));
+  body.set("dry_run", dry_run);
+  body.set("only_failed", arguments.has("only-failed"));
+  body.set("run_on_latest_version", arguments.has("run-on-latest-version"));
+  body.set("only_running", arguments.has("only-running"));
+  body.set("include_upstream", arguments.has("upstream"));
+  body.set("include_downstream", arguments.has("downstream"));
+  TRY_ASSIGN(Api* const api, session.api());
+  TRY_ASSIGN(const Value answer, api->post("/api/v2/dags/" + path_of({dag_id}) + "/clearTaskInstances", body));
+  if (dry_run) {
+    std::vector<Column> columns = list_columns();
+    if (run_id.empty() || arguments.has("past") || arguments.has("future"))
+      columns.insert(columns.begin(), column("RUN", "dag_run_id"));
+    session.output().list(answer, "task_instances", columns);
+  } else {
     session.output().done("cleared " + count_of(answer), answer);
-  tell_version(session, *named.api, named.dag_id, named.run_id);
+  }
+  if (!run_id.empty()) tell_version(session, *api, dag_id, run_id);
   return succeeded;
 }
 
@@ -219,7 +267,9 @@ Result<int> mark(const Arguments& arguments, Session& session) {
                                   (named.map_index < 0 ? "" : "/" + std::to_string(named.map_index)),
                               Value::Map{{"new_state", state},
                                          {"include_upstream", arguments.has("upstream")},
-                                         {"include_downstream", arguments.has("downstream")}}));
+                                         {"include_downstream", arguments.has("downstream")},
+                                         {"include_past", arguments.has("past")},
+                                         {"include_future", arguments.has("future")}}));
   session.output().done("marked " + count_of(answer) + " " + state, answer);
   return succeeded;
 }
@@ -249,10 +299,12 @@ Result<int> xcom(const Arguments& arguments, Session& session) {
 std::vector<Command> tasks_commands() {
   const Positional dag{"DAG", "id of the DAG"}, run{"RUN", "id of the run, or `latest`"},
       task{"TASK", "id of the task"};
-  const Positional tasks{"TASK", "ids of tasks", Positional::Count::some};
+  const Positional tasks{"TASK", "ids of tasks or task groups", Positional::Count::some};
   const Flag map_index{"map-index", "of a mapped task; else all of it", "N"};
   const Flag upstream{"upstream", "with all that it waits for", ""},
       downstream{"downstream", "with all that waits for it", ""};
+  const Flag past{"past", "in the runs of earlier logical dates, too", ""},
+      future{"future", "in the runs of later logical dates, too", ""};
   return {
       {"tasks",
        "list",
@@ -283,8 +335,21 @@ std::vector<Command> tasks_commands() {
       {"tasks",
        "clear",
        "Clears task instances, so that they run again",
-       {dag, run, tasks},
-       {map_index, upstream, downstream, {"only-failed", "only failed ones", ""}, {"dry-run", "only show which", ""}},
+       {dag,
+        {"RUN",
+         "id of the run, or `latest`, then ids of its tasks; with --start-date or --end-date: ids of tasks alone",
+         Positional::Count::any}},
+       {map_index,
+        upstream,
+        downstream,
+        past,
+        future,
+        {"start-date", "instead of RUN: all runs of this logical date and later ones", "TIME"},
+        {"end-date", "instead of RUN: all runs up to this logical date", "TIME"},
+        {"only-failed", "only failed ones", ""},
+        {"only-running", "only those that have a live try", ""},
+        {"run-on-latest-version", "the run goes on with the newest version of its DAG", ""},
+        {"dry-run", "only show which", ""}},
        clear},
       {"tasks",
        "mark",
@@ -293,7 +358,7 @@ std::vector<Command> tasks_commands() {
         run,
         task,
         {.name = "STATE", .help = "success, failed or skipped", .choices = {"success", "failed", "skipped"}}},
-       {map_index, upstream, downstream},
+       {map_index, upstream, downstream, past, future},
        mark},
       {"tasks",
        "kill",

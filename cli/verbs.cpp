@@ -34,8 +34,8 @@ void tell_version(Session& session, Api& api, const std::string& dag_id, const s
   const int64_t newest = dag->get("latest_dag_version").integer("version_number", kept);
   if (kept == newest) return;
   session.output().note(run_id + " keeps version " + std::to_string(kept) + " of " + dag_id +
-                        "; the file is at version " + std::to_string(newest) + ": `udon dags trigger " + dag_id +
-                        "` makes a run of that");
+                        "; the file is at version " + std::to_string(newest) + ": `udon runs clear " + dag_id + " " +
+                        run_id + " --run-on-latest-version` lets it go on with that");
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <mutex>
 #include <set>
 
@@ -108,32 +109,77 @@ class Walk {
   Found found_;
 };
 
-}  // namespace
+// The files of one folder as they were last seen.
+class Folder {
+ public:
+  Folder(Path folder, std::string bundle, const OperatorCatalog& operators)
+      : folder_(std::move(folder)), bundle_(std::move(bundle)), operators_(operators) {}
 
-std::vector<Path> dag_files(const Path& folder) {
-  const Found found = Walk(folder).run();
-  return {found.files.begin(), found.files.end()};
-}
-
-struct Catalog::State {
-  State(Path folder_given, const OperatorCatalog& operators_given)
-      : folder(std::move(folder_given)), operators(operators_given) {}
+  const std::string& bundle() const { return bundle_; }
+  void move_to(Path folder, std::string version) {
+    folder_ = std::move(folder);
+    version_ = std::move(version);
+  }
 
   // Other operators may make other DAGs of the same text.
-  void forget_if_operators_changed() {
-    const uint64_t now = operators.generation();
-    if (now == operators_seen) return;
-    operators_seen = now;
-    for (auto& [name, known] : files) {
+  void forget() {
+    for (auto& [name, known] : files_) {
       known.is_fresh = true;
       known.content = 0;
     }
   }
 
+  void refresh() {
+    if (folder_.empty()) {
+      files_.clear();
+      found_ = {};
+      return;
+    }
+    found_ = Walk(folder_).run();
+    std::erase_if(files_, [&](const auto& known) {
+      if (found_.files.contains(known.first)) return false;
+      return std::none_of(found_.unreadable.begin(), found_.unreadable.end(), [&](const std::string& folder) {
+        return folder.empty() || known.first.starts_with(folder + "/");
+      });
+    });
+    for (const std::string& name : found_.files) look_at(name, files_[name]);
+  }
+
+  void add_to(CatalogSnapshot& made) const {
+    for (const Diagnostic& diagnostic : found_.diagnostics) made.diagnostics.push_back(told(diagnostic));
+    made.files += static_cast<int>(files_.size());
+    for (const auto& [name, known] : files_) {
+      made.diagnostics.insert(made.diagnostics.end(), known.diagnostics.begin(), known.diagnostics.end());
+      made.refused.insert(made.refused.end(), known.refused.begin(), known.refused.end());
+      for (const DagPtr& dag : known.dags) {
+        const auto [other, is_new] = made.dags.emplace(dag->dag_id, dag);
+        if (is_new) continue;
+        const auto line = known.lines.find(dag->dag_id);
+        made.diagnostics.push_back(
+            {Diagnostic::Severity::error, name_in_bundle(bundle_, name), line != known.lines.end() ? line->second : 0,
+             1, "the DAG id `" + dag->dag_id + "` is taken by " + other->second->file, dag->dag_id});
+      }
+    }
+  }
+
+ private:
+  Diagnostic told(Diagnostic diagnostic) const {
+    diagnostic.file = name_in_bundle(bundle_, diagnostic.file);
+    return diagnostic;
+  }
+  DagPtr told(const DagPtr& dag) const {
+    if (bundle_.empty()) return dag;
+    Dag named = *dag;
+    named.file = name_in_bundle(bundle_, named.file);
+    named.bundle = bundle_;
+    named.bundle_version = version_;
+    return std::make_shared<const Dag>(std::move(named));
+  }
+
   bool is_unchanged(const std::string& name, const KnownFile& known) const {
-    if (known.is_fresh || stamp_of(folder / name) != known.stat) return false;
+    if (known.is_fresh || stamp_of(folder_ / name) != known.stat) return false;
     return std::all_of(known.included.begin(), known.included.end(),
-                       [&](const auto& included) { return stamp_of(folder / included.first) == included.second; });
+                       [&](const auto& included) { return stamp_of(folder_ / included.first) == included.second; });
   }
 
   static uint64_t hash_of(std::string_view text, uint64_t seed) {
@@ -144,7 +190,7 @@ struct Catalog::State {
   uint64_t content_of(std::string_view text, const KnownFile& known) const {
     uint64_t hash = hash_of(text, 0);
     for (const auto& [name, stat] : known.included) {
-      const Result<std::string> content = read_file(folder / name, limits::dag_file_bytes_max);
+      const Result<std::string> content = read_file(folder_ / name, limits::dag_file_bytes_max);
       hash = hash_of(content ? *content : "?", hash);
     }
     return hash;
@@ -153,11 +199,11 @@ struct Catalog::State {
   void look_at(const std::string& name, KnownFile& known) {
     if (is_unchanged(name, known)) return;
     // Looked at before it is read: a change in between shows at the next refresh.
-    const FileStamp before = stamp_of(folder / name);
+    const FileStamp before = stamp_of(folder_ / name);
     const bool is_seen_twice = before == known.stat;
-    const Result<std::string> text = read_file(folder / name, limits::dag_file_bytes_max);
+    const Result<std::string> text = read_file(folder_ / name, limits::dag_file_bytes_max);
     if (!text) {
-      known.diagnostics = {{Diagnostic::Severity::error, name, 0, 0, text.error().message, ""}};
+      known.diagnostics = {told({Diagnostic::Severity::error, name, 0, 0, text.error().message, ""})};
       known.refused.clear();
       known.content = 0;
       known.is_fresh = true;  // tried again each time
@@ -165,7 +211,7 @@ struct Catalog::State {
     }
     bool included_seen_twice = true;
     for (auto& [included, stat] : known.included) {
-      const FileStamp now = stamp_of(folder / included);
+      const FileStamp now = stamp_of(folder_ / included);
       included_seen_twice = included_seen_twice && now == stat;
       stat = now;
     }
@@ -176,12 +222,15 @@ struct Catalog::State {
   }
 
   void load(const std::string& name, const std::string& text, KnownFile& known) {
-    LoadedFile loaded = load_dag_text(folder, name, text, operators);
+    LoadedFile loaded = load_dag_text(folder_, name, text, operators_);
     known.included.clear();
     for (const Path& included : loaded.included)
-      known.included.emplace(included.generic_string(), stamp_of(folder / included));
+      known.included.emplace(included.generic_string(), stamp_of(folder_ / included));
     known.content = content_of(text, known);
-    known.diagnostics = std::move(loaded.diagnostics);
+    known.diagnostics.clear();
+    for (const Diagnostic& diagnostic : loaded.diagnostics) known.diagnostics.push_back(told(diagnostic));
+    for (DagPtr& dag : loaded.dags) dag = told(dag);
+    for (DagPtr& dag : loaded.refused) dag = told(dag);
     known.refused = std::move(loaded.refused);
     for (size_t i = 0; i < loaded.dags.size(); ++i) known.lines[loaded.dags[i]->dag_id] = loaded.dag_lines[i];
     keep_last_good(loaded.dags, known);
@@ -202,22 +251,57 @@ struct Catalog::State {
     known.dags = std::move(dags);
   }
 
-  CatalogPtr snapshot_of(const Found& found) const {
-    auto made = std::make_shared<CatalogSnapshot>();
-    made->diagnostics = found.diagnostics;
-    made->files = static_cast<int>(files.size());
-    for (const auto& [name, known] : files) {
-      made->diagnostics.insert(made->diagnostics.end(), known.diagnostics.begin(), known.diagnostics.end());
-      made->refused.insert(made->refused.end(), known.refused.begin(), known.refused.end());
-      for (const DagPtr& dag : known.dags) {
-        const auto [other, is_new] = made->dags.emplace(dag->dag_id, dag);
-        if (is_new) continue;
-        const auto line = known.lines.find(dag->dag_id);
-        made->diagnostics.push_back({Diagnostic::Severity::error, name, line != known.lines.end() ? line->second : 0, 1,
-                                     "the DAG id `" + dag->dag_id + "` is taken by " + other->second->file,
-                                     dag->dag_id});
+  Path folder_;
+  const std::string bundle_;
+  std::string version_;
+  const OperatorCatalog& operators_;
+  std::map<std::string, KnownFile> files_;
+  Found found_;
+};
+
+}  // namespace
+
+std::vector<Path> dag_files(const Path& folder) {
+  const Found found = Walk(folder).run();
+  return {found.files.begin(), found.files.end()};
+}
+
+struct Catalog::State {
+  State(Path folder, const OperatorCatalog& operators_given) : operators(operators_given) {
+    folders.push_back(std::make_unique<Folder>(std::move(folder), "", operators));
+  }
+
+  void forget_if_operators_changed() {
+    const uint64_t now = operators.generation();
+    if (now == operators_seen) return;
+    operators_seen = now;
+    for (const auto& folder : folders) folder->forget();
+  }
+
+  // Bundles come and go with the settings, and move with their commits.
+  void take_roots() {
+    const std::lock_guard lock(mutex);
+    std::erase_if(folders, [&](const auto& folder) {
+      return !folder->bundle().empty() &&
+             std::ranges::find(roots, folder->bundle(), &CatalogRoot::bundle) == roots.end();
+    });
+    for (const CatalogRoot& root : roots) {
+      auto known = std::ranges::find_if(folders, [&](const auto& folder) { return folder->bundle() == root.bundle; });
+      if (known == folders.end()) {
+        folders.push_back(std::make_unique<Folder>(Path(), root.bundle, operators));
+        known = std::prev(folders.end());
       }
+      (*known)->move_to(root.folder, root.version);
     }
+    diagnostics.clear();
+    for (const CatalogRoot& root : roots)
+      diagnostics.insert(diagnostics.end(), root.diagnostics.begin(), root.diagnostics.end());
+  }
+
+  CatalogPtr snapshot_now() const {
+    auto made = std::make_shared<CatalogSnapshot>();
+    made->diagnostics = diagnostics;
+    for (const auto& folder : folders) folder->add_to(*made);
     std::stable_sort(made->diagnostics.begin(), made->diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {
       return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
     });
@@ -234,13 +318,19 @@ struct Catalog::State {
     snapshot = std::move(next);
   }
 
-  const Path folder;
   const OperatorCatalog& operators;
   uint64_t operators_seen = operators.generation();
-  std::map<std::string, KnownFile> files;
-  mutable std::mutex mutex;  // of `snapshot` alone
+  std::vector<std::unique_ptr<Folder>> folders;  // the DAGs folder first
+  std::vector<Diagnostic> diagnostics;           // of the roots
+  mutable std::mutex mutex;                      // of what follows
+  std::vector<CatalogRoot> roots;
   CatalogPtr snapshot = std::make_shared<const CatalogSnapshot>();
 };
+
+std::string name_in_bundle(const std::string& bundle, const std::string& path) {
+  if (bundle.empty()) return path;
+  return path.empty() ? "@" + bundle : "@" + bundle + "/" + path;
+}
 
 Catalog::Catalog(Path folder, const OperatorCatalog& operators)
     : state_(std::make_unique<State>(std::move(folder), operators)) {}
@@ -251,18 +341,34 @@ CatalogPtr Catalog::current() const {
   return state_->snapshot;
 }
 
+void Catalog::set_roots(std::vector<CatalogRoot> roots) {
+  const std::lock_guard lock(state_->mutex);
+  state_->roots = std::move(roots);
+}
+
 CatalogPtr Catalog::refresh() {
+  state_->take_roots();
   state_->forget_if_operators_changed();
-  const Found found = Walk(state_->folder).run();
-  std::erase_if(state_->files, [&](const auto& known) {
-    if (found.files.contains(known.first)) return false;
-    return std::none_of(found.unreadable.begin(), found.unreadable.end(), [&](const std::string& folder) {
-      return folder.empty() || known.first.starts_with(folder + "/");
+  for (const auto& folder : state_->folders) folder->refresh();
+  state_->publish(state_->snapshot_now());
+  return current();
+}
+
+std::vector<Diagnostic> lost_by_change(const Path& old_folder, const Path& new_folder,
+                                       const OperatorCatalog& operators) {
+  const CatalogPtr before = Catalog(old_folder, operators).refresh();
+  const CatalogPtr after = Catalog(new_folder, operators).refresh();
+  std::vector<Diagnostic> errors;
+  std::ranges::copy_if(after->diagnostics, std::back_inserter(errors),
+                       [](const Diagnostic& diagnostic) { return diagnostic.severity == Diagnostic::Severity::error; });
+  // A DAG that is gone, and not by a mistake, is meant to be.
+  const bool is_broken = std::ranges::any_of(before->dags, [&](const auto& dag) {
+    if (after->dags.contains(dag.first)) return false;
+    return std::ranges::any_of(errors, [&](const Diagnostic& error) {
+      return error.dag_id.empty() ? error.file == dag.second->file || error.file.empty() : error.dag_id == dag.first;
     });
   });
-  for (const std::string& name : found.files) state_->look_at(name, state_->files[name]);
-  state_->publish(state_->snapshot_of(found));
-  return current();
+  return is_broken ? errors : std::vector<Diagnostic>();
 }
 
 }  // namespace udon

@@ -31,6 +31,18 @@ struct KnownNames {
   std::map<std::string, std::string> conn_types;  // of those connections where it is known
 };
 
+// A folder beside the DAGs folder, out of a bundle. Its files are told as "@name/path", and where two of a DAG's id
+// are, those of the DAGs folder come first.
+struct CatalogRoot {
+  std::string bundle;
+  std::string version;                  // which commit
+  Path folder;                          // empty: there is none yet
+  std::vector<Diagnostic> diagnostics;  // what is wrong with the bundle itself
+  bool operator==(const CatalogRoot&) const = default;
+};
+// "@bundle/path"; of the DAGs folder (empty bundle) the path alone.
+std::string name_in_bundle(const std::string& bundle, const std::string& path);
+
 class Catalog {
  public:
   // `folder` and `operators` must outlive it. Not thread-safe but for current().
@@ -39,6 +51,8 @@ class Catalog {
   // Looks at the folder (**.yaml, **.yml, and the files that they include) and loads what changed. The same pointer as
   // before if nothing did. A folder that is missing is an empty catalog with one diagnostic.
   CatalogPtr refresh();
+  // From the next look on. Any thread.
+  void set_roots(std::vector<CatalogRoot> roots);
   CatalogPtr current() const;
 
  private:
@@ -55,6 +69,10 @@ struct LoadedFile {
   std::vector<int> dag_lines;  // where each of `dags` begins
 };
 LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators);
+// What taking the new folder in place of the old one would lose to mistakes: the errors of the new one, if a DAG that
+// the old one has right is broken in it; else none.
+std::vector<Diagnostic> lost_by_change(const Path& old_folder, const Path& new_folder,
+                                       const OperatorCatalog& operators);
 // Unknown pools and connections of these DAGs, those that do not fit, or a warning that they could not be checked.
 std::vector<Diagnostic> check_names(const CatalogSnapshot& catalog, const KnownNames& names,
                                     const OperatorCatalog& operators);

@@ -4,7 +4,7 @@
 namespace udon {
 namespace {
 
-constexpr int64_t format_known = 1;
+constexpr int64_t format_known = 2;
 
 std::vector<std::string> texts_or_none(FieldReader& fields, const char* key) {
   return fields.has(key) ? fields.texts(key) : std::vector<std::string>();
@@ -25,6 +25,15 @@ Result<ScheduleKind> read_schedule_kind(FieldReader& fields) {
     return ScheduleKind(schedule);
   }
   if (kind == "assets") return ScheduleKind(NoSchedule{});  // of before events were heeded; see read_schedule
+  if (kind == "times") {
+    TimesSchedule schedule;
+    for (const std::string& text : texts_or_none(fields, "times")) {
+      TRY_ASSIGN(const TimePoint time, parse_time(text));
+      schedule.times.push_back(time);
+    }
+    schedule.has_interval = fields.optional_flag("has_interval").value_or(false);
+    return ScheduleKind(std::move(schedule));
+  }
   if (kind != "cron") {
     if (kind != "none") fields.fail("kind", "is `" + kind + "`, which is no kind of schedule");
     return ScheduleKind(NoSchedule{});
@@ -50,6 +59,36 @@ Result<ScheduleKind> read_schedule_kind(FieldReader& fields) {
   return ScheduleKind(std::move(schedule));
 }
 
+Result<std::vector<NamedDay>> read_days(FieldReader& fields, const char* key) {
+  std::vector<NamedDay> days;
+  if (!fields.has(key)) return days;
+  const Value& named = fields.map(key);
+  TRY(fields.status());
+  for (const auto& [date, name] : named.as_map()) {
+    TRY_ASSIGN(const TimePoint time, parse_time(date));
+    if (!name.is_string()) return Error{ErrorKind::invalid, "calendar: the name of `" + date + "` is no text"};
+    days.push_back({CivilDay(std::chrono::floor<std::chrono::days>(time).time_since_epoch()), name.as_string()});
+  }
+  put_in_order(days);
+  return days;
+}
+
+Result<Calendar> read_calendar(const Value& value) {
+  FieldReader fields(value, "calendar");
+  Calendar calendar;
+  if (const auto weekdays = fields.optional_integer("weekdays")) {
+    if (*weekdays < 1 || *weekdays > 0x7f) fields.fail("weekdays", "is no set of days");
+    calendar.weekdays = static_cast<uint8_t>(*weekdays);
+  }
+  TRY_ASSIGN(calendar.except, read_days(fields, "except"));
+  TRY_ASSIGN(calendar.only, read_days(fields, "only"));
+  calendar.day_off = fields.optional_word("day_off", parse_day_off).value_or(calendar.day_off);
+  calendar.day_of = fields.optional_word("day_of", parse_day_of).value_or(calendar.day_of);
+  calendar.gaps = fields.optional_word("gaps", parse_gaps).value_or(calendar.gaps);
+  TRY(fields.status());
+  return calendar;
+}
+
 Result<Schedule> read_schedule(const Value& value) {
   FieldReader fields(value, "schedule");
   Schedule schedule;
@@ -65,6 +104,10 @@ Result<Schedule> read_schedule(const Value& value) {
   schedule.start_date = fields.optional_time("start_date");
   schedule.end_date = fields.optional_time("end_date");
   schedule.catchup = fields.optional_flag("catchup").value_or(false);
+  schedule.look_back = fields.optional_duration("look_back_us").value_or(Duration(0));
+  if (fields.has("calendar")) {
+    TRY_ASSIGN(schedule.calendar, read_calendar(fields.any("calendar")));
+  }
   TRY(fields.status());
   return schedule;
 }
@@ -145,6 +188,7 @@ Result<Task> read_task(const Value& value) {
     TRY_ASSIGN(task.expand, read_map_spec(expand));
   }
   task.group_id = fields.optional_text("group_id").value_or("");
+  task.mapped_group = fields.optional_text("mapped_group").value_or("");
   task.is_setup = fields.optional_flag("is_setup").value_or(false);
   task.is_teardown = fields.optional_flag("is_teardown").value_or(false);
   task.on_failure_fail_dagrun = fields.optional_flag("on_failure_fail_dagrun").value_or(false);
@@ -159,6 +203,22 @@ Result<Task> read_task(const Value& value) {
   task.line = optional_small(fields, "line").value_or(0);
   TRY(fields.status());
   return task;
+}
+
+Result<TaskGroup> read_group(const Value& value) {
+  FieldReader fields(value, "task group");
+  TaskGroup group;
+  group.group_id = fields.text("group_id");
+  group.display_name = fields.optional_text("display_name").value_or("");
+  group.tooltip = fields.optional_text("tooltip").value_or("");
+  group.doc = fields.optional_text("doc").value_or("");
+  if (fields.has("expand")) {
+    const Value& expand = fields.map("expand");
+    TRY(fields.status());
+    TRY_ASSIGN(group.expand, read_map_spec(expand));
+  }
+  TRY(fields.status());
+  return group;
 }
 
 Result<Param> read_param(const Value& value) {
@@ -209,8 +269,22 @@ Result<Dag> deserialize(const Value& value) {
     }
   }
   dag.doc = fields.optional_text("doc").value_or("");
+  if (fields.has("groups")) {
+    for (const Value& item : fields.list("groups")) {
+      TRY_ASSIGN(TaskGroup group, read_group(item));
+      dag.groups.push_back(std::move(group));
+    }
+  }
   for (const Value& item : fields.list("tasks")) {
     TRY_ASSIGN(Task task, read_task(item));
+    if (!task.mapped_group.empty()) {
+      const TaskGroup* group = dag.find_group(task.mapped_group);
+      if (group == nullptr || !group->expand) {
+        return Error{ErrorKind::invalid, "serialized DAG: task `" + task.task_id + "` lies in `" + task.mapped_group +
+                                             "`, which is no mapped task group"};
+      }
+      task.expand = group->expand;
+    }
     dag.tasks.push_back(std::move(task));
   }
   dag.source = fields.optional_text("source").value_or("");

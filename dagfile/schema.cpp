@@ -125,6 +125,7 @@ std::string help_of(NoticeEvent event) {
     case NoticeEvent::failure: return "Whom to tell when it fails for good.";
     case NoticeEvent::retry: return "Whom to tell when a try of it fails and another follows.";
     case NoticeEvent::skipped: return "Whom to tell when it is skipped.";
+    case NoticeEvent::asked: return "Whom to tell when it needs an answer of people.";
     case NoticeEvent::deadline: return "Whom to tell when it is late.";
   }
   return {};
@@ -155,13 +156,17 @@ Value notices_schema() {
   return any_of({one, map({{"type", "array"}, {"items", one}}), map({{"type", "null"}})});
 }
 
-Value task_properties() {
-  Value properties = Value::map();
-  properties.set("task_id", described(reference("id"), "In a list of tasks: its id."));
-  properties.set("after", described(reference("texts"), "The tasks that it waits for."));
+void add_mapping(Value& properties) {
   const Value inputs = map({{"type", "object"}, {"additionalProperties", reference("mapped")}, {"minProperties", 1}});
   properties.set("expand", described(inputs, "One task instance for each item; several names: for each combination."));
   properties.set("expand_zip", described(inputs, "As expand, with the first of each list, then the second of each, …"));
+}
+
+Value task_properties() {
+  Value properties = Value::map();
+  properties.set("task_id", described(reference("id"), "In a list of tasks: its id."));
+  properties.set("after", described(reference("texts"), "The tasks and task groups that it waits for."));
+  add_mapping(properties);
   properties.set("teardown",
                  described(any_of({map({{"type", "boolean"}}), reference("texts")}),
                            "It clears away what the setup tasks have made whose ids are listed: it runs if they have "
@@ -197,11 +202,42 @@ Value schedule_schema() {
        map({{"type", "null"}}), crons,
        map({{"type", "object"},
             {"additionalProperties", false},
-            {"properties", map({{"cron", any_of({cron, crons})},
-                                {"every", reference("duration")},
-                                {"assets", described(reference("assets"), "Due when events of these have come.")},
-                                {"interval", described(map({{"type", "boolean"}}),
-                                                       "A run is about the time since the one before.")}})}})});
+            {"properties",
+             map({{"cron", any_of({cron, crons})},
+                  {"every", reference("duration")},
+                  {"times", map({{"type", "array"}, {"items", map({{"type", "string"}})}, {"minItems", 1}})},
+                  {"assets", described(reference("assets"), "Due when events of these have come.")},
+                  {"interval", described(any_of({map({{"type", "boolean"}}), reference("duration")}),
+                                         "A run is about the time since the one before, or so long.")}})}})});
+}
+
+Value calendar_schema() {
+  const Value days = described(reference("texts"), "Dates, and files of a date and its name a line.");
+  const Value weekday = map({{"enum", list({"mon", "tue", "wed", "thu", "fri", "sat", "sun"})}});
+  return described(
+      map({{"type", "object"},
+           {"additionalProperties", false},
+           {"properties",
+            map({{"weekdays", any_of({weekday, map({{"type", "array"}, {"items", weekday}, {"minItems", 1}})})},
+                 {"skip", days},
+                 {"only", days},
+                 {"day_off", map({{"enum", list({"skip", "next", "previous"})}})},
+                 {"day_of", map({{"enum", list({"run", "data"})}})},
+                 {"gaps", map({{"enum", list({"covered", "left_out"})}})}})}}),
+      "The days on which runs may be, and what becomes of those on other days.");
+}
+
+Value group_schema(const Value& default_args) {
+  const Value text = map({{"type", "string"}});
+  Value properties = Value::map();
+  properties.set("group_display_name", described(text, "Its name as shown; else the last part of its id."));
+  properties.set("tooltip", described(text, "One line for people."));
+  properties.set("doc", described(text, "For people, in Markdown."));
+  properties.set("default_args", default_args);
+  properties.set("after", described(reference("texts"), "The tasks and groups that its first tasks wait for."));
+  add_mapping(properties);
+  return map(
+      {{"type", list({"object", "null"})}, {"additionalProperties", false}, {"properties", std::move(properties)}});
 }
 
 Value dag_properties() {
@@ -218,6 +254,7 @@ Value dag_properties() {
                                 {"properties", map({{"skipped", map({{"enum", list({"run_after", "skip"})}})},
                                                     {"repeated", map({{"enum", list({"first", "last", "both"})}})}})}}),
                            "What becomes of times that daylight saving skips or repeats."));
+  properties.set("calendar", calendar_schema());
   properties.set("start_date", date);
   properties.set("end_date", date);
   Value param = Value::map();
@@ -233,9 +270,13 @@ Value dag_properties() {
   Value defaults = Value::map();
   for (const Field<Task>& field : task_fields()) defaults.set(field.key, described(schema_of(field.type), field.help));
   add_notices(defaults, all_notice_events());
-  properties.set("default_args",
-                 described(map({{"type", "object"}, {"properties", std::move(defaults)}}),
-                           "What all tasks have unless they say otherwise; parameters of operators too."));
+  const Value default_args = described(map({{"type", "object"}, {"properties", std::move(defaults)}}),
+                                       "What all tasks have unless they say otherwise; parameters of operators too.");
+  properties.set("default_args", default_args);
+  properties.set("task_groups",
+                 described(map({{"type", "object"}, {"additionalProperties", group_schema(default_args)}}),
+                           "What task groups say of themselves and of their tasks, by id: a dotted "
+                           "path for one that lies in another."));
   const Value task = reference("task");
   properties.set("tasks", any_of({map({{"type", "object"}, {"additionalProperties", task}, {"minProperties", 1}}),
                                   map({{"type", "array"}, {"items", task}, {"minItems", 1}})}));

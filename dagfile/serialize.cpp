@@ -1,6 +1,8 @@
 // What equals its default is left out: a DAG of a thousand tasks is kept for each of its versions.
 #include "dagfile/serialize.h"
 
+#include <algorithm>
+
 namespace udon {
 namespace {
 
@@ -42,7 +44,34 @@ struct ScheduleWriter {
     put_duration(map, "every_us", schedule.every);
     put(map, "has_interval", schedule.has_interval, true);
   }
+  void operator()(const TimesSchedule& schedule) const {
+    map.set("kind", "times");
+    std::vector<std::string> times;
+    for (const TimePoint time : schedule.times) times.push_back(format_time(time));
+    put_texts(map, "times", times);
+    put(map, "has_interval", schedule.has_interval, false);
+  }
 };
+
+// {"2026-02-16": "설날"}: a calendar's file is part of the DAG's version.
+void put_days(Value& map, const char* key, const std::vector<NamedDay>& days) {
+  if (days.empty()) return;
+  Value named = Value::map();
+  for (const NamedDay& day : days)
+    named.set(format_time(TimePoint(day.day.time_since_epoch())).substr(0, 10), day.name);
+  map.set(key, std::move(named));
+}
+
+Value serialize(const Calendar& calendar) {
+  Value map = Value::map();
+  put<int64_t>(map, "weekdays", calendar.weekdays, 0x7f);
+  put_days(map, "except", calendar.except);
+  put_days(map, "only", calendar.only);
+  if (calendar.day_off != Calendar::DayOff::skip) map.set("day_off", to_string(calendar.day_off));
+  if (calendar.day_of != Calendar::DayOf::run) map.set("day_of", to_string(calendar.day_of));
+  if (calendar.gaps != Calendar::Gaps::covered) map.set("gaps", to_string(calendar.gaps));
+  return map;
+}
 
 Value serialize(const Schedule& schedule) {
   Value map = Value::map();
@@ -52,6 +81,8 @@ Value serialize(const Schedule& schedule) {
   if (schedule.start_date) map.set("start_date", format_time(*schedule.start_date));
   if (schedule.end_date) map.set("end_date", format_time(*schedule.end_date));
   put(map, "catchup", schedule.catchup, false);
+  if (schedule.look_back != Duration(0)) put_duration(map, "look_back_us", schedule.look_back);
+  if (schedule.calendar) map.set("calendar", serialize(*schedule.calendar));
   return map;
 }
 
@@ -114,8 +145,10 @@ Value serialize(const Task& task) {
   put(map, "wait_for_downstream", task.wait_for_downstream, false);
   put_integer(map, "max_active_tis_per_dag", task.max_active_tis_per_dag);
   put_integer(map, "max_active_tis_per_dagrun", task.max_active_tis_per_dagrun);
-  if (task.expand) map.set("expand", serialize(*task.expand));
+  // That of a mapped group stands with the group, once.
+  if (task.expand && task.mapped_group.empty()) map.set("expand", serialize(*task.expand));
   put<std::string>(map, "group_id", task.group_id, "");
+  put<std::string>(map, "mapped_group", task.mapped_group, "");
   put(map, "is_setup", task.is_setup, false);
   put(map, "is_teardown", task.is_teardown, false);
   put(map, "on_failure_fail_dagrun", task.on_failure_fail_dagrun, false);
@@ -131,12 +164,25 @@ Value serialize(const Task& task) {
   return map;
 }
 
+Value serialize(const TaskGroup& group) {
+  Value map = Value::map();
+  map.set("group_id", group.group_id);
+  put<std::string>(map, "display_name", group.display_name, "");
+  put<std::string>(map, "tooltip", group.tooltip, "");
+  put<std::string>(map, "doc", group.doc, "");
+  if (group.expand) map.set("expand", serialize(*group.expand));
+  return map;
+}
+
 }  // namespace
 
 Value serialize(const Dag& dag) {
   static const Dag plain;
   Value map = Value::map();
-  map.set("format", 1);
+  // Who does not know mapped groups would run their tasks once, and must not read it.
+  const bool has_mapped_group =
+      std::ranges::any_of(dag.groups, [](const TaskGroup& group) { return group.expand.has_value(); });
+  map.set("format", has_mapped_group ? 2 : 1);
   map.set("dag_id", dag.dag_id);
   put<std::string>(map, "description", dag.description, "");
   put<std::string>(map, "file", dag.file, "");
@@ -168,6 +214,11 @@ Value serialize(const Dag& dag) {
     map.set("deadlines", std::move(deadlines));
   }
   put<std::string>(map, "doc", dag.doc, "");
+  if (!dag.groups.empty()) {
+    Value groups = Value::list();
+    for (const TaskGroup& group : dag.groups) groups.push_back(serialize(group));
+    map.set("groups", std::move(groups));
+  }
   Value tasks = Value::list();
   for (const Task& task : dag.tasks) tasks.push_back(serialize(task));
   map.set("tasks", std::move(tasks));

@@ -41,8 +41,9 @@ class Executor {
   // process is gone without result: `lost`, once its whole process tree is dead) or TryUnknown follows.
   virtual void adopt(const TryRequest& request) = 0;
 
-  // What it finds of earlier schedulers' tries (their folders), ended or not. Asked once after a restart: those that are no
-  // longer anybody's current try are adopted by their id alone, then ended or acknowledged, so that nothing is left over.
+  // What it finds of earlier schedulers' tries (their folders), ended or not. Asked once after a restart: those that
+  // are no longer anybody's current try are adopted by their id alone, then ended or acknowledged, so that nothing is
+  // left over.
   virtual std::vector<TryId> leftovers() { return {}; }
 
   // Tries that it holds, started or adopted and not yet ended; for the auditor and `why`.

@@ -28,6 +28,7 @@ struct Backfill {
   bool runs_backwards = false;
   int max_active_runs = 10;  // of its own: its runs are not counted against the DAG's
   Value conf = Value::map();
+  bool on_latest_version = false;  // runs that are run again go on with the newest version of the DAG
   bool is_paused = false;
   std::string user;
   TimePoint created_at{}, updated_at{};

@@ -192,24 +192,15 @@ std::optional<CertifyLevel> parse_certify_level(std::string_view text) {
 
 Value to_value(const Certificate& certificate) {
   return Value(Value::Map{
-      {"version", certificate_version},
-      {"id", certificate.id},
-      {"level", to_string(certificate.level)},
-      {"source", certificate.source},
-      {"connection", certificate.connection},
-      {"table", certificate.table},
-      {"timezone", certificate.timezone},
-      {"where", certificate.where},
-      {"increment", certificate.increment},
-      {"mechanism", certificate.mechanism},
-      {"position", certificate.position},
-      {"mask_key_fingerprint", certificate.mask_key_fingerprint},
-      {"rows", count_value(certificate.rows)},
-      {"row_sum", sum_or_null(certificate.row_sum)},
-      {"columns", list_of(certificate.columns)},
-      {"source_columns", list_of(certificate.source_columns)},
-      {"files", list_of(certificate.files)},
-      {"policies", list_of(certificate.policies)},
+      {"version", certificate_version},          {"id", certificate.id},
+      {"level", to_string(certificate.level)},   {"source", certificate.source},
+      {"connection", certificate.connection},    {"table", certificate.table},
+      {"timezone", certificate.timezone},        {"where", certificate.where},
+      {"increment", certificate.increment},      {"mechanism", certificate.mechanism},
+      {"position", certificate.position},        {"mask_key_fingerprint", certificate.mask_key_fingerprint},
+      {"rows", count_value(certificate.rows)},   {"row_sum", sum_or_null(certificate.row_sum)},
+      {"columns", list_of(certificate.columns)}, {"source_columns", list_of(certificate.source_columns)},
+      {"files", list_of(certificate.files)},     {"policies", list_of(certificate.policies)},
       {"made_at", certificate.made_at},
   });
 }

@@ -9,10 +9,6 @@
 namespace udon {
 namespace {
 
-bool is_in_group(const std::string& group, const std::string& of) {
-  return of.starts_with(group) && (of.size() == group.size() || of[group.size()] == '.');
-}
-
 std::set<int> all_after(const Dag& dag, int task) {
   std::set<int> after;
   std::vector<int> open{task};

@@ -10,6 +10,7 @@
 #include "base/value.h"
 #include "model/asset.h"
 #include "model/backfill.h"
+#include "model/question.h"
 #include "model/retention.h"
 #include "model/run.h"
 
@@ -47,6 +48,9 @@ struct Selection {
 struct ClearTasks {
   Selection selection;
   bool dry_run = false;
+  // The run goes on with the newest version of its DAG; the selection is of that version.
+  bool on_latest_version = false;
+  bool only_new = false;  // nothing is cleared; tasks that only the newest version has are added
   std::string user;
 };
 struct MarkTasks {
@@ -76,6 +80,14 @@ struct DeleteRun {
   std::string run_id;
   std::string user;
 };
+// What a person says to a task instance that asks. conflict: it has been answered, or does not ask (any more); denied:
+// others are asked.
+struct AnswerQuestion {
+  TaskInstanceKey key;
+  std::vector<std::string> chosen;
+  Value params_input = Value::map();
+  std::string user;
+};
 // From outside: an asset was made anew.
 struct CreateAssetEvent {
   std::string asset;
@@ -96,6 +108,7 @@ struct CreateBackfill {
   bool runs_backwards = false;
   int max_active_runs = 10;
   Value conf = Value::map();
+  bool on_latest_version = false;
   bool dry_run = false;
   std::string user;
 };
@@ -111,8 +124,8 @@ struct PoolsChanged {};
 struct ConnectionsChanged {};
 
 using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun,
-                             CreateAssetEvent, ForgetAssetEvents, CreateBackfill, ChangeBackfill, CleanStep,
-                             PoolsChanged, ConnectionsChanged>;
+                             AnswerQuestion, CreateAssetEvent, ForgetAssetEvents, CreateBackfill, ChangeBackfill,
+                             CleanStep, PoolsChanged, ConnectionsChanged>;
 
 struct CommandOutcome {
   std::optional<DagRun> run;               // the run made or changed
@@ -121,6 +134,7 @@ struct CommandOutcome {
   std::optional<Backfill> backfill;        // the one made or changed
   std::vector<BackfillDate> dates;         // of a dry run
   std::optional<Cleaned> cleaned;
+  QuestionPtr question;  // that was answered
 };
 
 }  // namespace udon

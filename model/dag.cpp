@@ -146,6 +146,28 @@ int Dag::index_of(std::string_view task_id) const {
   return -1;
 }
 
+const TaskGroup* Dag::find_group(std::string_view group_id) const {
+  const auto found = std::ranges::find(groups, group_id, &TaskGroup::group_id);
+  return found == groups.end() ? nullptr : &*found;
+}
+
+std::vector<int> Dag::tasks_in(std::string_view group_id) const {
+  std::vector<int> inside;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (!group_id.empty() && is_in_group(group_id, tasks[i].group_id)) inside.push_back(static_cast<int>(i));
+  }
+  return inside;
+}
+
+std::string_view parent_group(std::string_view group_id) {
+  const size_t dot = group_id.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : group_id.substr(0, dot);
+}
+
+bool is_in_group(std::string_view group, std::string_view of) {
+  return of.starts_with(group) && (of.size() == group.size() || of[group.size()] == '.');
+}
+
 std::vector<int64_t> effective_priorities(const Dag& dag) {
   const auto uses = [&](WeightRule rule) {
     return std::ranges::any_of(dag.tasks, [&](const Task& task) { return task.weight_rule == rule; });

@@ -61,6 +61,26 @@ std::optional<int64_t> known_length(const MapSpec& spec);
 // fastest.
 Value bound_values(const MapSpec& spec, int64_t map_index);
 
+// A MapSpec that the tasks of a mapped group share, since its lists may be long; compares and copies as a value.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(MapSpec spec) : spec_(std::make_shared<const MapSpec>(std::move(spec))) {}
+  Mapping(std::optional<MapSpec> spec) {
+    if (spec) *this = Mapping(std::move(*spec));
+  }
+  bool has_value() const { return spec_ != nullptr; }
+  explicit operator bool() const { return has_value(); }
+  const MapSpec& operator*() const { return *spec_; }
+  const MapSpec* operator->() const { return spec_.get(); }
+  bool operator==(const Mapping& other) const {
+    return spec_ == other.spec_ || (spec_ && other.spec_ && *spec_ == *other.spec_);
+  }
+
+ private:
+  std::shared_ptr<const MapSpec> spec_;
+};
+
 enum class WeightRule { downstream, upstream, absolute };
 std::string_view to_string(WeightRule rule);
 std::optional<WeightRule> parse_weight_rule(std::string_view text);
@@ -89,8 +109,11 @@ struct Task {
   bool wait_for_downstream = false;
   std::optional<int> max_active_tis_per_dag;
   std::optional<int> max_active_tis_per_dagrun;
-  std::optional<MapSpec> expand;
+  Mapping expand;        // its own, or that of the mapped group that it lies in
   std::string group_id;  // dotted path of its task group, empty at the top
+  // The mapped group that it lies in, at whatever depth: an edge between two tasks of one mapped group holds for each
+  // index by itself.
+  std::string mapped_group;
   bool is_setup = false;
   bool is_teardown = false;
   bool on_failure_fail_dagrun = false;  // a teardown whose failure is the run's, too
@@ -110,6 +133,21 @@ struct Task {
   bool operator==(const Task&) const = default;
 };
 
+// Tasks that belong together: for people, for what they have in common, and, if it is mapped, to be done once for each
+// index as a whole.
+struct TaskGroup {
+  std::string group_id;      // dotted path: "extract.mysql" lies in "extract"
+  std::string display_name;  // empty: the last part of its id
+  std::string tooltip;
+  std::string doc;
+  Mapping expand;
+  bool operator==(const TaskGroup&) const = default;
+};
+// Of "extract.mysql": "extract"; empty: it lies in none.
+std::string_view parent_group(std::string_view group_id);
+// Whether what lies in group `of` lies in `group`, too.
+bool is_in_group(std::string_view group, std::string_view of);
+
 struct Param {
   std::string name;
   Value schema = Value::map();  // JSON Schema: type, enum, minimum, …, description, title
@@ -122,6 +160,10 @@ struct Dag {
   std::string description;
   std::string file;     // relative to the DAGs folder
   std::string version;  // hash of the file's and its included files' content, hex
+  // Where the file comes from: empty, the DAGs folder; else a source by name, and the commit with which this content
+  // came. Not part of what is serialized: the store keeps them beside it.
+  std::string bundle;
+  std::string bundle_version;
   Schedule schedule;
   std::string schedule_text;  // as written, for people ("0 0 * * *")
   int max_active_runs = 16;
@@ -135,10 +177,13 @@ struct Dag {
   std::vector<Notice> notices;  // of its runs
   std::vector<Deadline> deadlines;
   std::string doc;
-  std::vector<Task> tasks;  // in an order in which upstream comes before downstream
-  std::string source;       // the file's text, for the UI and for the version
+  std::vector<Task> tasks;        // in an order in which upstream comes before downstream
+  std::vector<TaskGroup> groups;  // each after the one that it lies in; all that tasks name
+  std::string source;             // the file's text, for the UI and for the version
 
   int index_of(std::string_view task_id) const;  // -1 if there is none
+  const TaskGroup* find_group(std::string_view group_id) const;
+  std::vector<int> tasks_in(std::string_view group_id) const;  // at whatever depth, ascending
   bool operator==(const Dag&) const = default;
 };
 using DagPtr = std::shared_ptr<const Dag>;

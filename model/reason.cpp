@@ -24,6 +24,7 @@ std::string_view to_string(ReasonKind kind) {
     case ReasonKind::no_worker: return "no_worker";
     case ReasonKind::handed_out: return "handed_out";
     case ReasonKind::sensor: return "sensor";
+    case ReasonKind::answer: return "answer";
     case ReasonKind::ending_old_try: return "ending_old_try";
     case ReasonKind::dispatch_stopped: return "dispatch_stopped";
     case ReasonKind::ready: return "ready";

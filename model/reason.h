@@ -29,6 +29,7 @@ enum class ReasonKind {
   no_worker,         // no executor takes this queue
   handed_out,        // an executor has it; its process is starting
   sensor,            // waits outside; what the last poke saw
+  answer,            // waits for people: what they are asked, and since when
   ending_old_try,    // the try before is being ended
   dispatch_stopped,  // disk full, store failing: said with what
   ready,             // the very next turn starts it

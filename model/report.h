@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/value.h"
+#include "model/deferral.h"
+#include "model/question.h"
 #include "model/run.h"
 
 namespace udon {
@@ -34,7 +36,13 @@ struct TryStarted {
 };
 
 struct TryEnded {
-  enum class Result { success, failed, skipped };
+  enum class Result {
+    success,
+    failed,
+    skipped,
+    deferred,  // its process has ended, the try has not: it waits as `deferring` says
+    resumed,   // what such a one waited for has come: the try goes on in a new process, which is given `event`
+  };
   Result result = Result::failed;
   EndCause cause = EndCause::finished;
   std::optional<ErrorKind> error_kind;  // for cause error; a kind that is not transient is not worth a retry
@@ -42,7 +50,9 @@ struct TryEnded {
   std::string message;                  // one paragraph for people; redacted
   std::optional<TimePoint> started_at;
   TimePoint at{};
-  Value xcom = Value::map();  // key → value; "return_value" is the operator's
+  Value xcom = Value::map();                // key → value; "return_value" is the operator's
+  std::optional<Deferring> deferring = {};  // result deferred
+  Value event = {};                         // result resumed
   bool operator==(const TryEnded&) const = default;
 };
 
@@ -53,6 +63,13 @@ struct StillWaiting {
   bool operator==(const StillWaiting&) const = default;
 };
 
+// A deferred task instance asks people; it is not looked at again until they answer. Said once, or more often.
+struct TryAsks {
+  TimePoint at{};
+  Question question;
+  bool operator==(const TryAsks&) const = default;
+};
+
 // This executor is sure that it neither runs nor knows the try (asked after a restart).
 struct TryUnknown {
   bool operator==(const TryUnknown&) const = default;
@@ -60,7 +77,7 @@ struct TryUnknown {
 
 struct Report {
   TryId try_id;
-  std::variant<TryStarted, TryEnded, StillWaiting, TryUnknown> what;
+  std::variant<TryStarted, TryEnded, StillWaiting, TryAsks, TryUnknown> what;
   bool operator==(const Report&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/value.h"
@@ -23,6 +24,13 @@ enum class RunType { manual, scheduled, backfill, asset_triggered };
 std::string_view to_string(RunType type);
 std::optional<RunType> parse_run_type(std::string_view text);
 
+// A version of its DAG that a run had until then; what began before was of it.
+struct EarlierVersion {
+  std::string version;
+  TimePoint until{};
+  bool operator==(const EarlierVersion&) const = default;
+};
+
 struct DagRun {
   RunNumber number = 0;
   std::string dag_id;
@@ -39,6 +47,7 @@ struct DagRun {
   std::string triggered_by;   // "rest_api", "cli", "timetable", …: Airflow's words
   std::string triggering_user;
   std::string dag_version;
+  std::vector<EarlierVersion> earlier_versions;  // the first comes first
   std::string note;
   std::optional<BackfillNumber> backfill;  // the last one that made it or ran it again
   bool operator==(const DagRun&) const = default;

@@ -1,124 +1,122 @@
 #include "model/schedule.h"
 
 #include <algorithm>
-#include <functional>
+
+#include "model/ticks.h"
 
 namespace udon {
 namespace {
 
-constexpr Duration instant_before(1);  // "at or after" is strictly after this much earlier
-
-template <class Pick>
-std::optional<TimePoint> best(const std::optional<TimePoint>& a, const std::optional<TimePoint>& b, Pick pick) {
+std::optional<TimePoint> later(const std::optional<TimePoint>& a, const std::optional<TimePoint>& b) {
   if (!a || !b) return a ? a : b;
-  return pick(*a, *b);
+  return std::max(*a, *b);
 }
 
-// The times of a schedule, strictly before or after an instant: what cron and every have in common.
-class Ticks {
- public:
-  virtual ~Ticks() = default;
-  virtual std::optional<TimePoint> after(TimePoint at) const = 0;
-  virtual std::optional<TimePoint> before(TimePoint at) const = 0;
-  std::optional<TimePoint> at_or_after(TimePoint at) const { return after(at - instant_before); }
-  std::optional<TimePoint> at_or_before(TimePoint at) const { return before(at + instant_before); }
-};
+enum class Shape { instants, looking_back, intervals };
 
-class CronTicks final : public Ticks {
+// Where the intervals of runs begin, if each keeps the one that it has without a calendar: one tick of `raw` before
+// each of `ends`.
+class KeptBegins final : public Ticks {
  public:
-  CronTicks(const CronSchedule& cron, const std::string& zone) : cron_(cron), zone_(zone) {}
+  KeptBegins(const Ticks& raw, const Ticks& ends) : raw_(raw), ends_(ends) {}
   std::optional<TimePoint> after(TimePoint at) const override {
-    std::optional<TimePoint> found;
-    for (const CronExpression& cron : cron_.crons) {
-      found = best(found, next_match(cron, zone_, cron_.dst, at), [](auto a, auto b) { return std::min(a, b); });
-    }
-    return found;
+    const auto first = raw_.after(at);
+    const auto end = first ? ends_.after(*first) : std::nullopt;
+    return end ? raw_.before(*end) : std::nullopt;
   }
   std::optional<TimePoint> before(TimePoint at) const override {
-    std::optional<TimePoint> found;
-    for (const CronExpression& cron : cron_.crons) {
-      found = best(found, previous_match(cron, zone_, cron_.dst, at), [](auto a, auto b) { return std::max(a, b); });
-    }
-    return found;
+    const auto last = raw_.before(at);
+    const auto end_of_last = last ? raw_.after(*last) : std::nullopt;
+    const auto end = !last ? std::nullopt : end_of_last ? ends_.at_or_before(*end_of_last) : ends_.at_or_before(*last);
+    return end ? raw_.before(*end) : std::nullopt;
   }
 
  private:
-  const CronSchedule& cron_;
-  const std::string& zone_;
+  const Ticks& raw_;
+  const Ticks& ends_;
 };
 
-class EveryTicks final : public Ticks {
+// The times of a schedule under its calendar, and the runs that they make.
+class Dates {
  public:
-  EveryTicks(Duration every, TimePoint anchor) : every_(every.count()), anchor_(anchor.time_since_epoch().count()) {}
-  std::optional<TimePoint> after(TimePoint at) const override { return tick(at, 1); }
-  std::optional<TimePoint> before(TimePoint at) const override { return tick(at - Duration(1), 0); }
+  explicit Dates(const Schedule& schedule) : schedule_(schedule), raw_(raw_ticks(schedule)) {
+    if (!raw_) return;
+    if (schedule.calendar) allowed_ = calendar_ticks(*raw_, *schedule.calendar, schedule.timezone);
+    if (const auto* cron = std::get_if<CronSchedule>(&schedule.kind)) is_interval_ = cron->has_interval;
+    if (const auto* every = std::get_if<EverySchedule>(&schedule.kind)) is_interval_ = every->has_interval;
+    if (const auto* listed = std::get_if<TimesSchedule>(&schedule.kind)) is_interval_ = listed->has_interval;
+    if (is_interval_ && schedule.calendar && schedule.calendar->gaps == Calendar::Gaps::left_out)
+      kept_ = std::make_unique<KeptBegins>(*raw_, *allowed_);
+  }
+  Dates(const Dates&) = delete;
+  Dates& operator=(const Dates&) = delete;
 
- private:
-  // The last tick at or before `at`, and `more` further on; nothing beyond what a TimePoint can hold.
-  std::optional<TimePoint> tick(TimePoint at, int64_t more) const {
-    if (every_ <= 0) return std::nullopt;
-    int64_t distance = 0;
-    if (__builtin_sub_overflow(at.time_since_epoch().count(), anchor_, &distance)) return std::nullopt;
-    int64_t count = distance / every_;
-    if (distance % every_ < 0) --count;
-    int64_t offset = 0;
-    int64_t time = 0;
-    if (__builtin_mul_overflow(count + more, every_, &offset)) return std::nullopt;
-    if (__builtin_add_overflow(anchor_, offset, &time)) return std::nullopt;
-    return TimePoint(Duration(time));
+  explicit operator bool() const { return raw_ != nullptr; }
+  Shape shape() const {
+    return is_interval_ ? Shape::intervals : schedule_.look_back > Duration(0) ? Shape::looking_back : Shape::instants;
+  }
+  // Of runs; with intervals: of their beginnings.
+  const Ticks& ticks() const { return kept_ ? *kept_ : allowed_ ? *allowed_ : *raw_; }
+  const Ticks& raw() const { return *raw_; }
+  // The run of a tick; nothing: it has no end.
+  std::optional<DueRun> run_at(TimePoint tick) const {
+    switch (shape()) {
+      case Shape::instants: return DueRun{tick, {tick, tick}, tick};
+      case Shape::looking_back: {
+        const TimePoint begin = tick - schedule_.look_back;
+        return DueRun{begin, {begin, tick}, tick};
+      }
+      case Shape::intervals: break;
+    }
+    const auto end = kept_ ? raw_->after(tick) : ticks().after(tick);
+    if (!end) return std::nullopt;
+    return DueRun{tick, {tick, *end}, *end};
+  }
+  // The tick of the run with that logical date.
+  TimePoint tick_of(TimePoint logical_date) const {
+    return shape() == Shape::looking_back ? logical_date + schedule_.look_back : logical_date;
+  }
+  // The last whose run is due at `now`.
+  std::optional<TimePoint> last_due(TimePoint now) const {
+    auto tick = ticks().at_or_before(now);
+    if (shape() != Shape::intervals) return tick;
+    for (; tick; tick = ticks().before(*tick)) {
+      const auto run = run_at(*tick);
+      if (run && run->run_after <= now) break;
+    }
+    return tick;
   }
 
-  int64_t every_;
-  int64_t anchor_;
+ private:
+  const Schedule& schedule_;
+  std::unique_ptr<Ticks> raw_;      // null: no times
+  std::unique_ptr<Ticks> allowed_;  // null: no calendar
+  std::unique_ptr<Ticks> kept_;     // null: an interval goes from one allowed time to the next
+  bool is_interval_ = false;
 };
 
 bool is_too_late(const Schedule& schedule, TimePoint time) { return schedule.end_date && time > *schedule.end_date; }
 
+// At a tick, about no interval: Airflow's trigger timetables; when an interval between two ticks is over: its
+// data-interval timetables.
+std::optional<DueRun> next_of(const Dates& dates, const Schedule& schedule, std::optional<TimePoint> last,
+                              TimePoint now) {
+  const Ticks& ticks = dates.ticks();
+  std::optional<TimePoint> tick;
+  if (last) tick = ticks.after(dates.tick_of(*last));
+  if (last && !tick) return std::nullopt;
+  if (schedule.start_date) {
+    const auto first = ticks.at_or_after(*schedule.start_date);
+    if (!first) return std::nullopt;
+    tick = later(tick, first);
+  }
+  if (!schedule.catchup || !tick) tick = later(tick, dates.last_due(now));
+  if (!tick) tick = ticks.after(now);  // the very first time of all is still ahead
+  if (!tick || is_too_late(schedule, *tick)) return std::nullopt;
+  return dates.run_at(*tick);
+}
+
 DueRun run_at(TimePoint time) { return {time, {time, time}, time}; }
-
-// Runs at a tick, about no interval: Airflow's trigger timetables.
-std::optional<DueRun> next_at_tick(const Ticks& ticks, const Schedule& schedule, std::optional<TimePoint> last,
-                                   TimePoint now) {
-  std::optional<TimePoint> time;
-  if (last) time = ticks.after(*last);
-  if (last && !time) return std::nullopt;
-  const auto no_earlier_than = [&](std::optional<TimePoint> bound) {
-    time = best(time, bound, [](auto a, auto b) { return std::max(a, b); });
-  };
-  if (schedule.start_date) {
-    const auto first = ticks.at_or_after(*schedule.start_date);
-    if (!first) return std::nullopt;
-    no_earlier_than(first);
-  }
-  if (!schedule.catchup || !time) no_earlier_than(ticks.at_or_before(now));
-  if (!time) time = ticks.after(now);  // the very first time of all is still ahead
-  if (!time || is_too_late(schedule, *time)) return std::nullopt;
-  return run_at(*time);
-}
-
-// Runs when an interval between two ticks is over: Airflow's data-interval timetables.
-std::optional<DueRun> next_interval(const Ticks& ticks, const Schedule& schedule, std::optional<TimePoint> last,
-                                    TimePoint now) {
-  std::optional<TimePoint> begin;
-  if (last) begin = ticks.after(*last);
-  if (last && !begin) return std::nullopt;
-  const auto no_earlier_than = [&](std::optional<TimePoint> bound) {
-    begin = best(begin, bound, [](auto a, auto b) { return std::max(a, b); });
-  };
-  if (schedule.start_date) {
-    const auto first = ticks.at_or_after(*schedule.start_date);
-    if (!first) return std::nullopt;
-    no_earlier_than(first);
-  }
-  if (!schedule.catchup || !begin) {
-    if (const auto last_end = ticks.at_or_before(now)) no_earlier_than(ticks.before(*last_end));
-  }
-  if (!begin) begin = ticks.after(now);
-  if (!begin || is_too_late(schedule, *begin)) return std::nullopt;
-  const auto end = ticks.after(*begin);
-  if (!end) return std::nullopt;
-  return DueRun{*begin, {*begin, *end}, *end};
-}
 
 struct NextDueRun {
   const Schedule& schedule;
@@ -137,81 +135,31 @@ struct NextDueRun {
     if (is_too_late(schedule, time)) return std::nullopt;
     return DueRun{time, {last.value_or(time), time}, time};
   }
-  std::optional<DueRun> operator()(const CronSchedule& cron) const {
-    return next(CronTicks(cron, schedule.timezone), cron.has_interval);
-  }
-  std::optional<DueRun> operator()(const EverySchedule& every) const {
-    return next(EveryTicks(every.every, schedule.start_date.value_or(TimePoint{})), every.has_interval);
-  }
-  std::optional<DueRun> next(const Ticks& ticks, bool has_interval) const {
-    return has_interval ? next_interval(ticks, schedule, last, now) : next_at_tick(ticks, schedule, last, now);
+  template <class Timed>
+  std::optional<DueRun> operator()(const Timed&) const {
+    return next_of(Dates(schedule), schedule, last, now);
   }
 };
 
-struct ManualInterval {
-  const Schedule& schedule;
-  TimePoint at;
-
-  DataInterval operator()(const NoSchedule&) const { return {at, at}; }
-  DataInterval operator()(const OnceSchedule&) const { return {at, at}; }
-  DataInterval operator()(const ContinuousSchedule&) const { return {at, at}; }
-  DataInterval operator()(const CronSchedule& cron) const {
-    return last_complete(CronTicks(cron, schedule.timezone), cron.has_interval);
-  }
-  DataInterval operator()(const EverySchedule& every) const {
-    return last_complete(EveryTicks(every.every, schedule.start_date.value_or(TimePoint{})), every.has_interval);
-  }
-  DataInterval last_complete(const Ticks& ticks, bool has_interval) const {
-    if (!has_interval) return {at, at};
-    const auto end = ticks.at_or_before(at);
-    const auto begin = end ? ticks.before(*end) : std::nullopt;
-    return begin ? DataInterval{*begin, *end} : DataInterval{at, at};
-  }
-};
-
-// The date at `time`, a tick.
-std::optional<DueRun> date_at(const Ticks& ticks, bool has_interval, std::optional<TimePoint> time) {
-  if (!time) return std::nullopt;
-  if (!has_interval) return run_at(*time);
-  const auto end = ticks.after(*time);
-  if (!end) return std::nullopt;
-  return DueRun{*time, {*time, *end}, *end};
+// The date at `tick`.
+std::optional<DueRun> date_at(const Dates& dates, std::optional<TimePoint> tick) {
+  return tick ? dates.run_at(*tick) : std::nullopt;
 }
-
-// Calls f(ticks, has_interval) if the schedule has a calendar.
-struct WithTicks {
-  const Schedule& schedule;
-  const std::function<std::optional<DueRun>(const Ticks&, bool)>& f;
-
-  std::optional<DueRun> operator()(const NoSchedule&) const { return std::nullopt; }
-  std::optional<DueRun> operator()(const OnceSchedule&) const { return std::nullopt; }
-  std::optional<DueRun> operator()(const ContinuousSchedule&) const { return std::nullopt; }
-  std::optional<DueRun> operator()(const CronSchedule& cron) const {
-    return f(CronTicks(cron, schedule.timezone), cron.has_interval);
-  }
-  std::optional<DueRun> operator()(const EverySchedule& every) const {
-    return f(EveryTicks(every.every, schedule.start_date.value_or(TimePoint{})), every.has_interval);
-  }
-};
 
 }  // namespace
 
-bool has_calendar(const Schedule& schedule) {
-  return std::holds_alternative<CronSchedule>(schedule.kind) || std::holds_alternative<EverySchedule>(schedule.kind);
-}
+bool has_calendar(const Schedule& schedule) { return raw_ticks(schedule) != nullptr; }
 
 std::optional<DueRun> first_date_from(const Schedule& schedule, TimePoint at) {
-  return std::visit(
-      WithTicks{schedule, [at](const Ticks& ticks,
-                               bool has_interval) { return date_at(ticks, has_interval, ticks.at_or_after(at)); }},
-      schedule.kind);
+  const Dates dates(schedule);
+  if (!dates) return std::nullopt;
+  return date_at(dates, dates.ticks().at_or_after(dates.tick_of(at)));
 }
 
 std::optional<DueRun> last_date_until(const Schedule& schedule, TimePoint at) {
-  return std::visit(
-      WithTicks{schedule, [at](const Ticks& ticks,
-                               bool has_interval) { return date_at(ticks, has_interval, ticks.at_or_before(at)); }},
-      schedule.kind);
+  const Dates dates(schedule);
+  if (!dates) return std::nullopt;
+  return date_at(dates, dates.ticks().at_or_before(dates.tick_of(at)));
 }
 
 std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now) {
@@ -219,7 +167,39 @@ std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimeP
 }
 
 DataInterval interval_of_manual_run(const Schedule& schedule, TimePoint at) {
-  return std::visit(ManualInterval{schedule, at}, schedule.kind);
+  const Dates dates(schedule);
+  if (!dates) return {at, at};
+  switch (dates.shape()) {
+    case Shape::instants: return {at, at};
+    case Shape::looking_back: return {at - schedule.look_back, at};
+    case Shape::intervals: break;
+  }
+  const auto run = date_at(dates, dates.last_due(at));
+  return run ? run->interval : DataInterval{at, at};
+}
+
+bool has_intervals(const Schedule& schedule) {
+  const Dates dates(schedule);
+  return dates && dates.shape() != Shape::instants;
+}
+
+std::vector<DayOffTime> times_on_days_off(const Schedule& schedule, TimePoint after, TimePoint until, size_t most) {
+  std::vector<DayOffTime> found;
+  const Dates dates(schedule);
+  const auto zone = TimeZone::find(schedule.timezone);
+  if (!dates || !schedule.calendar || !zone) return found;
+  const Calendar& calendar = *schedule.calendar;
+  // A time that is moved forward is found on the working day that takes it.
+  for (auto time = dates.raw().after(after); time && *time <= until && found.size() < most;
+       time = dates.raw().after(*time)) {
+    std::optional<TimePoint> counted = time;
+    if (calendar.day_of == Calendar::DayOf::data) counted = dates.raw().before(*time);
+    if (!counted) continue;
+    const CivilDay day = day_of(*counted, **zone);
+    if (calendar.is_working_day(day)) continue;
+    found.push_back({*time, calendar.why_off(day), moved_by(calendar, dates.raw(), *time, day, **zone)});
+  }
+  return found;
 }
 
 std::string format_local_time(TimePoint time, const std::string& timezone) {

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/timezone.h"
 #include "model/asset.h"
+#include "model/calendar.h"
 
 namespace udon {
 
@@ -61,7 +62,7 @@ struct ContinuousSchedule {
 };
 struct CronSchedule {
   std::vector<CronExpression> crons;  // a run at each time that any of them names
-  bool has_interval = false;          // true: a run is about [previous time, this time); one cron only
+  bool has_interval = false;          // true: a run is about [previous time, this time)
   DstPolicy dst;
   bool operator==(const CronSchedule&) const = default;
 };
@@ -70,7 +71,13 @@ struct EverySchedule {
   bool has_interval = true;
   bool operator==(const EverySchedule&) const = default;
 };
-using ScheduleKind = std::variant<NoSchedule, OnceSchedule, ContinuousSchedule, CronSchedule, EverySchedule>;
+struct TimesSchedule {
+  std::vector<TimePoint> times;  // ascending, each once
+  bool has_interval = false;
+  bool operator==(const TimesSchedule&) const = default;
+};
+using ScheduleKind =
+    std::variant<NoSchedule, OnceSchedule, ContinuousSchedule, CronSchedule, EverySchedule, TimesSchedule>;
 
 struct Schedule {
   ScheduleKind kind;
@@ -80,6 +87,9 @@ struct Schedule {
   std::optional<TimePoint> start_date;
   std::optional<TimePoint> end_date;
   bool catchup = false;
+  // With times but not has_interval: a run is about so long before its time; its beginning is the logical date.
+  Duration look_back{};
+  std::optional<Calendar> calendar;
   bool operator==(const Schedule&) const = default;
 };
 
@@ -104,10 +114,22 @@ DataInterval interval_of_manual_run(const Schedule& schedule, TimePoint at);
 
 // Whether its dates follow from the calendar alone, so that those of any past range can be named.
 bool has_calendar(const Schedule& schedule);
+// Whether its runs are about stretches of time.
+bool has_intervals(const Schedule& schedule);
 // The schedule's first date at or after `at`, or last one at or before it, whatever start_date, end_date, catchup and
 // today say. Nothing: no such, or no calendar.
 std::optional<DueRun> first_date_from(const Schedule& schedule, TimePoint at);
 std::optional<DueRun> last_date_until(const Schedule& schedule, TimePoint at);
+
+// A time that the schedule names and the calendar does not let be.
+struct DayOffTime {
+  TimePoint time;
+  std::string why;                    // "설날", "a Sunday"
+  std::optional<TimePoint> moved_to;  // nothing: it is skipped
+  bool operator==(const DayOffTime&) const = default;
+};
+// Those in (after, until], at most so many.
+std::vector<DayOffTime> times_on_days_off(const Schedule& schedule, TimePoint after, TimePoint until, size_t most);
 
 // Wall-clock text of an instant in a zone: "2026-01-31T09:00:00+09:00"; UTC if there is no such zone.
 std::string format_local_time(TimePoint time, const std::string& timezone);

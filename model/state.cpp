@@ -36,7 +36,7 @@ constexpr auto task_move_table = [] {
       {S::none, S::scheduled, by(plan)},
       {S::none, S::skipped, by(plan, command)},  // trigger rule, a branch, a run that timed out; marked
       {S::none, S::upstream_failed, by(plan)},
-      {S::none, S::removed, by(plan)},  // the expansion turned out shorter, or the task is gone
+      {S::none, S::removed, by(plan, command)},  // the expansion turned out shorter, or the task is gone
       {S::none, S::success, by(command)},
       {S::none, S::failed, by(plan, command)},  // it cannot be expanded: its input is no list, or too long
 
@@ -47,7 +47,7 @@ constexpr auto task_move_table = [] {
       {S::scheduled, S::failed, by(plan, command)},
       {S::scheduled, S::skipped, by(plan, command)},
       {S::scheduled, S::upstream_failed, by(plan)},
-      {S::scheduled, S::removed, by(plan)},
+      {S::scheduled, S::removed, by(plan, command)},
 
       // A try was handed to an executor.
       {S::queued, S::running, by(report, reconcile)},
@@ -91,7 +91,7 @@ constexpr auto task_move_table = [] {
       {S::up_for_retry, S::failed, by(plan, command)},
       {S::up_for_retry, S::skipped, by(plan, command)},
       {S::up_for_retry, S::upstream_failed, by(plan)},  // Airflow asks the trigger rule again before each try
-      {S::up_for_retry, S::removed, by(plan)},
+      {S::up_for_retry, S::removed, by(plan, command)},
 
       // Between two looks of the same try.
       {S::up_for_reschedule, S::scheduled, by(plan)},
@@ -100,21 +100,25 @@ constexpr auto task_move_table = [] {
       {S::up_for_reschedule, S::failed, by(plan, command)},
       {S::up_for_reschedule, S::skipped, by(plan, command)},
       {S::up_for_reschedule, S::upstream_failed, by(plan)},
-      {S::up_for_reschedule, S::removed, by(plan)},
+      {S::up_for_reschedule, S::removed, by(plan, command)},
 
       // Finished: left by a person's wish only (to none: cleared; else marked), except that an expansion
       // which grew
       // takes back the indices that it had removed.
       {S::success, S::none, by(command)},
+      {S::success, S::removed, by(command)},  // the run goes on with a version that has no such task
       {S::success, S::failed, by(command)},
       {S::success, S::skipped, by(command)},
       {S::failed, S::none, by(command)},
+      {S::failed, S::removed, by(command)},
       {S::failed, S::success, by(command)},
       {S::failed, S::skipped, by(command)},
       {S::skipped, S::none, by(command)},
+      {S::skipped, S::removed, by(command)},
       {S::skipped, S::success, by(command)},
       {S::skipped, S::failed, by(command)},
       {S::upstream_failed, S::none, by(command)},
+      {S::upstream_failed, S::removed, by(command)},
       {S::upstream_failed, S::success, by(command)},
       {S::upstream_failed, S::failed, by(command)},
       {S::upstream_failed, S::skipped, by(command)},

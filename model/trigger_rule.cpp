@@ -25,6 +25,32 @@ constexpr std::array all_rules{
 
 }  // namespace
 
+void UpstreamCounts::add(TaskState state, bool is_setup, int64_t by) {
+  total += by;
+  if (is_setup) setup_total += by;
+  switch (state) {
+    case TaskState::success:
+      success += by;
+      if (is_setup) setup_success += by;
+      break;
+    case TaskState::failed: failed += by; break;
+    case TaskState::skipped:
+      skipped += by;
+      if (is_setup) setup_skipped += by;
+      break;
+    case TaskState::upstream_failed: upstream_failed += by; break;
+    case TaskState::removed: removed += by; break;
+    case TaskState::none:
+    case TaskState::scheduled:
+    case TaskState::queued:
+    case TaskState::running:
+    case TaskState::up_for_retry:
+    case TaskState::up_for_reschedule:
+    case TaskState::deferred:
+    case TaskState::restarting: break;
+  }
+}
+
 std::string_view to_string(TriggerRule rule) {
   switch (rule) {
     case TriggerRule::all_success: return "all_success";
@@ -53,9 +79,10 @@ std::optional<TriggerRule> parse_trigger_rule(std::string_view text) {
 
 std::span<const TriggerRule> all_trigger_rules() { return all_rules; }
 
-// Removed instances count as not there, in every rule: an expansion that came out shorter must not decide
-// anything. (Airflow's own rules leave an unmapped task waiting for ever on some of them.) If all are
-// removed, rules that ask for one of something are skipped and the others run.
+// Removed instances count as not there, in every rule but all_done_setup_success, to which a removed setup has not
+// been made: an expansion that came out shorter must not decide anything. (Airflow's own rules leave an unmapped task
+// waiting for ever on some of them.) If all are removed, rules that ask for one of something are skipped and the others
+// run.
 TriggerVerdict evaluate(TriggerRule rule, const UpstreamCounts& upstream) {
   using enum TriggerVerdict;
   if (upstream.total == 0) return run;

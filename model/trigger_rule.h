@@ -40,6 +40,8 @@ struct UpstreamCounts {
   int64_t setup_total = 0;
   int64_t setup_success = 0;
   int64_t setup_skipped = 0;
+  // So many more in this state (fewer: negative).
+  void add(TaskState state, bool is_setup, int64_t by);
   int64_t done() const { return success + failed + skipped + upstream_failed + removed; }
   bool operator==(const UpstreamCounts&) const = default;
 };

@@ -1,5 +1,7 @@
 #include "model/wire.h"
 
+#include <array>
+
 #include "base/ensure.h"
 #include "base/error_kind.h"
 #include "model/fields.h"
@@ -34,17 +36,22 @@ TryId read_try_id(FieldReader& fields) {
   return id.value_or(TryId{});
 }
 
+constexpr std::array all_results{TryEnded::Result::success, TryEnded::Result::failed, TryEnded::Result::skipped,
+                                 TryEnded::Result::deferred, TryEnded::Result::resumed};
+
 std::string_view to_string(TryEnded::Result result) {
   switch (result) {
     case TryEnded::Result::success: return "success";
     case TryEnded::Result::failed: return "failed";
     case TryEnded::Result::skipped: return "skipped";
+    case TryEnded::Result::deferred: return "deferred";
+    case TryEnded::Result::resumed: return "resumed";
   }
   ENSURE(false, "a result of a try outside its enum");
 }
 
 std::optional<TryEnded::Result> parse_result(std::string_view text) {
-  for (const auto result : {TryEnded::Result::success, TryEnded::Result::failed, TryEnded::Result::skipped}) {
+  for (const auto result : all_results) {
     if (to_string(result) == text) return result;
   }
   return std::nullopt;
@@ -79,6 +86,20 @@ Result<StillWaiting> parse_still_waiting(const Value& value) {
   waiting.message = fields.text("message");
   TRY(fields.status());
   return waiting;
+}
+
+Value to_value(const TryAsks& asks) {
+  return Value(Value::Map{{"at", format_time(asks.at)}, {"question", to_value(asks.question)}});
+}
+
+Result<TryAsks> parse_try_asks(const Value& value) {
+  FieldReader fields(value, "question of a try");
+  TryAsks asks;
+  asks.at = fields.time("at");
+  const Value& question = fields.map("question");
+  TRY(fields.status());
+  TRY_ASSIGN(asks.question, parse_question(question));
+  return asks;
 }
 
 }  // namespace
@@ -119,7 +140,7 @@ Result<TaskInstanceKey> parse_task_instance_key(const Value& value) {
 }
 
 Value to_value(const TryRequest& request) {
-  return Value(Value::Map{
+  Value value(Value::Map{
       {"version", wire_version},
       {"try_id", to_string(request.try_id)},
       {"kind", to_string(request.kind)},
@@ -146,6 +167,11 @@ Value to_value(const TryRequest& request) {
       {"log_file", request.log_file},
       {"dags_folder", request.dags_folder},
   });
+  if (request.is_external_job) value.set("is_external_job", true);
+  if (request.has_asked) value.set("has_asked", true);
+  if (request.deferred_state) value.set("deferred", Value::Map{{"state", *request.deferred_state}});
+  if (request.event) value.set("resumed", Value::Map{{"event", *request.event}});
+  return value;
 }
 
 Result<TryRequest> parse_try_request(const Value& value) {
@@ -176,13 +202,17 @@ Result<TryRequest> parse_try_request(const Value& value) {
   request.token = fields.text("token");
   request.log_file = fields.text("log_file");
   request.dags_folder = fields.text("dags_folder");
+  request.is_external_job = fields.optional_flag("is_external_job").value_or(false);
+  request.has_asked = fields.optional_flag("has_asked").value_or(false);
+  if (fields.has("deferred")) request.deferred_state = fields.map("deferred").get("state");
+  if (fields.has("resumed")) request.event = fields.map("resumed").get("event");
   TRY(fields.status());
   TRY_ASSIGN(request.key, parse_task_instance_key(key));
   return request;
 }
 
 Value to_value(const TryEnded& ended) {
-  return Value(Value::Map{
+  Value value(Value::Map{
       {"version", wire_version},
       {"result", to_string(ended.result)},
       {"cause", to_string(ended.cause)},
@@ -193,6 +223,9 @@ Value to_value(const TryEnded& ended) {
       {"at", format_time(ended.at)},
       {"xcom", ended.xcom},
   });
+  if (ended.deferring) value.set("deferring", to_value(*ended.deferring));
+  if (ended.result == TryEnded::Result::resumed) value.set("event", ended.event);
+  return value;
 }
 
 Result<TryEnded> parse_try_ended(const Value& value) {
@@ -207,11 +240,17 @@ Result<TryEnded> parse_try_ended(const Value& value) {
   ended.started_at = fields.optional_time("started_at");
   ended.at = fields.time("at");
   ended.xcom = fields.map("xcom");
+  const bool is_deferred = ended.result == TryEnded::Result::deferred;
+  const Value* deferring = is_deferred ? &fields.map("deferring") : nullptr;
+  if (ended.result == TryEnded::Result::resumed) ended.event = fields.any("event");
   TRY(fields.status());
+  if (deferring != nullptr) {
+    TRY_ASSIGN(ended.deferring, parse_deferring(*deferring));
+  }
   return ended;
 }
 
-// {"version": 1, "try_id": "…", "ended": {…}}: exactly one of started, ended, still_waiting, unknown.
+// {"version": 1, "try_id": "…", "ended": {…}}: exactly one of started, ended, still_waiting, asks, unknown.
 Value to_value(const Report& report) {
   Value value = Value(Value::Map{{"version", wire_version}, {"try_id", to_string(report.try_id)}});
   struct Member {
@@ -219,6 +258,7 @@ Value to_value(const Report& report) {
     void operator()(const TryStarted& started) { value.set("started", to_value(started)); }
     void operator()(const TryEnded& ended) { value.set("ended", to_value(ended)); }
     void operator()(const StillWaiting& waiting) { value.set("still_waiting", to_value(waiting)); }
+    void operator()(const TryAsks& asks) { value.set("asks", to_value(asks)); }
     void operator()(const TryUnknown&) { value.set("unknown", Value::map()); }
   };
   std::visit(Member{value}, report.what);
@@ -244,13 +284,17 @@ Result<Report> parse_report(const Value& value) {
     TRY_ASSIGN(report.what, parse_still_waiting(*waiting));
     ++found;
   }
+  if (const Value* asks = value.find("asks")) {
+    TRY_ASSIGN(report.what, parse_try_asks(*asks));
+    ++found;
+  }
   if (value.find("unknown") != nullptr) {
     report.what = TryUnknown{};
     ++found;
   }
   if (found != 1) {
     return Error{ErrorKind::invalid,
-                 "report: exactly one of `started`, `ended`, `still_waiting`, `unknown` has to be "
+                 "report: exactly one of `started`, `ended`, `still_waiting`, `asks`, `unknown` has to be "
                  "there, found " +
                      std::to_string(found)};
   }

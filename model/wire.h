@@ -41,6 +41,10 @@ struct TryRequest {
   Duration poke_interval = std::chrono::seconds(60);
   std::optional<TimePoint> first_poke_at;
   bool soft_fail = false;
+  bool is_external_job = false;         // of probes: it is submitted once, and cancelled where it is killed
+  bool has_asked = false;               // of probes: people have been asked; it waits for them, unlooked at
+  std::optional<Value> deferred_state;  // it has been deferred: what its process left, for whoever looks or goes on
+  std::optional<Value> event;           // of a process: what it was deferred for has come
   std::string queue = "default";
   std::string pool = "default_pool";
   // For everything that the try asks of us; known to the server's memory and to request.json (mode 0600)

@@ -36,6 +36,7 @@ std::string words_of(NoticeEvent event) {
     case NoticeEvent::failure: return "failed";
     case NoticeEvent::retry: return "failed and is tried again";
     case NoticeEvent::skipped: return "was skipped";
+    case NoticeEvent::asked: return "needs an answer";
     case NoticeEvent::deadline: return "is late";
   }
   return {};

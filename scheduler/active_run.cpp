@@ -62,6 +62,24 @@ std::vector<std::vector<int>> setups_of(const Dag& dag) {
   return setups;
 }
 
+void find_mapped_groups(const Dag& dag, DagShape& shape) {
+  const size_t count = dag.tasks.size();
+  std::map<std::string, int> numbers;
+  shape.mapped_group.assign(count, -1);
+  shape.inner_upstream.resize(count);
+  shape.mapped_over.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string& group = dag.tasks[i].mapped_group;
+    if (!group.empty()) shape.mapped_group[i] = numbers.emplace(group, static_cast<int>(numbers.size())).first->second;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    for (const int before : dag.tasks[i].upstream) {
+      const int group = shape.mapped_group[static_cast<size_t>(before)];
+      if (group >= 0 && group == shape.mapped_group[i]) shape.inner_upstream[i].push_back(before);
+    }
+  }
+}
+
 bool is_over_xcom(const Task& task) { return task.expand && !known_length(*task.expand); }
 
 }  // namespace
@@ -80,6 +98,7 @@ ShapePtr make_shape(DagPtr dag) {
     for (const int setup : shape->setups[i])
       shape->set_up_by[static_cast<size_t>(setup)].push_back(static_cast<int>(i));
   }
+  find_mapped_groups(*dag, *shape);
   shape->chosen_over.resize(count);
   for (size_t i = 0; i < count; ++i) {
     for (const int chooser : shape->choosers[i]) {
@@ -95,11 +114,14 @@ ShapePtr make_shape(DagPtr dag) {
     });
     shape->maps_over_xcom[i] = is_over_xcom(task);
     if (task.depends_on_past || task.wait_for_downstream) shape->looks_back = true;
+    if (task.is_teardown) shape->teardowns.push_back(static_cast<int>(i));
     if (!shape->maps_over_xcom[i]) continue;
     for (const MapInput& input : task.expand->inputs) {
       const auto* source = std::get_if<std::string>(&input.source);
       const int index = source == nullptr ? -1 : dag->index_of(*source);
-      if (index >= 0) shape->feeds_map[static_cast<size_t>(index)] = true;
+      if (index < 0) continue;
+      shape->feeds_map[static_cast<size_t>(index)] = true;
+      if (!task.mapped_group.empty()) shape->mapped_over[static_cast<size_t>(index)].push_back(static_cast<int>(i));
     }
   }
   // A DAG of teardowns only: then they decide.
@@ -147,43 +169,17 @@ void set_known_length(TaskSlot& slot, const ShapePtr& shape, int task) {
   slot.bound = {shape->dag, &*of.expand};  // lives as long as the Dag; the lists may be long
 }
 
-std::optional<int> skipped_by_choice(const ActiveRun& run, int task) {
-  for (const int chooser : run.shape->choosers[static_cast<size_t>(task)]) {
-    const TaskSlot& slot = run.slots[static_cast<size_t>(chooser)];
-    if (slot.choices.empty()) continue;
-    // A mapped one: all of its task instances have to say so, and those that were marked success say nothing.
-    if (slot.finished() < slot.expected() || slot.count(TaskState::success) > std::ssize(slot.choices)) continue;
-    const bool skips = std::ranges::all_of(
-        slot.choices, [&](const auto& choice) { return std::ranges::binary_search(choice.second, task); });
-    if (skips) return chooser;
-  }
-  return std::nullopt;
+QuestionPtr ActiveRun::question_of(InstanceRef at) const {
+  const auto found = questions.find({at.task, at.position});
+  return found == questions.end() ? nullptr : found->second;
 }
 
-std::optional<int> setup_in_the_way(const ActiveRun& run, int task) {
-  std::optional<int> open;
-  for (const int setup : run.shape->setups[static_cast<size_t>(task)]) {
-    const TaskSlot& slot = run.slots[static_cast<size_t>(setup)];
-    if (slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0) return setup;
-    if (slot.count(TaskState::success) + slot.count(TaskState::removed) == slot.expected()) continue;
-    if (!open || slot.count(TaskState::skipped) > 0) open = setup;
-  }
-  return open;
+DeferralPtr ActiveRun::deferral_of(InstanceRef at) const {
+  const auto found = deferrals.find({at.task, at.position});
+  return found == deferrals.end() ? nullptr : found->second;
 }
 
-TriggerVerdict upstream_verdict(const ActiveRun& run, int task) {
-  const auto index = static_cast<size_t>(task);
-  const auto setup = setup_in_the_way(run, task);
-  if (setup) {
-    const TaskSlot& slot = run.slots[static_cast<size_t>(*setup)];
-    if (slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0) {
-      return TriggerVerdict::upstream_failed;
-    }
-    if (slot.count(TaskState::skipped) > 0) return TriggerVerdict::skip;
-  }
-  const TriggerVerdict verdict = evaluate(run.dag().tasks[index].trigger_rule, run.slots[index].upstream);
-  return setup && verdict == TriggerVerdict::run ? TriggerVerdict::wait : verdict;
-}
+bool keeps_deferral(TaskState state) { return is_live(state) || state == TaskState::scheduled; }
 
 TryKind try_kind_of(const Task& task) {
   switch (task.kind) {

@@ -15,6 +15,8 @@
 #include "model/asset.h"
 #include "model/choice.h"
 #include "model/dag.h"
+#include "model/deferral.h"
+#include "model/question.h"
 #include "model/run.h"
 #include "model/trigger_rule.h"
 #include "model/wire.h"
@@ -49,7 +51,15 @@ struct DagShape {
   // none. Airflow's get_upstreams_only_setups.
   std::vector<std::vector<int>> setups;
   std::vector<std::vector<int>> set_up_by;  // the other way round: the tasks that need it so
+  std::vector<int> teardowns;               // tasks
   bool looks_back = false;                  // a task of it depends on the run before
+  // Of each task: the mapped group that it lies in, by a number (-1: none), and those directly before it that lie in
+  // the same one.
+  std::vector<int> mapped_group;
+  std::vector<std::vector<int>> inner_upstream;
+  // Tasks of mapped groups that are mapped over what this one returns: not all of them are directly after it, and to
+  // those that are its counts may say nothing new when its list is there.
+  std::vector<std::vector<int>> mapped_over;
 };
 using ShapePtr = std::shared_ptr<const DagShape>;
 ShapePtr make_shape(DagPtr dag);
@@ -73,7 +83,7 @@ struct TaskSlot {
   std::map<int, std::vector<int>> choices;
 
   // Derived.
-  UpstreamCounts upstream;
+  UpstreamCounts upstream;  // those of its own mapped group are left out: they count index by index (upstream.h)
   std::array<int64_t, task_state_count> in_state{};
   std::set<int> undecided;  // positions in state none
   std::set<int> ready;      // positions in state scheduled
@@ -101,8 +111,13 @@ struct ActiveRun {
   DagRun row;
   ShapePtr shape;
   std::vector<TaskSlot> slots;  // as shape->dag->tasks
+  // Of tasks that this version does not have, or has in another form (mapped or not): all are removed.
+  std::vector<TaskInstance> outside;
   std::optional<PastRun> past;
   std::vector<AssetEventPtr> events;  // that made it due, by number
+  // By (task, position): what people are asked by a try that lives; what a try was deferred for that has not ended.
+  std::map<std::pair<int, int>, QuestionPtr> questions;
+  std::map<std::pair<int, int>, DeferralPtr> deferrals;
   // By index into Dag::deadlines: for which time it was told that it was missed. Forgotten with a restart; see
   // deadlines.h.
   std::map<int, TimePoint> told_deadlines;
@@ -117,8 +132,17 @@ struct ActiveRun {
   const TaskInstance& instance(InstanceRef at) const {
     return slots[static_cast<size_t>(at.task)].instances[static_cast<size_t>(at.position)];
   }
+  QuestionPtr question_of(InstanceRef at) const;  // null: it asks nobody
+  DeferralPtr deferral_of(InstanceRef at) const;  // null: it was not deferred
   bool operator==(const ActiveRun&) const = default;
 };
+
+// Whether a deferred try may go on from this state of its task instance.
+bool keeps_deferral(TaskState state);
+// The row of a run that goes on with another version of its DAG from then on.
+DagRun with_version(DagRun row, const std::string& version, TimePoint at);
+// Whether a task instance of that index has a place in the task: mapped or not.
+bool fits_task(const Task& task, const TaskInstance& row);
 
 // A try that was handed out, or will be right after the commit, and has not ended.
 struct LiveTry {
@@ -139,15 +163,6 @@ struct LiveTry {
 
 // Of an unmapped task, or one mapped over lists that stand in the DAG: the slot's length and bound values.
 void set_known_length(TaskSlot& slot, const ShapePtr& shape, int task);
-
-// The task before it that has chosen to skip it, if one has; the same for all of its task instances.
-std::optional<int> skipped_by_choice(const ActiveRun& run, int task);
-
-// Of the setups that it needs beside those directly before it, the first that has not succeeded; those that will not
-// come first.
-std::optional<int> setup_in_the_way(const ActiveRun& run, int task);
-// What its upstream and its setups say to a task.
-TriggerVerdict upstream_verdict(const ActiveRun& run, int task);
 
 TryKind try_kind_of(const Task& task);
 TaskInstanceKey key_of(const ActiveRun& run, const TaskInstance& instance);

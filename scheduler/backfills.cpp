@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "scheduler/commands.h"
 #include "scheduler/params.h"
+#include "scheduler/versions.h"
 
 namespace udon {
 
@@ -121,6 +122,7 @@ Result<CommandOutcome> Backfills::create(Turn& turn, const CreateBackfill& comma
   row.to = command.to;
   row.reprocess = command.reprocess;
   row.runs_backwards = command.runs_backwards;
+  row.on_latest_version = command.on_latest_version;
   row.max_active_runs = command.max_active_runs;
   row.conf = command.conf;
   row.user = command.user;
@@ -279,6 +281,14 @@ Result<bool> Backfills::clear_run(Turn& turn, const Backfill& row, const DagRun&
     if (is_of_store(loaded.error())) return loaded.error();
     note(turn, row, "scheduler", "", " passes over " + there.run_id + ": " + loaded.error().message);
     return false;
+  }
+  if (row.on_latest_version) {
+    const auto changed = Versions(history_, state_).change(turn, there.number, row.user);
+    if (!changed && is_of_store(changed.error())) return changed.error();
+    if (!changed) {
+      note(turn, row, "scheduler", "", " passes over " + there.run_id + ": " + changed.error().message);
+      return false;
+    }
   }
   DagRun as = state_.runs().at(there.number).row;
   as.type = RunType::backfill;

@@ -6,8 +6,12 @@
 #include "base/ensure.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "scheduler/answers.h"
 #include "scheduler/params.h"
 #include "scheduler/plan.h"
+#include "scheduler/reports.h"
+#include "scheduler/teardowns.h"
+#include "scheduler/upstream.h"
 
 namespace udon {
 
@@ -24,6 +28,23 @@ struct Selected {
   std::vector<InstanceRef> instances;
   std::vector<TaskRef> unexpanded;  // mapped tasks that have no instance yet
 };
+
+// All places that are reached from these along `next`, themselves left out.
+std::set<std::pair<int, int>> places_along(const DagShape& shape, const std::vector<std::pair<int, int>>& from,
+                                           std::vector<int> Task::*next) {
+  std::set<std::pair<int, int>> seen;
+  std::vector<std::pair<int, int>> open = from;
+  while (!open.empty()) {
+    const auto [task, map_index] = open.back();
+    open.pop_back();
+    for (const int other : shape.dag->tasks[static_cast<size_t>(task)].*next) {
+      const std::pair place(other, is_inner_edge(shape, task, other) ? map_index : whole);
+      if (seen.contains({other, whole}) || !seen.insert(place).second) continue;
+      open.push_back(place);
+    }
+  }
+  return seen;
+}
 
 class Selecting {
  public:
@@ -49,52 +70,54 @@ class Selecting {
  private:
   Result<void> name(const std::string& task_id, int map_index) {
     const Dag& dag = run_.dag();
-    const int task = dag.index_of(task_id);
-    if (task < 0) {
-      std::vector<std::string> ids;
-      for (const Task& one : dag.tasks) ids.push_back(one.task_id);
-      return not_found("DAG `" + dag.dag_id + "` has no task `" + task_id + "` in run " + run_.row.run_id +
-                       did_you_mean(task_id, ids));
+    if (const int task = dag.index_of(task_id); task >= 0) return name(task, map_index);
+    // A task group stands for all tasks in it.
+    const std::vector<int> inside = dag.tasks_in(task_id);
+    for (const int task : inside) TRY(name(task, map_index));
+    if (!inside.empty()) return {};
+    std::vector<std::string> ids;
+    for (const Task& one : dag.tasks) ids.push_back(one.task_id);
+    for (const TaskGroup& group : dag.groups) ids.push_back(group.group_id);
+    return not_found("DAG `" + dag.dag_id + "` has no task `" + task_id + "` in run " + run_.row.run_id +
+                     did_you_mean(task_id, ids));
+  }
+
+  Result<void> name(int task, int map_index) {
+    if (map_index >= 0 && !position_of(task, map_index)) {
+      return not_found("task `" + run_.dag().tasks[static_cast<size_t>(task)].task_id + "` has no map index " +
+                       std::to_string(map_index));
     }
-    if (map_index < 0) {
-      whole_.insert(task);
-    } else {
-      const TaskSlot& slot = run_.slots[static_cast<size_t>(task)];
-      const bool is_mapped = dag.tasks[static_cast<size_t>(task)].expand.has_value();
-      const auto position = is_mapped ? slot.position_of(map_index, true) : std::nullopt;
-      if (!position) return not_found("task `" + task_id + "` has no map index " + std::to_string(map_index));
-      parts_.insert({task, *position});
-    }
-    if (selection_.upstream) close(task, &Task::upstream);
-    if (selection_.downstream) close(task, &Task::downstream);
+    take_in({task, map_index});
+    if (selection_.upstream) close({task, map_index}, &Task::upstream);
+    if (selection_.downstream) close({task, map_index}, &Task::downstream);
     return {};
   }
 
-  void close(int from, std::vector<int> Task::*next) {
-    std::vector<int> open{from};
-    std::set<int> seen{from};
-    while (!open.empty()) {
-      const int task = open.back();
-      open.pop_back();
-      for (const int other : run_.dag().tasks[static_cast<size_t>(task)].*next) {
-        if (!seen.insert(other).second) continue;
-        whole_.insert(other);
-        open.push_back(other);
-      }
+  // (task, map index or `whole`). Along an edge inside of a mapped group an index leads to the same index, along any
+  // other to the whole task.
+  using Place = std::pair<int, int>;
+
+  std::optional<int> position_of(int task, int map_index) const {
+    if (!run_.dag().tasks[static_cast<size_t>(task)].expand) return std::nullopt;
+    return run_.slots[static_cast<size_t>(task)].position_of(map_index, true);
+  }
+
+  void take_in(Place place) {
+    if (place.second == whole) {
+      whole_.insert(place.first);
+    } else if (const auto position = position_of(place.first, place.second)) {
+      parts_.insert({place.first, *position});
     }
   }
 
+  void close(Place from, std::vector<int> Task::*next) {
+    for (const Place& place : places_along(*run_.shape, {from}, next)) take_in(place);
+  }
+
   std::set<int> all(int from, std::vector<int> Task::*next) const {
-    std::vector<int> open{from};
-    std::set<int> seen;
-    while (!open.empty()) {
-      const int task = open.back();
-      open.pop_back();
-      for (const int other : run_.dag().tasks[static_cast<size_t>(task)].*next) {
-        if (seen.insert(other).second) open.push_back(other);
-      }
-    }
-    return seen;
+    std::set<int> tasks;
+    for (const Place& place : places_along(*run_.shape, {{from, whole}}, next)) tasks.insert(place.first);
+    return tasks;
   }
 
   // Airflow's get_upstreams_only_setups_and_teardowns: the setups before a task that nothing before it has cleared
@@ -102,13 +125,27 @@ class Selecting {
   void add_setups_and_teardowns() {
     const std::vector<Task>& tasks = run_.dag().tasks;
     const auto is_teardown = [&](int task) { return tasks[static_cast<size_t>(task)].is_teardown; };
-    std::set<int> named = whole_;
-    for (const auto& [task, position] : parts_) named.insert(task);
-    for (const int task : named) {
+    std::set<Place> named;
+    for (const int task : whole_) named.insert({task, whole});
+    for (const auto& [task, position] : parts_) {
+      named.insert({task, run_.slots[static_cast<size_t>(task)].instances[static_cast<size_t>(position)].map_index});
+    }
+    for (const auto& [task, map_index] : named) {
       const Task& of = tasks[static_cast<size_t>(task)];
       if (of.is_teardown) continue;
+      // What serves an index of a mapped group alone is done anew for that index alone.
+      const auto take_in_for = [&, task = task, map_index = map_index](int other) {
+        const bool is_same_group =
+            run_.shape->mapped_group[static_cast<size_t>(task)] >= 0 && is_inner_edge(*run_.shape, task, other);
+        take_in({other, is_same_group ? map_index : whole});
+      };
+      const auto take_in_teardowns = [&](const Task& setup) {
+        for (const int next : setup.downstream) {
+          if (is_teardown(next)) take_in_for(next);
+        }
+      };
       if (of.is_setup) {
-        std::ranges::copy_if(of.downstream, std::inserter(whole_, whole_.end()), is_teardown);
+        take_in_teardowns(of);
         continue;
       }
       const std::set<int> after = all(task, &Task::downstream);
@@ -119,8 +156,8 @@ class Selecting {
         const bool is_open =
             std::ranges::any_of(setup.downstream, [&](int next) { return is_teardown(next) && after.contains(next); });
         if (has_teardown && !is_open) continue;
-        whole_.insert(before);
-        std::ranges::copy_if(setup.downstream, std::inserter(whole_, whole_.end()), is_teardown);
+        take_in_for(before);
+        take_in_teardowns(setup);
       }
     }
   }
@@ -234,13 +271,14 @@ class Commanding {
     TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).select());
     result_.outcome.run = run->row;
     const std::string note = "marked " + std::string(to_string(to)) + by(command.user);
-    std::set<int> tasks;
+    std::set<std::pair<int, int>> places;
     for (const TaskRef& task : selected.unexpanded) mark_unexpanded(*run, task, to, note, command.user);
     for (const InstanceRef& at : selected.instances) {
       mark(*run, at, to, note, command.user);
-      tasks.insert(at.task);
+      const bool is_of_group = run->shape->mapped_group[static_cast<size_t>(at.task)] >= 0;
+      places.insert({at.task, is_of_group ? run->instance(at).map_index : whole});
     }
-    if (to != TaskState::failed) resume_after(*run, tasks, selected, command.user);
+    if (to != TaskState::failed) resume_after(*run, places, selected, command.user);
     return {};
   }
 
@@ -266,8 +304,10 @@ class Commanding {
       for_each_instance(*run, [&](InstanceRef at) { clear(*run, at, command.user); });
       reopen(*run, command.user);
     } else {
-      mark_run(*run, command.state, "the run was marked " + std::string(to_string(command.state)) + by(command.user),
-               MoveCause::command, command.user);
+      const std::string note = "the run was marked " + std::string(to_string(command.state)) + by(command.user);
+      if (run->row.state == RunState::running && has_to_clear_away(*run))
+        return mark_before_teardowns(*run, command.state, note, command.user);
+      mark_run(*run, command.state, note, MoveCause::command, command.user);
     }
     return {};
   }
@@ -293,6 +333,29 @@ class Commanding {
     }
     result_.outcome.run = run->row;
     add(DropRun{.run = run->row.number, .user = command.user});
+    return {};
+  }
+
+  Result<void> carry_out(const AnswerQuestion& command) {
+    const TaskInstanceKey& key = command.key;
+    TRY_ASSIGN(const ActiveRun* run, find(key.dag_id, key.run_id));
+    TRY_ASSIGN(const InstanceRef at, find(*run, key));
+    const TaskInstance& row = run->instance(at);
+    const QuestionPtr asked = run->question_of(at);
+    if (asked == nullptr || row.state != TaskState::deferred) {
+      return conflict(to_string(key) + " waits for no answer: it is " + std::string(to_string(row.state)) +
+                      (row.note.empty() ? "" : ": " + row.note));
+    }
+    if (asked->answer) return conflict(to_string(key) + " has been answered already, by " + describe(*asked->answer));
+    if (const LiveTry& live = state_.tries().at(row.fence); live.becomes)
+      return conflict(to_string(key) + " waits for no answer any more: " + live.note);
+    TRY_ASSIGN(const Answer answer, answer_of(*asked, command, now_));
+    add_all(moves_of_answer(answer, at, state_));
+    AskedQuestion answered = *asked;
+    answered.answer = answer;
+    result_.outcome.run = run->row;
+    result_.outcome.instances.push_back(key_of(*run, row));
+    result_.outcome.question = std::make_shared<const AskedQuestion>(std::move(answered));
     return {};
   }
 
@@ -347,6 +410,42 @@ class Commanding {
     reopen(run, user, std::move(as));
   }
 
+  // The run goes on until they have cleared away; what is marked here decides how it ends then.
+  Result<void> mark_before_teardowns(const ActiveRun& run, RunState to, const std::string& note,
+                                     const std::string& user) {
+    const auto decides = [&](int task) { return run.shape->decides[static_cast<size_t>(task)]; };
+    bool will_fail = false;
+    for (int task = 0; task < static_cast<int>(run.slots.size()); ++task) {
+      const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+      const bool has_failed = slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0;
+      if (has_to_clear_away(run, task)) continue;
+      const bool is_open = slot.finished() < slot.expected();
+      will_fail = will_fail || (decides(task) && (has_failed || is_open));
+      // One that decides is failed, not skipped: else the run would succeed.
+      const TaskState unstarted = to == RunState::success ? TaskState::success
+                                  : decides(task)         ? TaskState::failed
+                                                          : TaskState::skipped;
+      if (slot.instances.empty() && slot.missing() > 0)
+        mark_unexpanded(run, {run.row.number, task}, unstarted, note, user);
+      for (int k = 0; k < static_cast<int>(slot.instances.size()); ++k) {
+        const InstanceRef at{run.row.number, task, k};
+        const TaskState there = run.instance(at).state;
+        if (to == RunState::success) {
+          if (there != TaskState::skipped) mark(run, at, TaskState::success, note, user);
+        } else if (!is_finished(there)) {
+          mark(run, at, is_live(there) ? TaskState::failed : unstarted, note, user);
+        }
+      }
+    }
+    if (to == RunState::failed && !will_fail) {
+      return conflict("run " + run.row.run_id + " of DAG `" + run.row.dag_id +
+                      "` has nothing left but teardowns, which clear away what was set up: mark it failed when they "
+                      "have ended, or mark them");
+    }
+    add(MoveRun{.row = run.row, .cause = MoveCause::command, .user = user, .text = note + "; its teardowns run first"});
+    return {};
+  }
+
   void mark_run(const ActiveRun& run, RunState to, const std::string& note, MoveCause cause, const std::string& user) {
     for_each_instance(run, [&](InstanceRef at) {
       const TaskInstance& row = run.instance(at);
@@ -370,6 +469,17 @@ class Commanding {
 
  private:
   void add(Move move) { result_.moves.push_back(std::move(move)); }
+  void add_all(Moves moves) { std::ranges::move(moves, std::back_inserter(result_.moves)); }
+
+  static Result<InstanceRef> find(const ActiveRun& run, const TaskInstanceKey& key) {
+    const int task = run.dag().index_of(key.task_id);
+    if (task >= 0) {
+      const bool is_mapped = run.dag().tasks[static_cast<size_t>(task)].expand.has_value();
+      const auto position = run.slots[static_cast<size_t>(task)].position_of(key.map_index, is_mapped);
+      if (position) return InstanceRef{run.row.number, task, *position};
+    }
+    return not_found("there is no task instance " + to_string(key));
+  }
 
   Result<const ActiveRun*> find(const std::string& dag_id, const std::string& run_id) const {
     if (const ActiveRun* run = state_.find_run(dag_id, run_id)) return run;
@@ -451,24 +561,20 @@ class Commanding {
   }
 
   // What had failed behind those that are now marked well gets its chance again, as in Airflow.
-  void resume_after(const ActiveRun& run, const std::set<int>& tasks, const Selected& selected,
+  void resume_after(const ActiveRun& run, const std::set<std::pair<int, int>>& places, const Selected& selected,
                     const std::string& user) {
-    std::set<int> behind;
-    std::vector<int> open(tasks.begin(), tasks.end());
-    while (!open.empty()) {
-      const int task = open.back();
-      open.pop_back();
-      for (const int next : run.dag().tasks[static_cast<size_t>(task)].downstream) {
-        if (behind.insert(next).second) open.push_back(next);
-      }
-    }
+    const std::set<std::pair<int, int>> behind =
+        places_along(*run.shape, {places.begin(), places.end()}, &Task::downstream);
+    std::set<int> tasks;
+    for (const auto& [task, map_index] : behind) tasks.insert(task);
     bool has_resumed = false;
-    for (const int task : behind) {
+    for (const int task : tasks) {
       const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
       for (int i = 0; i < static_cast<int>(slot.instances.size()); ++i) {
         const InstanceRef at{run.row.number, task, i};
         const TaskState there = run.instance(at).state;
         if (there != TaskState::failed && there != TaskState::upstream_failed) continue;
+        if (!behind.contains({task, whole}) && !behind.contains({task, run.instance(at).map_index})) continue;
         if (std::ranges::binary_search(selected.instances, at)) continue;
         clear(run, at, user);
         has_resumed = true;
@@ -497,6 +603,7 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
     Names operator()(const CleanStep&) const { return {}; }
     Names operator()(const PoolsChanged&) const { return {}; }
     Names operator()(const ConnectionsChanged&) const { return {}; }
+    Names operator()(const AnswerQuestion& c) const { return {{c.key.dag_id, c.key.run_id}}; }
     Names operator()(const ClearTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
     Names operator()(const MarkTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }
     Names operator()(const KillTasks& c) const { return {{c.selection.dag_id, c.selection.run_id}}; }

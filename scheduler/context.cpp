@@ -102,6 +102,13 @@ Value make_context(const ActiveRun& run, InstanceRef at) {
   return context;
 }
 
+std::optional<Duration> waiting_time_of(const Task& task, const DeferralPtr& deferral) {
+  if (!deferral) return task.timeout;
+  if (deferral->what.timeout && task.execution_timeout)
+    return std::min(*deferral->what.timeout, *task.execution_timeout);
+  return deferral->what.timeout ? deferral->what.timeout : task.execution_timeout;
+}
+
 TryRequest make_request(const State& state, Fence fence, const std::string& installation) {
   const LiveTry& live = state.tries().at(fence);
   const ActiveRun& run = state.runs().at(live.at.run);
@@ -134,6 +141,17 @@ TryRequest make_request(const State& state, Fence fence, const std::string& inst
   request.poke_interval = task.poke_interval;
   if (live.kind == TryKind::probe) request.first_poke_at = instance.queued_at;
   request.soft_fail = task.soft_fail;
+  request.is_external_job = task.kind == OperatorKind::external_job;
+  request.has_asked = run.question_of(live.at) != nullptr;
+  if (const DeferralPtr deferral = run.deferral_of(live.at)) {
+    request.deferred_state = deferral->what.state;
+    request.event = deferral->event;
+    if (live.kind == TryKind::probe) {
+      request.poke_interval = deferral->what.poke_interval;
+      request.timeout = waiting_time_of(task, deferral);
+      request.first_poke_at = deferral->since;
+    }
+  }
   request.queue = task.queue;
   request.pool = task.pool;
   request.log_file = log_file_of(run.row.number, instance.number, instance.try_number);

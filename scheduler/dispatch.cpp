@@ -20,11 +20,13 @@ constexpr Duration overdue_after = 4 * Duration(limits::kill_grace);
 
 }  // namespace
 
-Dispatcher::Dispatcher(std::string installation, std::string dags_folder, const Clock& clock,
+Dispatcher::Dispatcher(std::string installation, std::string dags_folder,
+                       std::function<std::string(const std::string&)> folder_of_bundle, const Clock& clock,
                        std::vector<Executor*> executors, std::function<std::string(const TryId&)> make_token,
                        History& history)
     : installation_(std::move(installation)),
       dags_folder_(std::move(dags_folder)),
+      folder_of_bundle_(std::move(folder_of_bundle)),
       clock_(clock),
       executors_(std::move(executors)),
       make_token_(std::move(make_token)),
@@ -79,12 +81,15 @@ bool Dispatcher::is_known_elsewhere(int executor, const TryId& id) {
 
 TryRequest Dispatcher::request_for(const State& state, Fence fence) {
   TryRequest request = make_request(state, fence, installation_);
-  request.dags_folder = dags_folder_;
+  const Dag& dag = state.runs().at(state.tries().at(fence).at.run).dag();
+  request.dags_folder = dag.bundle.empty() || !folder_of_bundle_ ? dags_folder_ : folder_of_bundle_(dag.bundle);
   request.token = make_token_(request.try_id);
-  if (request.first_poke_at && request.try_number > 1) {
-    const LiveTry& live = state.tries().at(fence);
-    const ActiveRun& run = state.runs().at(live.at.run);
-    const int retries = run.dag().tasks[static_cast<size_t>(live.at.task)].retry.retries;
+  const LiveTry& live = state.tries().at(fence);
+  const ActiveRun& run = state.runs().at(live.at.run);
+  const Task& task = run.dag().tasks[static_cast<size_t>(live.at.task)];
+  // A sensor's time counts over all its tries. Each external job has its own.
+  if (task.kind == OperatorKind::sensor && request.first_poke_at && request.try_number > 1) {
+    const int retries = task.retry.retries;
     // A store that does not answer now makes the sensor's time a little longer, no more.
     if (auto first = history_.first_poke_at(run.instance(live.at), retries); first && *first) {
       request.first_poke_at = **first;
@@ -137,15 +142,34 @@ void Dispatcher::adopt(const State& state, Fence fence) {
 }
 
 void Dispatcher::hand_out(const State& state, const std::vector<Fence>& started) {
-  for (const Fence fence : started) start(state, fence);
+  for (const Fence fence : started) {
+    if (state.tries().at(fence).executor >= 0)
+      start(state, fence, state.tries().at(fence).executor);
+    else
+      start_waiting(state, fence);
+  }
   end_tries(state);
 }
 
-void Dispatcher::start(const State& state, Fence fence) {
+// A try that was deferred just now: whoever looks after what waits takes it, one with room first.
+void Dispatcher::start_waiting(const State& state, Fence fence) {
   const LiveTry& live = state.tries().at(fence);
+  const Task& task = state.runs().at(live.at.run).dag().tasks[static_cast<size_t>(live.at.task)];
+  std::vector<int> able = takers(live.kind, task.queue);
+  for (size_t i = 0; i < executors_.size(); ++i) {
+    if (executors_[i]->is_for(live.kind) && std::ranges::find(able, static_cast<int>(i)) == able.end())
+      able.push_back(static_cast<int>(i));
+  }
+  if (able.empty()) return report(fence, TryUnknown{});
+  const auto has_room = [&](int executor) { return executors_[static_cast<size_t>(executor)]->free_slots() > 0; };
+  const auto found = std::ranges::find_if(able, has_room);
+  start(state, fence, found == able.end() ? able.front() : *found);
+}
+
+void Dispatcher::start(const State& state, Fence fence, int executor) {
   const TryRequest request = request_for(state, fence);
-  held_[fence].executor = live.executor;
-  const Result<void> done = executors_[static_cast<size_t>(live.executor)]->start(request);
+  held_[fence].executor = executor;
+  const Result<void> done = executors_[static_cast<size_t>(executor)]->start(request);
   if (done) return;
   report(fence, TryEnded{.result = TryEnded::Result::failed,
                          .cause = EndCause::start_failed,
@@ -195,8 +219,9 @@ void Dispatcher::set_deadline(const State& state, Fence fence, Held& held) {
   const Task& task = state.runs().at(live.at.run).dag().tasks[static_cast<size_t>(live.at.task)];
   std::optional<Duration> most = task.execution_timeout;
   if (live.kind == TryKind::probe) {
-    most = task.timeout;
-    if (most) *most += task.poke_interval;
+    const DeferralPtr deferral = state.runs().at(live.at.run).deferral_of(live.at);
+    most = waiting_time_of(task, deferral);
+    if (most) *most += deferral ? deferral->what.poke_interval : task.poke_interval;
   }
   if (!most) return;
   held.deadline = clock_.monotonic() + *most + overdue_after;

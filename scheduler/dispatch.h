@@ -26,8 +26,9 @@ struct Received {
 class Dispatcher {
  public:
   // dags_folder: absolute; what relative paths in parameters start from.
-  Dispatcher(std::string installation, std::string dags_folder, const Clock& clock, std::vector<Executor*> executors,
-             std::function<std::string(const TryId&)> make_token, History& history);
+  Dispatcher(std::string installation, std::string dags_folder,
+             std::function<std::string(const std::string&)> folder_of_bundle, const Clock& clock,
+             std::vector<Executor*> executors, std::function<std::string(const TryId&)> make_token, History& history);
 
   // Tells the state how many slots are free; and who takes the queues of what is ready.
   void describe(State& state) const;
@@ -61,7 +62,8 @@ class Dispatcher {
   };
   std::vector<int> takers(TryKind kind, const std::string& queue) const;
   TryRequest request_for(const State& state, Fence fence);
-  void start(const State& state, Fence fence);
+  void start(const State& state, Fence fence, int executor);
+  void start_waiting(const State& state, Fence fence);
   void adopt(const State& state, Fence fence);
   bool is_known_elsewhere(int executor, const TryId& id);
   void end_tries(const State& state);
@@ -75,6 +77,7 @@ class Dispatcher {
 
   std::string installation_;
   std::string dags_folder_;
+  std::function<std::string(const std::string&)> folder_of_bundle_;
   const Clock& clock_;
   std::vector<Executor*> executors_;
   std::function<std::string(const TryId&)> make_token_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dagfile/serialize.h"
+#include "scheduler/map_inputs.h"
 #include "scheduler/plan.h"
 
 namespace udon {
@@ -49,6 +50,8 @@ Result<ShapePtr> History::shape_of(const DagRun& row) {
   if (!dag)
     return Error{ErrorKind::data, dag.error().message}.within("version " + row.dag_version + " of DAG `" + row.dag_id +
                                                               "`");
+  dag->bundle = version->bundle;
+  dag->bundle_version = version->bundle_version;
   return shapes_.of(std::make_shared<const Dag>(std::move(*dag)));
 }
 
@@ -82,6 +85,31 @@ Result<void> History::load_try(const TaskInstance& row, LiveTry& live) {
   return {};
 }
 
+Result<void> History::load_waits(ActiveRun& run, std::map<Fence, LiveTry>& tries) {
+  std::map<InstanceNumber, InstanceRef> waiting;
+  for (size_t i = 0; i < run.slots.size(); ++i) {
+    const auto& instances = run.slots[i].instances;
+    for (size_t k = 0; k < instances.size(); ++k) {
+      if (keeps_deferral(instances[k].state))
+        waiting[instances[k].number] = {run.row.number, static_cast<int>(i), static_cast<int>(k)};
+    }
+  }
+  if (waiting.empty()) return {};
+  TRY_ASSIGN(auto questions, reader_.live_questions_of(run.row.number));
+  for (AskedQuestion& asked : questions) {
+    const InstanceRef at = waiting.at(asked.instance);
+    run.questions[{at.task, at.position}] = std::make_shared<const AskedQuestion>(std::move(asked));
+  }
+  TRY_ASSIGN(auto deferrals, reader_.deferrals_of(run.row.number));
+  for (Deferral& deferral : deferrals) {
+    const auto at = waiting.find(deferral.instance);
+    if (at == waiting.end()) continue;
+    if (const auto live = tries.find(deferral.fence); live != tries.end()) live->second.kind = TryKind::probe;
+    run.deferrals[{at->second.task, at->second.position}] = std::make_shared<const Deferral>(std::move(deferral));
+  }
+  return {};
+}
+
 Result<LoadedRun> History::load_run(const DagRun& row) {
   LoadedRun loaded;
   ActiveRun& run = loaded.run;
@@ -105,6 +133,12 @@ Result<LoadedRun> History::load_run(const DagRun& row) {
   std::ranges::stable_sort(instances, {}, &TaskInstance::map_index);
   for (TaskInstance& instance : instances) {
     const auto found = index_by_id.find(instance.task_id);
+    const bool has_place =
+        found != index_by_id.end() && fits_task(run.dag().tasks[static_cast<size_t>(found->second)], instance);
+    if (!has_place && instance.state == TaskState::removed) {
+      run.outside.push_back(std::move(instance));
+      continue;
+    }
     if (found == index_by_id.end()) {
       return Error{ErrorKind::data, "run " + row.run_id + " of DAG `" + row.dag_id + "` has a task instance `" +
                                         instance.task_id + "` that its version " + row.dag_version + " does not know"};
@@ -121,6 +155,8 @@ Result<LoadedRun> History::load_run(const DagRun& row) {
     }
     slot.instances.push_back(std::move(instance));
   }
+  TRY(load_waits(run, loaded.tries));
+  std::ranges::sort(run.outside, {}, &TaskInstance::number);
   for (size_t i = 0; i < run.slots.size(); ++i) {
     set_known_length(run.slots[i], run.shape, static_cast<int>(i));
     if (run.shape->feeds_map[i]) TRY(load_outputs(run, static_cast<int>(i)));

@@ -66,6 +66,7 @@ class History {
   Result<ShapePtr> shape_of(const DagRun& row);
   Result<void> load_outputs(ActiveRun& run, int task);
   Result<void> load_choices(ActiveRun& run, int task);
+  Result<void> load_waits(ActiveRun& run, std::map<Fence, LiveTry>& tries);
   Result<void> load_try(const TaskInstance& row, LiveTry& live);
 
   StoreReader& reader_;

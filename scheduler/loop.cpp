@@ -17,6 +17,7 @@
 #include "scheduler/reports.h"
 #include "scheduler/retention.h"
 #include "scheduler/turn.h"
+#include "scheduler/versions.h"
 #include "scheduler/why.h"
 
 namespace udon {
@@ -51,8 +52,8 @@ struct Loop::Impl {
         writer(the_writer),
         settings(the_settings),
         history(reader, shapes),
-        dispatcher(options.installation, options.dags_folder, clock, std::move(executors), std::move(make_token),
-                   history),
+        dispatcher(options.installation, options.dags_folder, options.folder_of_bundle, clock, std::move(executors),
+                   std::move(make_token), history),
         catalog(options.dags_are_paused_at_creation, shapes),
         state(options.parallelism),
         backfills(history, state),
@@ -284,6 +285,8 @@ struct Loop::Impl {
   static const std::string* dag_that_is_needed(const Command& command) {
     if (const auto* trigger = std::get_if<TriggerRun>(&command)) return &trigger->dag_id;
     if (const auto* create = std::get_if<CreateBackfill>(&command)) return &create->dag_id;
+    const auto* clear = std::get_if<ClearTasks>(&command);
+    if (clear != nullptr && clear->on_latest_version) return &clear->selection.dag_id;
     return nullptr;
   }
 
@@ -307,6 +310,8 @@ struct Loop::Impl {
       return Retention(history.reader(), state).step(turn, *clean);
     if (const auto* trigger = std::get_if<TriggerRun>(&command)) return this->trigger(turn, *trigger);
     if (const auto names = run_of(command)) TRY(history.bring_into_memory(names->first, names->second, state));
+    const auto* clear = std::get_if<ClearTasks>(&command);
+    if (clear != nullptr && clear->on_latest_version) return Versions(history, state).clear(turn, *clear);
     TRY_ASSIGN(CommandMoves result, moves_of(command, turn.now(), state));
     turn.apply(result.moves);
     return std::move(result.outcome);
@@ -425,7 +430,8 @@ struct Loop::Impl {
     const auto consider = [&](TimePoint at) {
       if (!wake || at < *wake) wake = at;
     };
-    if (!catalog.is_done() || !state.dirty().empty() || dispatcher.has_reports()) consider(now);
+    if (!catalog.is_done() || !state.dirty().empty() || !state.dirty_indices().empty() || dispatcher.has_reports())
+      consider(now);
     if (start_held_since) consider(at_monotonic(*start_held_since + start_report_delay));
     if (const auto look = dispatcher.next_look()) consider(at_monotonic(*look));
     if (!state.stopped().empty()) consider(now + obstacle_interval);

@@ -26,7 +26,9 @@ class State;
 struct LoopOptions {
   std::string installation;  // names this store's tries; from the store's settings
   std::string dags_folder;   // absolute; relative paths in operators' parameters start there
-  int parallelism = 32;      // live tries of kind process over everything
+  // The same of a bundle's DAGs: the folder of the commit that is in use.
+  std::function<std::string(const std::string& bundle)> folder_of_bundle = nullptr;
+  int parallelism = 32;  // live tries of kind process over everything
   bool dags_are_paused_at_creation = false;
   // Connections that come from elsewhere than the store, as UDON_CONN_<ID> names them: a task instance waits for the
   // connections of its DAG file. Nothing: they cannot be listed; then none waits, and the try finds out.

@@ -1,6 +1,7 @@
 #pragma once
 // Everything that can happen to the scheduler's state, as values. Plans, reports and commands are turned into moves;
 // State applies them to memory, Turn writes them down for the store.
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,6 +77,18 @@ struct MoveRun {
   std::string user;
   std::string text;
 };
+// The run goes on with another version of its DAG. Task instances that this version has no place for are removed
+// already. What comes out of the store: the run before, and what tasks have handed on or chosen that the old version
+// had no use for; by index of the task in the new version.
+struct ChangeVersion {
+  RunNumber run = 0;
+  ShapePtr shape;
+  std::optional<PastRun> past;
+  std::map<int, std::map<int, Value>> outputs = {};
+  std::map<int, std::map<int, Value>> choices = {};
+  TimePoint at{};
+  std::string user;
+};
 // It was missed: those who want to know are told.
 struct TellDeadline {
   RunNumber run = 0;
@@ -100,13 +113,23 @@ struct LoadDag {
 struct SetBackfill {
   Backfill row;
 };
+// A live try asks people, or they have answered.
+struct SetQuestion {
+  InstanceRef at;
+  QuestionPtr question;
+};
+// A try was deferred, or what it was deferred for has come. Forgotten with the try.
+struct SetDeferral {
+  InstanceRef at;
+  DeferralPtr deferral;
+};
 struct NoteEvent {
   EventRecord row;
 };
 
-using Move =
-    std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun, MoveRun,
-                 TellDeadline, DropRun, SetDag, LoadDag, SetBackfill, NoteEvent, AddAssetEvent, DropAssetEvents>;
+using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
+                          MoveRun, ChangeVersion, TellDeadline, DropRun, SetDag, LoadDag, SetBackfill, SetQuestion,
+                          SetDeferral, NoteEvent, AddAssetEvent, DropAssetEvents>;
 using Moves = std::vector<Move>;
 
 }  // namespace udon

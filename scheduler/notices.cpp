@@ -72,6 +72,29 @@ std::vector<Notification> notifications_of(const ActiveRun& run, InstanceRef at,
   return copies(task.notices, model);
 }
 
+std::vector<Notification> notifications_of_question(const ActiveRun& run, InstanceRef at, const AskedQuestion& asked,
+                                                    TimePoint now) {
+  const Task& task = run.dag().tasks[static_cast<size_t>(at.task)];
+  if (!is_wanted(task.notices, NoticeEvent::asked)) return {};
+  const TaskInstance& row = run.instance(at);
+  Notification model;
+  model.key = {.run = run.row.number,
+               .instance = row.number,
+               .try_number = row.try_number,
+               .event = NoticeEvent::asked,
+               .index = 0,
+               .at = now};
+  model.dag_id = run.row.dag_id;
+  model.run_id = run.row.run_id;
+  model.task_id = row.task_id;
+  model.map_index = row.map_index;
+  model.next_at = now;
+  model.context = make_context(run, at);
+  model.context.set("question", to_value(asked.question));
+  add_event(model.context, NoticeEvent::asked, to_string(row.state), asked.question.subject);
+  return copies(task.notices, model);
+}
+
 std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& row, const std::string& text,
                                            TimePoint now) {
   const auto event = run.row.state == row.state ? std::nullopt : event_of(row.state);

@@ -11,6 +11,9 @@ namespace udon {
 // The task instance at `at`, as it is before the move, becomes `row`. Nothing if its state stays.
 std::vector<Notification> notifications_of(const ActiveRun& run, InstanceRef at, const TaskInstance& row,
                                            TimePoint now);
+// The task instance at `at` asks people.
+std::vector<Notification> notifications_of_question(const ActiveRun& run, InstanceRef at, const AskedQuestion& asked,
+                                                    TimePoint now);
 // The run becomes `row`; `text` says why.
 std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& row, const std::string& text,
                                            TimePoint now);

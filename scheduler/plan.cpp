@@ -1,10 +1,12 @@
 #include "scheduler/plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/ensure.h"
 #include "base/text.h"
 #include "scheduler/deadlines.h"
+#include "scheduler/teardowns.h"
 
 namespace udon {
 
@@ -191,6 +193,7 @@ class Planning {
   }
 
   void time_out(const ActiveRun& run, int task, const std::string& note) {
+    if (has_to_clear_away(run, task)) return;
     const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
     if (slot.instances.empty()) {
       plan_.moves.emplace_back(
@@ -234,12 +237,20 @@ class Planning {
   void settle() {
     for (const TaskRef& ref : state_.dirty()) {
       if (is_full()) return;
-      Moves moves = settle_task(now_, state_, ref, moves_max_ - static_cast<int>(plan_.moves.size()));
-      // A task that has moves is looked at once more: they may have been cut.
-      if (moves.empty()) plan_.settled.push_back(ref);
-      number_new_instances(moves);
-      std::ranges::move(moves, std::back_inserter(plan_.moves));
+      settled(ref, settle_task(now_, state_, ref, moves_max_ - static_cast<int>(plan_.moves.size())));
     }
+    for (const auto& [ref, indices] : state_.dirty_indices()) {
+      if (is_full()) return;
+      if (state_.dirty().contains(ref)) continue;
+      settled(ref, settle_indices(now_, state_, ref, indices, moves_max_ - static_cast<int>(plan_.moves.size())));
+    }
+  }
+
+  void settled(TaskRef ref, Moves moves) {
+    // A task that has moves is looked at once more: they may have been cut.
+    if (moves.empty()) plan_.settled.push_back(ref);
+    number_new_instances(moves);
+    std::ranges::move(moves, std::back_inserter(plan_.moves));
   }
 
   // settle_task numbers from the state's counter; several tasks of one plan must not take the same.
@@ -273,17 +284,40 @@ class Planning {
     }
   }
 
+  // The tasks that have failed themselves, and that those which decide the run have waited for or are.
+  static std::set<int> failed_roots(const ActiveRun& run) {
+    std::set<int> roots, seen;
+    std::vector<int> open;
+    const auto look_at = [&](int task) {
+      const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+      if (slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) == 0) return false;
+      if (seen.insert(task).second) open.push_back(task);
+      return true;
+    };
+    for (size_t i = 0; i < run.slots.size(); ++i)
+      if (run.shape->decides[i]) look_at(static_cast<int>(i));
+    while (!open.empty()) {
+      const int task = open.back();
+      open.pop_back();
+      const auto index = static_cast<size_t>(task);
+      bool has_cause = false;
+      if (run.slots[index].count(TaskState::upstream_failed) > 0) {
+        for (const int before : run.dag().tasks[index].upstream) has_cause = look_at(before) || has_cause;
+        for (const int setup : run.shape->setups[index]) has_cause = look_at(setup) || has_cause;
+      }
+      if (!has_cause || run.slots[index].count(TaskState::failed) > 0) roots.insert(task);
+    }
+    return roots;
+  }
+
   static std::string failed_tasks(const ActiveRun& run) {
     std::vector<std::string> names;
     int64_t others = 0;
-    for (size_t i = 0; i < run.slots.size(); ++i) {
-      const TaskSlot& slot = run.slots[i];
-      if (!run.shape->decides[i] || slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) == 0)
-        continue;
+    for (const int task : failed_roots(run)) {
       if (names.size() == named_max) {
         ++others;
       } else {
-        names.push_back("`" + run.dag().tasks[i].task_id + "`");
+        names.push_back("`" + run.dag().tasks[static_cast<size_t>(task)].task_id + "`");
       }
     }
     return join(names, ", ") + (others > 0 ? " and " + std::to_string(others) + " more" : "");

@@ -2,6 +2,7 @@
 // What is to be done now, as a pure function of the state. The loop applies the moves and asks again until there are
 // none, then commits all of them at once; so a plan is one step: it stops at the first kind of work that it finds.
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/clock.h"
@@ -27,14 +28,13 @@ Plan plan(TimePoint now, const State& state, int moves_max = limits::moves_per_t
 // What one task's upstream says to its undecided and ready instances; part of plan, open for the auditor, who asks it
 // of every task.
 Moves settle_task(TimePoint now, const State& state, TaskRef task, int moves_max);
+// The same of a task of a mapped group, at these indices only.
+Moves settle_indices(TimePoint now, const State& state, TaskRef task, const std::set<int>& indices, int moves_max);
 // The ready task instances that fit into every limit, first come the most important.
 Moves start_ready(TimePoint now, const State& state, int moves_max);
 
 // Whether the run before lets this task start, for depends_on_past and wait_for_downstream; else what it waits for.
 std::optional<std::string> held_by_past(const State& state, const ActiveRun& run, int task);
-
-// After a load: how many instances a task that is mapped over an XCom has, as far as its instances and the XCom tell.
-void restore_length(ActiveRun& run, int task);
 
 // A task instance before anything has happened to it.
 TaskInstance new_instance(const ActiveRun& run, int task, int map_index, InstanceNumber number);

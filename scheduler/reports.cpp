@@ -4,6 +4,7 @@
 
 #include "base/ensure.h"
 #include "base/limits.h"
+#include "base/text.h"
 #include "model/retry.h"
 #include "scheduler/asset_events.h"
 #include "scheduler/plan.h"
@@ -26,6 +27,12 @@ std::string with(std::string text, const std::string& addition) {
   return text + "; " + addition;
 }
 
+// What a task instance becomes by its answer.
+TaskState state_after(const AskedQuestion& asked) {
+  const bool fails = asked.question.fails_on_reject && is_rejection(asked.question, *asked.answer);
+  return fails ? TaskState::failed : TaskState::success;
+}
+
 class Reading {
  public:
   Reading(const LiveTry& live, Fence fence, TimePoint now, const State& state)
@@ -34,7 +41,10 @@ class Reading {
         now_(now),
         run_(state.runs().at(live.at.run)),
         task_(run_.dag().tasks[static_cast<size_t>(live.at.task)]),
-        row_(run_.instance(live.at)) {}
+        row_(run_.instance(live.at)),
+        asked_(run_.question_of(live.at)),
+        deferral_(run_.deferral_of(live.at)),
+        next_fence_(state.counters().last_fence + 1) {}
 
   Moves take() { return std::move(moves_); }
 
@@ -54,7 +64,25 @@ class Reading {
     moves_.emplace_back(NotePoke{.fence = fence_, .text = waiting.message, .at = waiting.at});
   }
 
+  void read(const TryAsks& asks) {
+    if (live_.kind != TryKind::probe) return;
+    if (row_.state == TaskState::queued) go_on(TaskState::deferred, asks.at);
+    // Said again after a restart; and who ends it has no use for an answer.
+    if (asked_ != nullptr || live_.becomes) return;
+    AskedQuestion asked{.instance = row_.number,
+                        .try_number = row_.try_number,
+                        .asked_at = now_,
+                        .question = asks.question,
+                        .answer = {}};
+    moves_.emplace_back(SetQuestion{live_.at, std::make_shared<const AskedQuestion>(std::move(asked))});
+  }
+
   void read(const TryEnded& ended) {
+    if (!live_.becomes && ended.result == TryEnded::Result::deferred && live_.kind == TryKind::process)
+      return defer(ended);
+    if (!live_.becomes && ended.result == TryEnded::Result::resumed && live_.kind == TryKind::probe && deferral_)
+      return resume(ended);
+    take_defaults(ended);
     const Ending ending = ending_of(ended);
     // A try that ran was running, also where its start is learned of with its end only.
     const bool has_run = ended.cause != EndCause::start_failed || ended.result != TryEnded::Result::failed;
@@ -63,7 +91,8 @@ class Reading {
             ended.started_at.value_or(ended.at));
     }
     if (ending.keeps_xcoms) {
-      for (const auto& [key, value] : ended.xcom.as_map()) {
+      const Value answered = asked_ && asked_->answer ? xcoms_of_answer() : Value();
+      for (const auto& [key, value] : (answered.is_map() ? answered : ended.xcom).as_map()) {
         moves_.emplace_back(StoreXCom{.at = live_.at, .key = key, .value = value});
       }
     }
@@ -75,7 +104,8 @@ class Reading {
   }
 
   void read(const TryUnknown&) {
-    if (live_.becomes) return end({.to = *live_.becomes, .note = live_.note}, now_);
+    const bool is_answered = asked_ && asked_->answer;
+    if (live_.becomes && !is_answered) return end({.to = *live_.becomes, .note = live_.note}, now_);
     if (row_.state != TaskState::queued) {
       return read(TryEnded{.result = TryEnded::Result::failed,
                            .cause = EndCause::lost,
@@ -86,7 +116,7 @@ class Reading {
     }
     // It never began: the next one takes its place and its number, with a fence of its own.
     MoveInstance move = to(TaskState::scheduled);
-    move.row.try_number -= 1;
+    if (!deferral_) move.row.try_number -= 1;
     move.row.queued_at.reset();
     move.text = "the try was not started";
     moves_.emplace_back(std::move(move));
@@ -102,9 +132,58 @@ class Reading {
     return move;
   }
 
+  // Its process has ended; the try waits, and somebody else looks for what it waits for.
+  void defer(const TryEnded& ended) {
+    if (row_.state == TaskState::queued) go_on(TaskState::running, ended.started_at.value_or(ended.at));
+    if (auto problem = problem_of_xcoms(ended)) return end({.to = TaskState::failed, .note = *problem}, now_);
+    for (const auto& [key, value] : ended.xcom.as_map())
+      moves_.emplace_back(StoreXCom{.at = live_.at, .key = key, .value = value});
+    Deferral deferral{.instance = row_.number,
+                      .try_number = row_.try_number,
+                      .fence = next_fence_,
+                      .started_at = row_.start_date.value_or(now_),
+                      .since = now_,
+                      .what = ended.deferring.value_or(Deferring{}),
+                      .event = {}};
+    moves_.emplace_back(SetDeferral{live_.at, std::make_shared<const Deferral>(std::move(deferral))});
+    MoveInstance move = to(TaskState::deferred);
+    move.row.fence = next_fence_;
+    move.text = ended.message;
+    moves_.emplace_back(std::move(move));
+  }
+
+  // It goes on in a new process: the same try, with the same number, once there is a slot for it.
+  void resume(const TryEnded& ended) {
+    Deferral deferral = *deferral_;
+    deferral.fence = 0;
+    deferral.event = ended.event;
+    moves_.emplace_back(SetDeferral{live_.at, std::make_shared<const Deferral>(std::move(deferral))});
+    if (row_.state == TaskState::queued) go_on(TaskState::deferred, ended.at);
+    MoveInstance move = to(TaskState::scheduled);
+    move.row.scheduled_at = now_;
+    move.row.queued_at.reset();
+    move.text = ended.message;
+    moves_.emplace_back(std::move(move));
+  }
+
+  // Nobody has answered in time: what was to be taken then is the answer.
+  void take_defaults(const TryEnded& ended) {
+    const bool is_due = asked_ && !asked_->answer && !asked_->question.defaults.empty() && !live_.becomes &&
+                        ended.result != TryEnded::Result::success && ended.cause == EndCause::timeout;
+    if (!is_due) return;
+    AskedQuestion answered = *asked_;
+    answered.answer = Answer{.at = now_, .user = {}, .chosen = answered.question.defaults};
+    for (const QuestionParam& param : answered.question.params) {
+      if (param.default_value) answered.answer->params_input.set(param.name, *param.default_value);
+    }
+    asked_ = std::make_shared<const AskedQuestion>(std::move(answered));
+    moves_.emplace_back(SetQuestion{live_.at, asked_});
+  }
+
   void go_on(TaskState state, TimePoint at) {
     MoveInstance move = to(state);
     move.row.start_date = std::min(at, now_);
+    if (deferral_) move.row.start_date = deferral_->started_at;  // the try has begun long ago
     row_ = move.row;
     moves_.emplace_back(std::move(move));
   }
@@ -119,6 +198,9 @@ class Reading {
       move.row.next_try_at = at + retry_pause(task_.retry, row_.try_number + 1,
                                               to_string(key_of(run_, row_)) + "#" + std::to_string(row_.try_number));
     }
+    // What it had handed on when it was deferred is not to be found by the next one.
+    const bool goes_on = ending.to == TaskState::none || ending.to == TaskState::up_for_retry;
+    if (deferral_ && goes_on) moves_.emplace_back(ForgetXComs{live_.at});
     if (ending.to == TaskState::none) {
       // Cleared while it was live: as many tries again as the task says.
       move.row.max_tries = row_.try_number + 1 + task_.retry.retries;
@@ -130,6 +212,8 @@ class Reading {
   }
 
   Ending ending_of(const TryEnded& ended) const {
+    // Killed, marked or cleared after it was answered: that is the later word.
+    if (asked_ && asked_->answer && (!live_.becomes || *live_.becomes == state_after(*asked_))) return answered(ended);
     if (live_.becomes) return wished(ended);
     switch (ended.result) {
       case TryEnded::Result::success:
@@ -137,8 +221,28 @@ class Reading {
         return success(ended);
       case TryEnded::Result::skipped: return {.to = TaskState::skipped, .note = ended.message};
       case TryEnded::Result::failed: return failure(ended);
+      case TryEnded::Result::deferred: return {.to = TaskState::failed, .note = "what waits cannot be deferred"};
+      case TryEnded::Result::resumed: return {.to = TaskState::failed, .note = "what was not deferred cannot go on"};
     }
     ENSURE(false, "a result outside its enum");
+  }
+
+  Value xcoms_of_answer() const { return Value::Map{{"return_value", return_value_of(*asked_->answer)}}; }
+
+  Ending answered(const TryEnded& ended) const {
+    const Answer& answer = *asked_->answer;
+    const std::string note = answer.user.empty() ? ended.message + (ended.message.empty() ? "" : "; ") +
+                                                       "taken: " + join(answer.chosen, ", ")
+                                                 : "answered by " + describe(answer);
+    if (state_after(*asked_) == TaskState::failed) return {.to = TaskState::failed, .note = note};
+    TryEnded as;
+    as.result = TryEnded::Result::success;
+    as.message = note;
+    as.xcom = xcoms_of_answer();
+    if (task_.choosing != Choosing::short_circuit) return success(as);
+    as.xcom.set("return_value", !is_rejection(asked_->question, answer));
+    as.xcom.set(ignores_rules_key, asked_->question.rejects_far);
+    return success(as);
   }
 
   Ending success(const TryEnded& ended) const {
@@ -195,10 +299,24 @@ class Reading {
   const ActiveRun& run_;
   const Task& task_;
   TaskInstance row_;  // as it is after the moves so far
+  QuestionPtr asked_;
+  DeferralPtr deferral_;
+  Fence next_fence_;
   Moves moves_;
 };
 
 }  // namespace
+
+Moves moves_of_answer(const Answer& answer, InstanceRef at, const State& state) {
+  AskedQuestion answered = *state.runs().at(at.run).question_of(at);
+  answered.answer = answer;
+  const TaskState becomes = state_after(answered);
+  Moves moves;
+  moves.emplace_back(SetQuestion{at, std::make_shared<const AskedQuestion>(std::move(answered))});
+  moves.emplace_back(end_try(state, state.instance(at).fence, becomes, EndCause::killed,
+                             "answered by " + describe(answer), answer.user));
+  return moves;
+}
 
 bool ends_try(const Report& report) {
   return std::holds_alternative<TryEnded>(report.what) || std::holds_alternative<TryUnknown>(report.what);

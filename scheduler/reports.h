@@ -19,6 +19,10 @@ struct ReportMoves {
 
 ReportMoves moves_of(const Report& report, TimePoint now, const std::string& installation, const State& state);
 
+// A person has answered a question that waits: it is kept, and its try is ended; then its task instance becomes what
+// follows from the answer.
+Moves moves_of_answer(const Answer& answer, InstanceRef at, const State& state);
+
 // Whether it ends the try: then the executor may forget it, once what follows is committed.
 bool ends_try(const Report& report);
 

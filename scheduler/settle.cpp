@@ -1,90 +1,40 @@
 // What the upstream of a task says to its instances: wait, run, skip, or have failed with it; and how many instances a
 // mapped task has once its inputs are there.
 #include <algorithm>
-#include <variant>
 
 #include "base/text.h"
 #include "scheduler/asset_events.h"
+#include "scheduler/map_inputs.h"
 #include "scheduler/plan.h"
+#include "scheduler/upstream.h"
 
 namespace udon {
 
 namespace {
 
-constexpr int named_max = 3;
-// What most people meet who map over a command's output, which is a text.
-constexpr const char* how_to_return = " (a command hands one on as {\"return_value\": […]} in $UDON_XCOM_FILE)";
-
-// The lists that a task is mapped over, or what becomes of it without them.
-struct Inputs {
-  std::shared_ptr<const MapSpec> bound;
-  TriggerVerdict verdict = TriggerVerdict::run;
-  std::string problem;  // no list, or too long: the task fails
-};
-
-// Airflow maps over the items of a dict too.
-std::optional<Value::List> as_list(const Value& value) {
-  if (value.is_list()) return value.as_list();
-  if (!value.is_map()) return std::nullopt;
-  Value::List items;
-  for (const auto& [key, item] : value.as_map()) items.push_back(Value::List{Value(key), item});
-  return items;
-}
-
-Inputs resolve_inputs(const ActiveRun& run, const Task& task) {
-  auto bound = std::make_shared<MapSpec>(*task.expand);
-  for (MapInput& input : bound->inputs) {
-    const auto* source = std::get_if<std::string>(&input.source);
-    if (source == nullptr) continue;
-    const std::string id = *source;
-    const int index = run.dag().index_of(id);
-    if (index < 0) return {.bound = {}, .verdict = {}, .problem = "it is mapped over `" + id + "`, which is no task"};
-    const TaskSlot& from = run.slots[static_cast<size_t>(index)];
-    const bool is_mapped = run.dag().tasks[static_cast<size_t>(index)].expand.has_value();
-    if (from.count(TaskState::failed) + from.count(TaskState::upstream_failed) > 0) {
-      return {.bound = {}, .verdict = TriggerVerdict::upstream_failed, .problem = {}};
-    }
-    const int64_t ended =
-        from.count(TaskState::success) + from.count(TaskState::skipped) + from.count(TaskState::removed);
-    if (ended < from.expected()) return {.bound = {}, .verdict = TriggerVerdict::wait, .problem = {}};
-    if (from.count(TaskState::success) == 0) return {.bound = {}, .verdict = TriggerVerdict::skip, .problem = {}};
-    if (is_mapped) {
-      Value::List all;
-      for (const auto& [map_index, value] : from.outputs) all.push_back(value);
-      input.source = std::move(all);
-      continue;
-    }
-    const auto output = from.outputs.find(-1);
-    if (output == from.outputs.end()) {
-      return {.bound = {},
-              .verdict = {},
-              .problem = "it is mapped over `" + id + "`, which returned nothing" + how_to_return};
-    }
-    auto list = as_list(output->second);
-    if (!list) {
-      return {.bound = {},
-              .verdict = {},
-              .problem = "it is mapped over `" + id + "`, which returned " + std::string(output->second.type_name()) +
-                         " instead of an array" + how_to_return};
-    }
-    input.source = std::move(*list);
-  }
-  const int64_t length = known_length(*bound).value_or(0);
-  if (length > limits::map_length_max) {
-    return {.bound = {},
-            .verdict = {},
-            .problem = "it would be mapped to " + std::to_string(length) + " task instances; the limit is " +
-                       std::to_string(limits::map_length_max)};
-  }
-  return {.bound = std::move(bound), .verdict = TriggerVerdict::run, .problem = {}};
+constexpr size_t named_max = 3;
+constexpr const char* nothing_to_map = "there is nothing to map over";
+constexpr const char* inputs_skipped = "skipped: what it is mapped over was skipped";
+constexpr const char* inputs_failed = "not started: what it is mapped over has failed";
+std::string told(const TaskInstance& row) {
+  return "`" + row.task_id + (row.map_index < 0 ? "" : "[" + std::to_string(row.map_index) + "]") + "` (" +
+         std::string(to_string(row.state)) + ")";
 }
 
 // The upstream task instances that decided, for the note: "`load` (failed), `check[3]` (skipped) and 4 more".
-std::string culprits(const ActiveRun& run, const Task& task, std::initializer_list<TaskState> states) {
+std::string culprits(const ActiveRun& run, int task, int map_index, std::initializer_list<TaskState> states) {
+  const auto decides = [&](TaskState state) { return std::ranges::find(states, state) != states.end(); };
   std::vector<std::string> named;
   int64_t others = 0;
-  for (const int index : task.upstream) {
+  for (const int index : run.dag().tasks[static_cast<size_t>(task)].upstream) {
     const TaskSlot& slot = run.slots[static_cast<size_t>(index)];
+    if (is_inner_edge(*run.shape, index, task)) {
+      auto position = slot.position_of(map_index, true);
+      if (!position) position = slot.placeholder;
+      if (!position || !decides(slot.instances[static_cast<size_t>(*position)].state)) continue;
+      named.size() < named_max ? named.push_back(told(slot.instances[static_cast<size_t>(*position)])) : void(++others);
+      continue;
+    }
     int64_t there = 0;
     for (const TaskState state : states) there += slot.count(state);
     if (there == 0) continue;
@@ -92,13 +42,9 @@ std::string culprits(const ActiveRun& run, const Task& task, std::initializer_li
       others += there;
       continue;
     }
-    for (const TaskInstance& row : slot.instances) {
-      if (std::ranges::find(states, row.state) == states.end()) continue;
-      named.push_back("`" + row.task_id + (row.map_index < 0 ? "" : "[" + std::to_string(row.map_index) + "]") + "` (" +
-                      std::string(to_string(row.state)) + ")");
-      others += there - 1;
-      break;
-    }
+    const auto first = std::ranges::find_if(slot.instances, decides, &TaskInstance::state);
+    named.push_back(told(*first));
+    others += there - 1;
   }
   return join(named, ", ") + (others > 0 ? " and " + std::to_string(others) + " more" : "");
 }
@@ -115,50 +61,138 @@ class Settling {
         moves_max_(moves_max) {}
 
   Moves moves() {
-    if (run_.row.state != RunState::running) return {};
-    const bool is_unexpanded = slot_.instances.empty() && !slot_.length;
-    if (slot_.undecided.empty() && slot_.ready.empty() && !is_unexpanded) return {};
-    if (const auto chooser = skipped_by_choice(run_, ref_.task)) {
-      end_all(TaskState::skipped, not_chosen(run_.dag().tasks[static_cast<size_t>(*chooser)]));
-      return std::move(moves_);
-    }
-    switch (upstream_verdict(run_, ref_.task)) {
-      case TriggerVerdict::wait: wait(); break;
-      case TriggerVerdict::run: allow(); break;
-      case TriggerVerdict::skip:
-        end_all(TaskState::skipped, because("skipped", {TaskState::skipped, TaskState::failed,
-                                                        TaskState::upstream_failed, TaskState::success}));
-        break;
-      case TriggerVerdict::upstream_failed:
-        end_all(TaskState::upstream_failed,
-                because("not started", {TaskState::failed, TaskState::upstream_failed, TaskState::skipped}));
-        break;
-    }
+    if (!has_something()) return {};
+    is_of_group() ? look_at_group(nullptr) : look_at_whole();
+    return std::move(moves_);
+  }
+
+  Moves moves(const std::set<int>& indices) {
+    if (!has_something()) return {};
+    look_at_group(&indices);
     return std::move(moves_);
   }
 
  private:
   bool is_full() const { return static_cast<int>(moves_.size()) >= moves_max_; }
+  bool is_unexpanded() const { return slot_.instances.empty() && !slot_.length; }
+  bool is_of_group() const { return run_.shape->mapped_group[static_cast<size_t>(ref_.task)] >= 0; }
+  bool has_something() const {
+    return run_.row.state == RunState::running && !(slot_.undecided.empty() && slot_.ready.empty() && !is_unexpanded());
+  }
 
-  static std::string not_chosen(const Task& chooser) {
+  void look_at_whole() {
+    if (const auto chooser = skipped_by_choice(run_, ref_.task, whole)) {
+      return end_all(TaskState::skipped, not_chosen(*chooser));
+    }
+    switch (upstream_verdict(run_, ref_.task, whole)) {
+      case TriggerVerdict::wait: return wait();
+      case TriggerVerdict::run: return allow();
+      case TriggerVerdict::skip: return end_all(TaskState::skipped, because_skipped(whole));
+      case TriggerVerdict::upstream_failed: return end_all(TaskState::upstream_failed, because_failed(whole));
+    }
+  }
+
+  // Of a mapped group: all of its tasks are mapped as soon as its inputs are there, whatever else they wait for; then
+  // each index goes its own way. indices: null: all of them.
+  void look_at_group(const std::set<int>* indices) {
+    if (slot_.instances.empty() || !slot_.length) {
+      if (const auto chooser = skipped_by_choice(run_, ref_.task, whole)) {
+        return end_all(TaskState::skipped, not_chosen(*chooser));
+      }
+      // Before it is mapped: what is decided for all of its indices is decided.
+      const TriggerVerdict verdict = upstream_verdict(run_, ref_.task, whole);
+      if (verdict == TriggerVerdict::skip) return end_all(TaskState::skipped, because_skipped(whole));
+      if (verdict == TriggerVerdict::upstream_failed) {
+        return end_all(TaskState::upstream_failed, because_failed(whole));
+      }
+    }
+    if (!slot_.length) return expand();
+    if (run_.shape->maps_over_xcom[static_cast<size_t>(ref_.task)]) {
+      switch (inputs_verdict(run_, task_)) {
+        case TriggerVerdict::run: break;
+        case TriggerVerdict::wait: return wait();
+        case TriggerVerdict::skip: return end_all(TaskState::skipped, inputs_skipped);
+        case TriggerVerdict::upstream_failed: return end_all(TaskState::upstream_failed, inputs_failed);
+      }
+    }
+    if (indices == nullptr) {
+      for (const auto* positions : {&slot_.undecided, &slot_.ready}) {
+        for (const int position : *positions) {
+          if (is_full()) return;
+          decide(position);
+        }
+      }
+      return;
+    }
+    for (const int map_index : *indices) {
+      if (is_full()) return;
+      const auto position = slot_.position_of(map_index, true);
+      if (position && (slot_.undecided.contains(*position) || slot_.ready.contains(*position))) decide(*position);
+    }
+  }
+
+  // One index of a mapped group.
+  void decide(int position) {
+    const TaskInstance& row = slot_.instances[static_cast<size_t>(position)];
+    if (row.map_index < 0 && *slot_.length > 0) return move(position, TaskState::removed, has_become());
+    if (is_beyond(row)) return remove(position);
+    if (const auto chooser = skipped_by_choice(run_, ref_.task, row.map_index)) {
+      return move(position, TaskState::skipped, not_chosen(*chooser));
+    }
+    const bool is_ready = row.state == TaskState::scheduled;
+    switch (upstream_verdict(run_, ref_.task, row.map_index)) {
+      case TriggerVerdict::wait:
+        if (is_ready) move(position, TaskState::none, "");
+        return;
+      case TriggerVerdict::skip: return move(position, TaskState::skipped, because_skipped(row.map_index));
+      case TriggerVerdict::upstream_failed:
+        return move(position, TaskState::upstream_failed, because_failed(row.map_index));
+      case TriggerVerdict::run: break;
+    }
+    if (row.map_index < 0) return move(position, TaskState::skipped, nothing_to_map);
+    if (!is_held_) is_held_ = held_by_past(state_, run_, ref_.task).has_value();
+    if (*is_held_) {
+      if (is_ready) move(position, TaskState::none, "");
+      return;
+    }
+    if (!is_ready) move(position, TaskState::scheduled, "");
+    if (!may_succeed()) return;
+    succeed(position, is_ready ? row : std::get<MoveInstance>(moves_.back()).row);
+  }
+
+  std::string not_chosen(int by) const {
+    const Task& chooser = run_.dag().tasks[static_cast<size_t>(by)];
     return chooser.choosing == Choosing::branch ? "skipped: `" + chooser.task_id + "` did not choose it"
                                                 : "skipped: the condition of `" + chooser.task_id + "` did not hold";
   }
 
-  std::string because(std::string_view what, std::initializer_list<TaskState> states) const {
-    if (const auto setup = setup_in_the_way(run_, ref_.task)) {
+  std::string because_skipped(int map_index) const {
+    return because("skipped", map_index,
+                   {TaskState::skipped, TaskState::failed, TaskState::upstream_failed, TaskState::success});
+  }
+  std::string because_failed(int map_index) const {
+    return because("not started", map_index, {TaskState::failed, TaskState::upstream_failed, TaskState::skipped});
+  }
+
+  std::string because(std::string_view what, int map_index, std::initializer_list<TaskState> states) const {
+    if (const auto setup = setup_in_the_way(run_, ref_.task, map_index)) {
       const TaskSlot& slot = run_.slots[static_cast<size_t>(*setup)];
-      const bool is_over =
-          slot.count(TaskState::skipped) + slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0;
+      const bool is_inner = is_inner_edge(*run_.shape, *setup, ref_.task);
+      const bool is_over = is_inner ? is_finished(state_at(slot, map_index))
+                                    : slot.count(TaskState::skipped) + slot.count(TaskState::failed) +
+                                              slot.count(TaskState::upstream_failed) >
+                                          0;
       if (is_over) {
         return std::string(what) + ": its setup `" + run_.dag().tasks[static_cast<size_t>(*setup)].task_id +
                "` has not succeeded";
       }
     }
-    const std::string named = culprits(run_, task_, states);
+    const std::string named = culprits(run_, ref_.task, map_index, states);
     return std::string(what) + " by trigger rule " + std::string(to_string(task_.trigger_rule)) +
            (named.empty() ? "" : ": " + named);
   }
+
+  std::string has_become() const { return "it has become " + std::to_string(*slot_.length) + " task instances"; }
 
   void move(int position, TaskState to, const std::string& note) {
     move(position, slot_.instances[static_cast<size_t>(position)], to, note);
@@ -196,9 +230,9 @@ class Settling {
       const TaskInstance& row = slot_.instances[static_cast<size_t>(position)];
       if (task_.expand && row.map_index < 0) {
         if (*slot_.length == 0) {
-          move(position, TaskState::skipped, "there is nothing to map over");
+          move(position, TaskState::skipped, nothing_to_map);
         } else {
-          move(position, TaskState::removed, "it has become " + std::to_string(*slot_.length) + " task instances");
+          move(position, TaskState::removed, has_become());
         }
       } else if (is_beyond(row)) {
         remove(position);
@@ -239,13 +273,12 @@ class Settling {
   }
 
   void expand() {
-    Inputs inputs = resolve_inputs(run_, task_);
+    Inputs inputs = resolve_inputs(run_, ref_.task);
     if (!inputs.problem.empty()) return end_all(TaskState::failed, inputs.problem);
     switch (inputs.verdict) {
       case TriggerVerdict::wait: return wait();
-      case TriggerVerdict::skip: return end_all(TaskState::skipped, "skipped: what it is mapped over was skipped");
-      case TriggerVerdict::upstream_failed:
-        return end_all(TaskState::upstream_failed, "not started: what it is mapped over has failed");
+      case TriggerVerdict::skip: return end_all(TaskState::skipped, inputs_skipped);
+      case TriggerVerdict::upstream_failed: return end_all(TaskState::upstream_failed, inputs_failed);
       case TriggerVerdict::run: break;
     }
     const int64_t length = *known_length(*inputs.bound);
@@ -281,6 +314,7 @@ class Settling {
   const Task& task_;
   const TaskSlot& slot_;
   int moves_max_;
+  std::optional<bool> is_held_;  // by the run before
   Moves moves_;
 };
 
@@ -292,16 +326,8 @@ Moves settle_task(TimePoint now, const State& state, TaskRef task, int moves_max
   return Settling(now, state, task, moves_max).moves();
 }
 
-void restore_length(ActiveRun& run, int task) {
-  TaskSlot& slot = run.slots[static_cast<size_t>(task)];
-  if (slot.instances.empty()) return;
-  Inputs inputs = resolve_inputs(run, run.dag().tasks[static_cast<size_t>(task)]);
-  if (!inputs.bound) return;
-  const int64_t length = *known_length(*inputs.bound);
-  // Only the one that stands for all: it was never mapped, unless it was mapped over nothing.
-  if (length > 0 && slot.placeholder && slot.instances.size() == 1) return;
-  slot.length = length;
-  slot.bound = std::move(inputs.bound);
+Moves settle_indices(TimePoint now, const State& state, TaskRef task, const std::set<int>& indices, int moves_max) {
+  return Settling(now, state, task, moves_max).moves(indices);
 }
 
 std::optional<std::string> held_by_past(const State& state, const ActiveRun& run, int task) {

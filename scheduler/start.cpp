@@ -127,7 +127,7 @@ class Starting {
     move.row = run.instance(move.at);
     move.row.state = TaskState::queued;
     move.row.fence = ++fence_;
-    move.row.try_number += 1;
+    if (!run.deferral_of(move.at)) move.row.try_number += 1;  // else it is the same try that goes on
     move.row.queued_at = now_;
     move.row.start_date = move.row.end_date = move.row.next_try_at = std::nullopt;
     move.row.note.clear();

@@ -6,37 +6,12 @@
 #include "base/ensure.h"
 #include "base/text.h"
 #include "scheduler/deadlines.h"
+#include "scheduler/teardowns.h"
+#include "scheduler/upstream.h"
 
 namespace udon {
 
 namespace {
-
-// What the trigger rules of the tasks after it see of a state.
-void count_upstream(UpstreamCounts& counts, TaskState state, bool is_setup, int64_t by) {
-  counts.total += by;
-  if (is_setup) counts.setup_total += by;
-  switch (state) {
-    case TaskState::success:
-      counts.success += by;
-      if (is_setup) counts.setup_success += by;
-      break;
-    case TaskState::failed: counts.failed += by; break;
-    case TaskState::skipped:
-      counts.skipped += by;
-      if (is_setup) counts.setup_skipped += by;
-      break;
-    case TaskState::upstream_failed: counts.upstream_failed += by; break;
-    case TaskState::removed: counts.removed += by; break;
-    case TaskState::none:
-    case TaskState::scheduled:
-    case TaskState::queued:
-    case TaskState::running:
-    case TaskState::up_for_retry:
-    case TaskState::up_for_reschedule:
-    case TaskState::deferred:
-    case TaskState::restarting: break;
-  }
-}
 
 std::pair<int64_t, RunNumber> start_order(const Backfill& backfill, const DagRun& run) {
   const int64_t at = run.logical_date.value_or(run.run_after).time_since_epoch().count();
@@ -101,7 +76,8 @@ void State::count_instance(ActiveRun& run, InstanceRef at, int sign) {
   const TaskInstance& row = slot.instances[static_cast<size_t>(at.position)];
   slot.in_state[index_of(row.state)] += sign;
   for (const int next : task.downstream) {
-    count_upstream(run.slots[static_cast<size_t>(next)].upstream, row.state, task.is_setup, sign);
+    if (is_inner_edge(*run.shape, at.task, next)) continue;
+    run.slots[static_cast<size_t>(next)].upstream.add(row.state, task.is_setup, sign);
   }
   if (!is_finished(row.state)) run.unfinished += sign;
   switch (row.state) {
@@ -144,7 +120,8 @@ void State::count_missing(ActiveRun& run, int task, int sign) {
   run.unfinished += sign * missing;
   const Task& of = run.dag().tasks[index];
   for (const int next : of.downstream) {
-    count_upstream(run.slots[static_cast<size_t>(next)].upstream, TaskState::none, of.is_setup, sign * missing);
+    if (is_inner_edge(*run.shape, task, next)) continue;
+    run.slots[static_cast<size_t>(next)].upstream.add(TaskState::none, of.is_setup, sign * missing);
   }
   const bool is_fillable = sign > 0 && slot.length && missing > 0 && !is_finished(run.row.state);
   put(fillable_, TaskRef{run.row.number, task}, is_fillable);
@@ -203,13 +180,26 @@ void set_timer(std::set<std::pair<TimePoint, RunNumber>>& timers, std::map<RunNu
 
 }  // namespace
 
+int64_t State::ending_teardowns(const ActiveRun& run) const {
+  int64_t ending = 0;
+  if (run.ending == 0) return ending;
+  for (const int task : run.shape->teardowns) {
+    if (!has_to_clear_away(run, task)) continue;
+    for (const TaskInstance& row : run.slots[static_cast<size_t>(task)].instances) {
+      if (is_live(row.state) && tries_.at(row.fence).becomes) ++ending;
+    }
+  }
+  return ending;
+}
+
 void State::update_run_index(const ActiveRun& run) {
   const RunNumber number = run.row.number;
   put(finishable_, number, run.row.state == RunState::running && run.unfinished == 0);
   put(evictable_, number, is_finished(run.row.state) && run.live == 0);
   std::optional<TimePoint> timeout_at;
+  // Nothing is left to be skipped: what is unfinished is being ended, or is a teardown that still has its work to do.
   if (run.row.state == RunState::running && run.dag().dagrun_timeout && run.row.start_date &&
-      run.unfinished > run.ending) {
+      run.unfinished - left_to_teardowns(run) > run.ending - ending_teardowns(run)) {
     timeout_at = *run.row.start_date + *run.dag().dagrun_timeout;
   }
   set_timer(run_timers_, run_timer_of_, number, timeout_at);
@@ -253,9 +243,22 @@ void State::mark_all_dirty(const ActiveRun& run) {
   for (size_t i = 0; i < run.slots.size(); ++i) mark_dirty({run.row.number, static_cast<int>(i)});
 }
 
+void State::mark_dirty(const ActiveRun& run, int task, int map_index) {
+  const TaskRef ref{run.row.number, task};
+  if (map_index < 0 || run.shape->mapped_group[static_cast<size_t>(task)] < 0)
+    mark_dirty(ref);
+  else
+    dirty_indices_[ref].insert(map_index);
+}
+
+// One that another task's instance speaks to: in a mapped group at its index alone.
+void State::mark_after(const ActiveRun& run, int task, int map_index, int after) {
+  mark_dirty(run, after, is_inner_edge(*run.shape, task, after) ? map_index : whole);
+}
+
 // Tasks that this one may have skipped, or not any more.
-void State::mark_chosen_over(const ActiveRun& run, int task) {
-  for (const int after : run.shape->chosen_over[static_cast<size_t>(task)]) mark_dirty({run.row.number, after});
+void State::mark_chosen_over(const ActiveRun& run, int task, int map_index) {
+  for (const int after : run.shape->chosen_over[static_cast<size_t>(task)]) mark_after(run, task, map_index, after);
 }
 
 // Tasks of later runs that look back at this one.
@@ -369,8 +372,12 @@ void State::load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries) {
 }
 
 void State::erase_run(RunNumber number) {
+  ENSURE(run_at(number).live == 0, "a run with a live try leaves memory");
+  take_out_run(number);
+}
+
+void State::take_out_run(RunNumber number) {
   ActiveRun& run = run_at(number);
-  ENSURE(run.live == 0, "a run with a live try leaves memory");
   count_run(run, -1);
   for (size_t i = 0; i < run.slots.size(); ++i) {
     const int task = static_cast<int>(i);
@@ -378,7 +385,7 @@ void State::erase_run(RunNumber number) {
     for (size_t k = 0; k < run.slots[i].instances.size(); ++k) {
       count_instance(run, {number, task, static_cast<int>(k)}, -1);
     }
-    dirty_.erase({number, task});
+    settle({number, task});
   }
   finishable_.erase(number);
   evictable_.erase(number);
@@ -426,14 +433,23 @@ void State::apply_move(const MoveInstance& move) {
   const TaskState to = move.row.state;
   ENSURE(from == to || is_allowed(from, to, move.cause), "a move of a task instance that the table does not have");
   ENSURE(row.number == move.row.number && row.map_index == move.row.map_index, "a move changes which instance it is");
+  // What indices of a mapped group hear from outside is worth a look at all of them only if it says something new.
+  std::vector<std::pair<int, unsigned>> meant;
+  for (const int next : run.dag().tasks[static_cast<size_t>(move.at.task)].downstream) {
+    if (run.shape->mapped_group[static_cast<size_t>(next)] < 0 || is_inner_edge(*run.shape, move.at.task, next))
+      continue;
+    meant.emplace_back(next, meaning_of(run.slots[static_cast<size_t>(next)].upstream));
+  }
   count_instance(run, move.at, -1);
-  if (is_live(from) && !is_live(to)) tries_.erase(row.fence);
-  if (!is_live(from) && is_live(to)) {
+  // A process that is deferred goes on as a try of another kind, under a fence of its own.
+  const bool is_deferred = is_live(from) && to == TaskState::deferred && move.row.fence != row.fence;
+  if (is_live(from) && (!is_live(to) || is_deferred)) tries_.erase(row.fence);
+  if ((!is_live(from) && is_live(to)) || is_deferred) {
     ENSURE(move.row.fence > row.fence && !tries_.contains(move.row.fence), "a try's fence is not new");
     const Task& task = run.dag().tasks[static_cast<size_t>(move.at.task)];
     LiveTry live;
     live.at = move.at;
-    live.kind = try_kind_of(task);
+    live.kind = is_deferred ? TryKind::probe : try_kind_of(task);
     live.executor = move.executor;
     tries_[move.row.fence] = live;
     counters_.last_fence = std::max(counters_.last_fence, move.row.fence);
@@ -442,17 +458,23 @@ void State::apply_move(const MoveInstance& move) {
     ENSURE(move.row.fence == row.fence, "a fence changes without a new try");
   }
   row = move.row;
+  if (!is_live(to)) run.questions.erase({move.at.task, move.at.position});
+  if (!keeps_deferral(to)) run.deferrals.erase({move.at.task, move.at.position});
   count_instance(run, move.at, 1);
   const bool counts_otherwise = from != to && (is_finished(from) || is_finished(to));
   if (counts_otherwise) {
-    for (const int next : run.dag().tasks[static_cast<size_t>(move.at.task)].downstream) {
-      mark_dirty({move.at.run, next});
+    const auto task = static_cast<size_t>(move.at.task);
+    for (const int next : run.dag().tasks[task].downstream) {
+      const auto was = std::ranges::find(meant, next, &std::pair<int, unsigned>::first);
+      if (was != meant.end() && was->second == meaning_of(run.slots[static_cast<size_t>(next)].upstream)) continue;
+      mark_after(run, move.at.task, row.map_index, next);
     }
-    mark_chosen_over(run, move.at.task);
-    for (const int next : run.shape->set_up_by[static_cast<size_t>(move.at.task)]) mark_dirty({move.at.run, next});
+    mark_chosen_over(run, move.at.task, row.map_index);
+    for (const int next : run.shape->set_up_by[task]) mark_after(run, move.at.task, row.map_index, next);
+    for (const int next : run.shape->mapped_over[task]) mark_dirty({move.at.run, next});
     mark_successors(run, move.at.task);
   }
-  if (to == TaskState::none || to == TaskState::scheduled) mark_dirty(move.at.task_ref());
+  if (to == TaskState::none || to == TaskState::scheduled) mark_dirty(run, move.at.task, row.map_index);
   update_run_index(run);
 }
 
@@ -484,6 +506,7 @@ void State::apply_move(const SetLength& move) {
     mark_dirty({move.task.run, next});
   }
   for (const int next : run.shape->set_up_by[static_cast<size_t>(move.task.task)]) mark_dirty({move.task.run, next});
+  for (const int next : run.shape->mapped_over[static_cast<size_t>(move.task.task)]) mark_dirty({move.task.run, next});
   mark_dirty(move.task);
   update_run_index(run);
 }
@@ -508,7 +531,7 @@ void State::apply_move(const StoreXCom& move) {
   const auto index = static_cast<size_t>(move.at.task);
   if (move.key == choice_key && run.dag().tasks[index].choosing != Choosing::nothing) {
     run.slots[index].choices[run.instance(move.at).map_index] = skipped_by(run.dag(), move.at.task, move.value);
-    mark_chosen_over(run, move.at.task);
+    mark_chosen_over(run, move.at.task, run.instance(move.at).map_index);
   }
   if (move.key != "return_value" || !run.shape->feeds_map[index]) return;
   run.slots[index].outputs[run.instance(move.at).map_index] = move.value;
@@ -519,7 +542,7 @@ void State::apply_move(const ForgetXComs& move) {
   TaskSlot& slot = run.slots[static_cast<size_t>(move.at.task)];
   const int map_index = run.instance(move.at).map_index;
   slot.outputs.erase(map_index);
-  if (slot.choices.erase(map_index) > 0) mark_chosen_over(run, move.at.task);
+  if (slot.choices.erase(map_index) > 0) mark_chosen_over(run, move.at.task, map_index);
 }
 
 void State::apply_move(const AddRun& move) {
@@ -617,6 +640,14 @@ void State::apply_move(const SetBackfill& move) {
   if (dag.backfill == number) dag.backfill = 0;
   for (const RunNumber run : left) count_run(runs_.at(run), 1);
   update_backfill(number);
+}
+
+void State::apply_move(const SetQuestion& move) {
+  run_at(move.at.run).questions[{move.at.task, move.at.position}] = move.question;
+}
+
+void State::apply_move(const SetDeferral& move) {
+  run_at(move.at.run).deferrals[{move.at.task, move.at.position}] = move.deferral;
 }
 
 void State::apply_move(const LoadDag& move) {

@@ -119,7 +119,10 @@ class State {
   const TaskSlot& slot(TaskRef task) const { return runs_.at(task.run).slots[static_cast<size_t>(task.task)]; }
 
   // Indexes: what plan has to look at.
-  const std::set<TaskRef>& dirty() const { return dirty_; }              // what their upstream says may have changed
+  // What their upstream says may have changed: to all of their instances, or (of mapped groups) at some indices.
+  const std::set<TaskRef>& dirty() const { return dirty_; }
+  const std::map<TaskRef, std::set<int>>& dirty_indices() const { return dirty_indices_; }
+  bool is_dirty(TaskRef task) const { return dirty_.contains(task) || dirty_indices_.contains(task); }
   const std::set<TaskRef>& fillable() const { return fillable_; }        // instances to be created
   const std::set<RunNumber>& finishable() const { return finishable_; }  // nothing of them is unfinished
   const std::set<std::pair<TimePoint, std::string>>& dag_timers() const { return dag_timers_; }
@@ -139,7 +142,7 @@ class State {
 
   // Changes. A move that the table does not have, or that does not fit, is a broken promise of ours.
   void apply(const Move& move);
-  void settle(TaskRef task) { dirty_.erase(task); }
+  void settle(TaskRef task) { dirty_.erase(task), dirty_indices_.erase(task); }
 
   // From the store or the outside world, not moves.
   void set_counters(const Counters& counters) { counters_ = counters; }
@@ -170,11 +173,14 @@ class State {
   void apply_move(const ForgetXComs& move);
   void apply_move(const AddRun& move);
   void apply_move(const MoveRun& move);
+  void apply_move(const ChangeVersion& move);
   void apply_move(const TellDeadline& move);
   void apply_move(const DropRun& move);
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);
   void apply_move(const SetBackfill& move);
+  void apply_move(const SetQuestion& move);
+  void apply_move(const SetDeferral& move);
   void apply_move(const NoteEvent&) {}
   void apply_move(const AddAssetEvent& move);
   void apply_move(const DropAssetEvents& move);
@@ -186,6 +192,7 @@ class State {
   void count_run(const ActiveRun& run, int sign);
   void count_try(const ActiveRun& run, const LiveTry& live, int sign);
   void update_ready(const ActiveRun& run, int task);
+  int64_t ending_teardowns(const ActiveRun& run) const;
   void update_run_index(const ActiveRun& run);
   void update_dag_timer(DagState& dag);
   void index_assets(const DagRecord& record, int sign);
@@ -194,9 +201,12 @@ class State {
   void update_backfill(BackfillNumber number);
   void mark_dirty(TaskRef task) { dirty_.insert(task); }
   void mark_all_dirty(const ActiveRun& run);
-  void mark_chosen_over(const ActiveRun& run, int task);
+  void mark_dirty(const ActiveRun& run, int task, int map_index);
+  void mark_after(const ActiveRun& run, int task, int map_index, int after);
+  void mark_chosen_over(const ActiveRun& run, int task, int map_index);
   void mark_successors(const ActiveRun& run, int task);
   void insert_run(ActiveRun run);
+  void take_out_run(RunNumber number);  // with its tries' places in the indexes; they stay
   void erase_run(RunNumber number);
 
   int parallelism_;
@@ -216,6 +226,7 @@ class State {
   std::map<std::string, std::set<std::string>> consumers_;  // asset → DAGs with a file that wait for it
   std::set<BackfillNumber> workable_backfills_;
   std::set<TaskRef> dirty_;
+  std::map<TaskRef, std::set<int>> dirty_indices_;
   std::set<TaskRef> fillable_;
   std::set<RunNumber> finishable_;
   std::set<RunNumber> evictable_;

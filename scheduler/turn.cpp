@@ -26,6 +26,17 @@ void Turn::apply(const Move& given) {
 
 Batch Turn::take_batch(Epoch epoch) { return {.epoch = epoch, .at = now_, .changes = std::move(changes_)}; }
 
+std::optional<std::optional<Value>> Turn::xcom_of(InstanceNumber instance, const std::string& key) const {
+  std::optional<std::optional<Value>> found;
+  for (const Change& change : changes_) {
+    if (const auto* put = std::get_if<PutXCom>(&change); put && put->row.instance == instance && put->row.key == key)
+      found = std::optional(put->row.value);
+    if (const auto* gone = std::get_if<DeleteXComs>(&change); gone && gone->instance == instance)
+      found = std::optional<Value>();
+  }
+  return found;
+}
+
 std::vector<Fence> Turn::started() const {
   std::vector<Fence> live;
   for (const Fence fence : started_) {
@@ -79,14 +90,25 @@ void Turn::write(const MoveInstance& move) {
                                          .event_text = move.text});
   }
   if (is_finished(row.state) && old.state != row.state) ended_[row.state] += 1;
-  queue(notifications_of(state_.runs().at(move.at.run), move.at, row, now_));
+  const ActiveRun& run = state_.runs().at(move.at.run);
+  queue(notifications_of(run, move.at, row, now_));
+  if (!keeps_deferral(row.state) && run.deferral_of(move.at) != nullptr)
+    changes_.emplace_back(DropDeferral{row.number});
 
   const bool was_live = is_live(old.state);
-  if (!was_live && is_live(row.state)) {
+  const bool is_deferred = was_live && row.state == TaskState::deferred && row.fence != old.fence;
+  if ((!was_live && is_live(row.state)) || is_deferred) {
     started_.insert(row.fence);
     put_try(row, LiveTry{}, row.state);
   } else if (was_live && is_live(row.state)) {
     put_try(row, state_.tries().at(row.fence), row.state);
+  } else if (was_live && row.state == TaskState::scheduled && run.deferral_of(move.at) != nullptr) {
+    put_try(row, state_.tries().at(old.fence), row.state);  // it has not ended: it goes on
+  } else if (!was_live && !keeps_deferral(row.state) && run.deferral_of(move.at) != nullptr) {
+    TaskInstance ended = old;
+    ended.end_date = row.end_date.value_or(now_);
+    ended.note = row.note.empty() ? move.text : row.note;
+    put_try(ended, LiveTry{}, is_finished(row.state) ? row.state : TaskState::failed);
   } else if (was_live) {
     // The history of tries keeps how this one ended, also where the task instance goes on: to be retried, to begin
     // anew.
@@ -155,6 +177,15 @@ void Turn::write(const MoveRun& move) {
   queue(notifications_of(state_.runs().at(move.row.number), move.row, move.text, now_));
 }
 
+void Turn::write(const ChangeVersion& move) {
+  const DagRun row = with_version(state_.runs().at(move.run).row, move.shape->dag->version, move.at);
+  changes_.emplace_back(ChangeRun{.expected_state = row.state,
+                                  .row = row,
+                                  .cause = MoveCause::command,
+                                  .user = move.user,
+                                  .event_text = "goes on with another version of its DAG"});
+}
+
 void Turn::queue(std::vector<Notification> notifications) {
   for (Notification& row : notifications) changes_.emplace_back(QueueNotification{std::move(row)});
   has_notifications_ = has_notifications_ || !notifications.empty();
@@ -189,6 +220,8 @@ void Turn::write(const LoadDag& move) {
                                        .version = dag.version,
                                        .number = 0,
                                        .created_at = now_,
+                                       .bundle = dag.bundle,
+                                       .bundle_version = dag.bundle_version,
                                        .serialized = serialize(dag),
                                        .source = dag.source}});
   if (PutAssets assets{assets_named_in(dag)}; !assets.names.empty()) changes_.emplace_back(std::move(assets));
@@ -202,6 +235,14 @@ void Turn::write(const SetBackfill& move) {
     changes_[at->second] = PutBackfill{move.row};
   }
 }
+
+void Turn::write(const SetQuestion& move) {
+  const ActiveRun& run = state_.runs().at(move.at.run);
+  changes_.emplace_back(PutQuestion{*move.question});
+  if (run.question_of(move.at) == nullptr) queue(notifications_of_question(run, move.at, *move.question, now_));
+}
+
+void Turn::write(const SetDeferral& move) { changes_.emplace_back(PutDeferral{*move.deferral}); }
 
 void Turn::write(const NoteEvent& move) { changes_.emplace_back(AppendEvent{move.row}); }
 

@@ -2,6 +2,7 @@
 // What one turn of the loop changes: applies moves to memory and writes each down for the store, so that both say the
 // same. One row is written once however many states it passed through, yet every step is in the history.
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -25,6 +26,8 @@ class Turn {
 
   TimePoint now() const { return now_; }
   int moves() const { return moves_; }
+  // What this turn has made of an XCom: a value, or null as it is gone; nothing: it has not touched it.
+  std::optional<std::optional<Value>> xcom_of(InstanceNumber instance, const std::string& key) const;
   bool changes_store() const { return !changes_.empty(); }
   Batch take_batch(Epoch epoch);
   // Tries created in this turn and live at its end; to be handed out after the commit.
@@ -45,11 +48,14 @@ class Turn {
   void write(const ForgetXComs& move);
   void write(const AddRun& move);
   void write(const MoveRun& move);
+  void write(const ChangeVersion& move);
   void write(const TellDeadline& move);
   void write(const DropRun& move);
   void write(const SetDag& move);
   void write(const LoadDag& move);
   void write(const SetBackfill& move);
+  void write(const SetQuestion& move);
+  void write(const SetDeferral& move);
   void write(const NoteEvent& move);
   void write(const AddAssetEvent& move);
   void write(const DropAssetEvents& move);

@@ -5,6 +5,7 @@
 #include "base/ensure.h"
 #include "base/text.h"
 #include "scheduler/plan.h"
+#include "scheduler/upstream.h"
 
 namespace udon {
 
@@ -22,12 +23,13 @@ std::string count_of(int64_t count, const char* noun) {
 
 class Asking {
  public:
-  Asking(TimePoint now, const State& state, const ActiveRun& run, int task)
+  Asking(TimePoint now, const State& state, const ActiveRun& run, int task, int map_index)
       : now_(now),
         state_(state),
         run_(run),
         task_(run.dag().tasks[static_cast<size_t>(task)]),
         index_(task),
+        map_index_(run.shape->mapped_group[static_cast<size_t>(task)] < 0 ? whole : map_index),
         slot_(run.slots[static_cast<size_t>(task)]),
         dag_(*state.find_dag(run.row.dag_id)) {}
 
@@ -57,7 +59,7 @@ class Asking {
     }
     if (!state_.stopped().empty()) return stopped();
     if (run_.row.state == RunState::queued) return run_queued();
-    switch (upstream_verdict(run_, index_)) {
+    switch (upstream_verdict(run_, index_, map_index_)) {
       case TriggerVerdict::wait: return upstream();
       case TriggerVerdict::run:
         if (auto held = held_by_past(state_, run_, index_)) {
@@ -74,6 +76,12 @@ class Asking {
   }
 
  private:
+  QuestionPtr question(const TaskInstance& row) const {
+    const bool is_mapped = task_.expand.has_value();
+    const auto position = slot_.position_of(row.map_index, is_mapped);
+    return position ? run_.question_of({run_.row.number, index_, *position}) : nullptr;
+  }
+
   Reason stopped() const {
     return {.kind = ReasonKind::dispatch_stopped, .text = "nothing is started: " + state_.stopped()};
   }
@@ -142,23 +150,23 @@ class Asking {
     Reason reason{.kind = ReasonKind::upstream};
     std::vector<std::string> named;
     int64_t open = 0;
-    std::vector<int> before = task_.upstream;
-    const std::vector<int>& setups = run_.shape->setups[static_cast<size_t>(index_)];
-    before.insert(before.end(), setups.begin(), setups.end());
-    for (const int index : before) {
+    const auto waits_for = [&](const std::string& name, std::string_view how, int64_t count) {
+      open += count;
+      hold(reason, name);
+      if (named.size() < 3) named.push_back("`" + name + "` (" + std::string(how) + ")");
+    };
+    for (const int index : all_before()) {
       const TaskSlot& slot = run_.slots[static_cast<size_t>(index)];
       const std::string& id = run_.dag().tasks[static_cast<size_t>(index)].task_id;
+      if (map_index_ >= 0 && is_inner_edge(*run_.shape, index, index_)) {
+        const TaskState there = state_at(slot, map_index_);
+        if (!is_finished(there)) waits_for(id + "[" + std::to_string(map_index_) + "]", to_string(there), 1);
+        continue;
+      }
       for (const TaskInstance& row : slot.instances) {
-        if (is_finished(row.state)) continue;
-        ++open;
-        hold(reason, name_of(row));
-        if (named.size() < 3) named.push_back("`" + name_of(row) + "` (" + std::string(to_string(row.state)) + ")");
+        if (!is_finished(row.state)) waits_for(name_of(row), to_string(row.state), 1);
       }
-      if (const int64_t missing = slot.missing(); missing > 0) {
-        open += missing;
-        hold(reason, id);
-        if (named.size() < 3) named.push_back("`" + id + "` (not mapped yet)");
-      }
+      if (slot.missing() > 0) waits_for(id, "not mapped yet", slot.missing());
     }
     const auto others = open - static_cast<int64_t>(named.size());
     reason.text = "waits for " + join(named, ", ") + (others > 0 ? " and " + std::to_string(others) + " more" : "");
@@ -167,6 +175,20 @@ class Asking {
     }
     if (task_.expand && !slot_.length) reason.text += "; it is mapped over what " + map_sources() + " returns";
     return reason;
+  }
+
+  // Directly before it, its setups, and what it is to be mapped over.
+  std::vector<int> all_before() const {
+    std::vector<int> before = task_.upstream;
+    const std::vector<int>& setups = run_.shape->setups[static_cast<size_t>(index_)];
+    before.insert(before.end(), setups.begin(), setups.end());
+    if (!task_.expand || slot_.length) return before;
+    for (const MapInput& input : task_.expand->inputs) {
+      const auto* source = std::get_if<std::string>(&input.source);
+      const int index = source == nullptr ? -1 : run_.dag().index_of(*source);
+      if (index >= 0 && std::ranges::find(before, index) == before.end()) before.push_back(index);
+    }
+    return before;
   }
 
   std::string map_sources() const {
@@ -197,6 +219,17 @@ class Asking {
     if (row.state == TaskState::queued) {
       return {.kind = ReasonKind::handed_out,
               .text = "handed out as try " + std::to_string(row.try_number) + "; it has not said yet that it runs"};
+    }
+    if (const QuestionPtr asked = question(row)) {
+      Reason reason{.kind = ReasonKind::answer, .text = {}, .holders = asked->question.assignees};
+      reason.text = "waits for an answer of " +
+                    (asked->question.assignees.empty() ? std::string("anybody who may change runs")
+                                                       : join(asked->question.assignees, ", ")) +
+                    " since " + format_time(asked->asked_at) + ": " + asked->question.subject + " (" +
+                    join(asked->question.options, " / ") + "): `udon tasks respond " + run_.row.dag_id + " " +
+                    run_.row.run_id + " " + row.task_id +
+                    (row.map_index < 0 ? "" : " --map-index " + std::to_string(row.map_index)) + " --choose …`";
+      return reason;
     }
     if (row.state == TaskState::deferred) {
       const std::string saw = live.poke.empty()
@@ -325,6 +358,7 @@ class Asking {
   const ActiveRun& run_;
   const Task& task_;
   int index_;
+  int map_index_;  // of a task of a mapped group, else `whole`
   const TaskSlot& slot_;
   const DagState& dag_;
 };
@@ -333,7 +367,7 @@ class Asking {
 
 Reason why(TimePoint now, const State& state, InstanceRef at) {
   const ActiveRun& run = state.runs().at(at.run);
-  return Asking(now, state, run, at.task).of(run.instance(at));
+  return Asking(now, state, run, at.task, run.instance(at).map_index).of(run.instance(at));
 }
 
 std::optional<Reason> why(TimePoint now, const State& state, const TaskInstanceKey& key) {
@@ -347,7 +381,7 @@ std::optional<Reason> why(TimePoint now, const State& state, const TaskInstanceK
     return why(now, state, InstanceRef{run->row.number, task, *position});
   }
   const bool is_to_come = key.map_index < 0 ? slot.instances.empty() : slot.length && key.map_index < *slot.length;
-  if (is_to_come) return Asking(now, state, *run, task).undecided();
+  if (is_to_come) return Asking(now, state, *run, task, key.map_index).undecided();
   return std::nullopt;
 }
 

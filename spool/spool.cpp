@@ -21,6 +21,9 @@ constexpr int file_mode = 0600;
 // A request holds the parameters and the context of one task instance; both come from DAG files and confs.
 constexpr int64_t request_bytes_max = 4 * limits::dag_file_bytes_max;
 
+// Where a runner's process stands, if there is to be none: no JSON, so no reader takes it for one.
+constexpr std::string_view barred = "no runner any more\n";
+
 Value to_value(const ProcessIdentity& identity) {
   return Value(Value::Map{{"boot_id", identity.boot_id},
                           {"pid", int64_t{identity.pid}},
@@ -119,6 +122,19 @@ Result<std::optional<RunnerProcess>> Spool::read_process(const TryId& id) const 
   const auto identity = parse_identity(*value);
   if (!identity) return std::nullopt;
   return RunnerProcess{.identity = *identity, .cgroup = value->text("cgroup")};
+}
+
+Result<bool> Spool::bar_runners(const TryId& id) const {
+  const Path path = folder(id) / layout::process;
+  const auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, file_mode);
+  if (file) {
+    TRY(write_all(file->get(), barred, path));
+    return true;
+  }
+  if (is_not_found(file.error())) return true;
+  if (file.error().kind != ErrorKind::conflict) return file.error();
+  const auto content = read_file(path);
+  return content && *content == barred;
 }
 
 Result<void> Spool::write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const {

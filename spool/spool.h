@@ -46,6 +46,8 @@ class Spool {
   Result<void> write_process(const TryId& id, const RunnerProcess& process) const;
   // Nothing: not written yet.
   Result<std::optional<RunnerProcess>> read_process(const TryId& id) const;
+  // From here on no runner begins this try, however late it comes. False: one has begun. Nothing there is as good.
+  Result<bool> bar_runners(const TryId& id) const;
   Result<void> write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const;
   Result<std::vector<ProcessIdentity>> read_tree(const TryId& id) const;
   Result<void> write_result(const TryId& id, const TryEnded& ended) const;

@@ -117,6 +117,22 @@ class FaultyReader final : public StoreReader {
     TRY(gate_.pass());
     return behind_.runs_of_asset_event(event);
   }
+  Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& page) override {
+    TRY(gate_.pass());
+    return behind_.questions(filter, page);
+  }
+  Result<std::optional<AskedQuestion>> question(InstanceNumber instance, int try_number) override {
+    TRY(gate_.pass());
+    return behind_.question(instance, try_number);
+  }
+  Result<std::vector<AskedQuestion>> live_questions_of(RunNumber run) override {
+    TRY(gate_.pass());
+    return behind_.live_questions_of(run);
+  }
+  Result<std::vector<Deferral>> deferrals_of(RunNumber run) override {
+    TRY(gate_.pass());
+    return behind_.deferrals_of(run);
+  }
   Result<std::optional<DagRecord>> dag(const std::string& dag_id) override {
     TRY(gate_.pass());
     return behind_.dag(dag_id);

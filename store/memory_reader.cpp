@@ -123,6 +123,8 @@ class Reader final : public StoreReader {
                       .version = row.version,
                       .number = row.number,
                       .created_at = row.created_at,
+                      .bundle = row.bundle,
+                      .bundle_version = row.bundle_version,
                       .serialized = {},
                       .source = {}});
     }
@@ -170,6 +172,25 @@ class Reader final : public StoreReader {
     std::ranges::sort(rows, {}, key);
     if (static_cast<int>(rows.size()) > limit) rows.resize(static_cast<size_t>(limit));
     return rows;
+  }
+
+  Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& page) override {
+    const std::lock_guard lock(state_.mutex);
+    return memory::questions(state_, filter, page);
+  }
+  Result<std::optional<AskedQuestion>> question(InstanceNumber instance, int try_number) override {
+    const std::lock_guard lock(state_.mutex);
+    const InstanceEntry* entry = state_.find_instance(instance);
+    if (entry == nullptr || !entry->questions.contains(try_number)) return std::optional<AskedQuestion>();
+    return std::optional(entry->questions.at(try_number));
+  }
+  Result<std::vector<AskedQuestion>> live_questions_of(RunNumber run) override {
+    const std::lock_guard lock(state_.mutex);
+    return memory::live_questions_of(state_, run);
+  }
+  Result<std::vector<Deferral>> deferrals_of(RunNumber run) override {
+    const std::lock_guard lock(state_.mutex);
+    return memory::deferrals_of(state_, run);
   }
 
   Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
@@ -384,7 +405,8 @@ class Reader final : public StoreReader {
                        .run_id = run.run_id,
                        .logical_date = run.logical_date,
                        .run_after = run.run_after,
-                       .dag_version = run.dag_version};
+                       .dag_version = run.dag_version,
+                       .earlier_versions = run.earlier_versions};
   }
 
   EventRecord full_record(const EventEntry& entry) const {

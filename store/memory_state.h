@@ -30,6 +30,8 @@ struct InstanceEntry {
   TaskInstance row;
   std::map<int, TryRecord> tries;
   std::map<std::string, XComRecord> xcoms;
+  std::map<int, AskedQuestion> questions;  // by try number
+  std::optional<Deferral> deferral;
 };
 
 // A row of the history. Moves are most of them: their words are those of to_string, which live for ever, and
@@ -104,6 +106,11 @@ Result<void> apply(State& state, const TakeAssetEvents& change, Undos& undos);
 void forget_asset_events_of(State& state, RunNumber run, Undos& undos);
 Result<Page<AssetRecord>> assets(const State& state, const AssetFilter& filter, const PageRequest& page);
 Result<Page<AssetEvent>> asset_events(const State& state, const AssetEventFilter& filter, const PageRequest& page);
+
+// memory_waits.cpp.
+Result<Page<QuestionRow>> questions(const State& state, const QuestionFilter& filter, const PageRequest& page);
+std::vector<AskedQuestion> live_questions_of(const State& state, RunNumber run);
+std::vector<Deferral> deferrals_of(const State& state, RunNumber run);
 
 std::unique_ptr<StoreReader> make_reader(const State& state);
 std::unique_ptr<StoreSettings> make_settings(State& state);

@@ -193,6 +193,25 @@ class Application {
         change.row.instance, [](InstanceEntry & entry) -> auto& { return entry.xcoms; }, change.row.key, change.row);
   }
 
+  Result<void> apply(const PutQuestion& change) {
+    return put(
+        change.row.instance, [](InstanceEntry & entry) -> auto& { return entry.questions; }, change.row.try_number,
+        change.row);
+  }
+  Result<void> apply(const PutDeferral& change) { return set_deferral(change.row.instance, change.row); }
+  Result<void> apply(const DropDeferral& change) {
+    if (!state_.instances.contains(change.instance)) return {};
+    return set_deferral(change.instance, std::nullopt);
+  }
+  Result<void> set_deferral(InstanceNumber instance, std::optional<Deferral> deferral) {
+    const auto found = state_.instances.find(instance);
+    if (found == state_.instances.end()) return missing_instance(instance);
+    undos_.emplace_back(
+        [this, instance, old = found->second.deferral] { state_.instances.at(instance).deferral = old; });
+    found->second.deferral = std::move(deferral);
+    return {};
+  }
+
   Result<void> apply(const DeleteXComs& change) {
     const auto found = state_.instances.find(change.instance);
     if (found == state_.instances.end()) return missing_instance(change.instance);

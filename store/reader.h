@@ -9,10 +9,11 @@
 #include "base/result.h"
 #include "store/asset_reader.h"
 #include "store/types.h"
+#include "store/wait_reader.h"
 
 namespace udon {
 
-class StoreReader : public AssetReader {
+class StoreReader : public AssetReader, public WaitReader {
  public:
   virtual Result<std::optional<DagRecord>> dag(const std::string& dag_id) = 0;
   virtual Result<Page<DagRecord>> dags(const DagFilter& filter, const PageRequest& page) = 0;

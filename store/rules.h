@@ -64,6 +64,7 @@ inline constexpr auto instance_orders =
     std::to_array<std::string_view>({"number", "task_id", "map_index", "start_date", "end_date", "state"});
 inline constexpr auto asset_orders = std::to_array<std::string_view>({"number", "name"});
 inline constexpr auto asset_event_orders = std::to_array<std::string_view>({"number", "at"});
+inline constexpr auto question_orders = std::to_array<std::string_view>({"asked_at", "answered_at", "number"});
 inline constexpr auto backfill_orders = std::to_array<std::string_view>({"number", "created_at"});
 inline constexpr auto dag_orders = std::to_array<std::string_view>({"dag_id", "next_run_after", "last_parsed_at"});
 

@@ -40,6 +40,8 @@ struct DagVersionRecord {
   std::string version;
   int number = 0;  // 1, 2, … per DAG, in order of appearance
   TimePoint created_at{};
+  std::string bundle;  // as Dag::bundle
+  std::string bundle_version;
   Value serialized;  // dagfile/serialize.h
   std::string source;
 };
@@ -148,6 +150,7 @@ struct InstanceRow {
   std::optional<TimePoint> logical_date;
   TimePoint run_after{};
   std::string dag_version;
+  std::vector<EarlierVersion> earlier_versions;
 };
 
 }  // namespace udon

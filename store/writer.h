@@ -8,7 +8,9 @@
 
 #include "base/result.h"
 #include "model/asset.h"
+#include "model/deferral.h"
 #include "model/notice.h"
+#include "model/question.h"
 #include "model/state.h"
 #include "store/types.h"
 
@@ -103,9 +105,22 @@ struct TakeAssetEvents {
   RunNumber run = 0;
 };
 
+// Inserts or replaces (instance, try_number).
+struct PutQuestion {
+  AskedQuestion row;
+};
+// Inserts or replaces that of its task instance.
+struct PutDeferral {
+  Deferral row;
+};
+// If it has one.
+struct DropDeferral {
+  InstanceNumber instance = 0;
+};
+
 using Change = std::variant<QueueNotification, PutAssets, InsertAssetEvent, TakeAssetEvents, InsertRun, ChangeRun,
                             DeleteRunRows, InsertInstances, ChangeInstance, PutTry, PutXCom, DeleteXComs, PutDag,
-                            PutDagVersion, PutBackfill, AppendEvent>;
+                            PutDagVersion, PutBackfill, PutQuestion, PutDeferral, DropDeferral, AppendEvent>;
 
 struct Batch {
   Epoch epoch = 0;

@@ -24,6 +24,8 @@ DagInfoPtr DagLookup::find(const std::string& dag_id, const std::string& version
   auto info = std::make_shared<DagInfo>();
   info->number = (*record)->number;
   info->created_at = (*record)->created_at;
+  info->bundle = (*record)->bundle;
+  info->bundle_version = (*record)->bundle_version;
   if (const CatalogPtr catalog = catalog_ ? catalog_() : nullptr) {
     const auto loaded = catalog->dags.find(dag_id);
     if (loaded != catalog->dags.end() && loaded->second->version == version) info->dag = loaded->second;

@@ -20,7 +20,8 @@ struct DagInfo {
   DagPtr dag;      // never nullptr
   int number = 0;  // of the version: 1, 2, …
   TimePoint created_at{};
-  std::vector<int64_t> priorities;  // effective, by index of the task
+  std::string bundle, bundle_version;  // as Dag's
+  std::vector<int64_t> priorities;     // effective, by index of the task
 };
 using DagInfoPtr = std::shared_ptr<const DagInfo>;
 

@@ -24,9 +24,7 @@ Result<std::optional<TimePoint>> time_in(const Value& body, std::string_view nam
   return std::optional(time);
 }
 
-Value shown(const DagRun& run, bool is_new) {
-  return Value::Map{{"run_id", run.run_id}, {"state", to_string(run.state)}, {"is_new", is_new}};
-}
+Value shown(const DagRun& run) { return Value::Map{{"run_id", run.run_id}, {"state", to_string(run.state)}}; }
 
 Result<Value> reset(World& world, const DagRun& run) {
   ClearTasks clear;
@@ -34,7 +32,7 @@ Result<Value> reset(World& world, const DagRun& run) {
   clear.selection.run_id = run.run_id;
   TRY(world.control.submit(std::move(clear)));
   TRY_ASSIGN(const std::optional<DagRun> now, world.reader.run(run.dag_id, run.run_id));
-  return shown(now ? *now : run, true);
+  return shown(now ? *now : run);
 }
 
 // Of a run that is asked about: its id or its logical date.
@@ -88,7 +86,7 @@ Result<Value> trigger_for_try(World& world, const TryRequest& request, const Val
   if (const auto problem = problem_of_run_id(run_id)) return Error{ErrorKind::invalid, *problem};
   TRY_ASSIGN(const std::optional<DagRun> there, world.reader.run(dag_id, run_id));
   // Asked before, and the answer was lost: the run is made once.
-  if (there && wish.get("is_own") == Value(true)) return shown(*there, true);
+  if (there && wish.get("is_own") == Value(true)) return shown(*there);
   if (there && wish.get("reset") == Value(true)) return reset(world, *there);
   if (there)
     return Error{ErrorKind::conflict,
@@ -102,7 +100,7 @@ Result<Value> trigger_for_try(World& world, const TryRequest& request, const Val
   command.triggered_by = "operator";
   command.note = "triggered by " + to_string(request.key);
   TRY_ASSIGN(const DagRun made, trigger_run(world, std::move(command)));
-  return shown(made, true);
+  return shown(made);
 }
 
 Result<Value> look_for_try(World& world, const TryRequest& request, const Value& question) {

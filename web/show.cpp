@@ -24,7 +24,7 @@ uint64_t hash_of(std::string_view text) {  // FNV-1a: an id must be the same in 
 
 bool is_periodic(const ScheduleKind& kind) {
   return std::holds_alternative<CronSchedule>(kind) || std::holds_alternative<EverySchedule>(kind) ||
-         std::holds_alternative<ContinuousSchedule>(kind);
+         std::holds_alternative<ContinuousSchedule>(kind) || std::holds_alternative<TimesSchedule>(kind);
 }
 
 std::string describe_schedule(const Schedule& schedule, const std::string& text) {
@@ -40,8 +40,13 @@ std::string describe_schedule(const Schedule& schedule, const std::string& text)
     }
     std::string operator()(const CronSchedule&) const { return text + " (" + schedule.timezone + ")"; }
     std::string operator()(const EverySchedule& every) const { return "Every " + format_duration(every.every); }
+    std::string operator()(const TimesSchedule& listed) const {
+      return listed.times.size() == 1 ? "At one given time"
+                                      : "At " + std::to_string(listed.times.size()) + " given times";
+    }
   };
-  const std::string described = std::visit(Describe{schedule, text}, schedule.kind);
+  std::string described = std::visit(Describe{schedule, text}, schedule.kind);
+  if (schedule.calendar) described += ", on days of its calendar";
   return schedule.assets && !std::holds_alternative<NoSchedule>(schedule.kind) ? "Triggered by assets or " + described
                                                                                : described;
 }
@@ -161,10 +166,10 @@ Value show_dag(World& world, const DagRecord& record) {
       {"last_parsed_time", show_time(record.last_parsed_at)},
       {"last_parse_duration", nullptr},
       {"last_expired", nullptr},
-      {"bundle_name", bundle_name},
-      {"bundle_version", nullptr},
+      {"bundle_name", info && !info->bundle.empty() ? Value(info->bundle) : Value(bundle_name)},
+      {"bundle_version", info ? text_or_null(info->bundle_version) : Value()},
       {"relative_fileloc", record.file},
-      {"fileloc", (world.dags_folder / record.file).string()},
+      {"fileloc", record.file.starts_with('@') ? record.file : (world.dags_folder / record.file).string()},
       {"description", text_or_null(record.description)},
       {"timetable_summary", text_or_null(record.schedule_text)},
       {"timetable_description", describe_schedule(dag.schedule, record.schedule_text)},
@@ -219,19 +224,40 @@ Value show_dag_details(World& world, const DagRecord& record) {
   shown.set("is_backfillable", is_backfillable);
   shown.set("file_token", file_token);
   shown.set("concurrency", dag.max_active_tasks);
-  shown.set("latest_dag_version", info ? show_dag_version(record.dag_id, info->number, info->created_at) : Value());
+  shown.set("latest_dag_version", info ? show_dag_version(record.dag_id, *info) : Value());
   return shown;
 }
 
-Value show_dag_version(const std::string& dag_id, int number, TimePoint created_at) {
+namespace {
+
+Value show_version(const std::string& dag_id, int number, TimePoint created_at, const std::string& bundle,
+                   const std::string& bundle_version) {
   return Value::Map{{"id", make_uuid7(created_at, hash_of(dag_id), static_cast<uint64_t>(number))},
                     {"version_number", number},
                     {"dag_id", dag_id},
-                    {"bundle_name", bundle_name},
-                    {"bundle_version", nullptr},
+                    {"bundle_name", bundle.empty() ? bundle_name : bundle},
+                    {"bundle_version", text_or_null(bundle_version)},
                     {"created_at", format_time(created_at)},
                     {"dag_display_name", dag_id},
                     {"bundle_url", nullptr}};
+}
+
+}  // namespace
+
+Value show_dag_version(const std::string& dag_id, const DagInfo& info) {
+  return show_version(dag_id, info.number, info.created_at, info.bundle, info.bundle_version);
+}
+
+Value show_dag_version(const DagVersionRecord& version) {
+  return show_version(version.dag_id, version.number, version.created_at, version.bundle, version.bundle_version);
+}
+
+const std::string& version_at(const std::string& now, const std::vector<EarlierVersion>& earlier,
+                              std::optional<TimePoint> time) {
+  if (!time) return now;
+  const auto found =
+      std::find_if(earlier.begin(), earlier.end(), [&](const EarlierVersion& one) { return *time < one.until; });
+  return found == earlier.end() ? now : found->version;
 }
 
 Value show_task(const Dag& dag, const Task& task) {
@@ -273,8 +299,13 @@ Value show_task(const Dag& dag, const Task& task) {
 
 Value show_run(World& world, const DagRun& run) {
   const DagInfoPtr info = world.dags.find(run.dag_id, run.dag_version);
+  // All that it has had, the first comes first; the last is the one that it goes on with.
   Value::List versions;
-  if (info) versions.push_back(show_dag_version(run.dag_id, info->number, info->created_at));
+  for (const EarlierVersion& earlier : run.earlier_versions) {
+    const DagInfoPtr before = world.dags.find(run.dag_id, earlier.version);
+    if (before) versions.push_back(show_dag_version(run.dag_id, *before));
+  }
+  if (info) versions.push_back(show_dag_version(run.dag_id, *info));
   return Value::Map{
       {"dag_run_id", run.run_id},
       {"dag_id", run.dag_id},
@@ -294,7 +325,7 @@ Value show_run(World& world, const DagRun& run) {
       {"conf", run.conf},
       {"note", text_or_null(run.note)},
       {"dag_versions", std::move(versions)},
-      {"bundle_version", nullptr},
+      {"bundle_version", info ? text_or_null(info->bundle_version) : Value()},
       {"dag_display_name", run.dag_id},
       {"partition_key", nullptr},
       {"partition_date", nullptr},
@@ -302,8 +333,8 @@ Value show_run(World& world, const DagRun& run) {
 }
 
 // What TaskInstanceResponse and TaskInstanceHistoryResponse have in common, in their order.
-Value InstanceShower::common(const InstanceRow& row) {
-  const DagInfoPtr info = world_.dags.find(row.dag_id, row.dag_version);
+Value InstanceShower::common(const InstanceRow& row, std::optional<TimePoint> at) {
+  const DagInfoPtr info = world_.dags.find(row.dag_id, version_at(row.dag_version, row.earlier_versions, at));
   const int index = info ? info->dag->index_of(row.instance.task_id) : -1;
   static const Task unknown;
   const Task& task = index >= 0 ? info->dag->tasks[static_cast<size_t>(index)] : unknown;
@@ -336,7 +367,7 @@ Value InstanceShower::common(const InstanceRow& row) {
       {"pid", nullptr},
       {"executor", row.instance.fence > 0 ? Value("LocalExecutor") : Value()},  // `empty` needs none
       {"executor_config", "{}"},
-      {"dag_version", info ? show_dag_version(row.dag_id, info->number, info->created_at) : Value()},
+      {"dag_version", info ? show_dag_version(row.dag_id, *info) : Value()},
   };
 }
 
@@ -350,7 +381,8 @@ Result<Value> InstanceShower::show(const InstanceRow& row) {
                                              static_cast<uint64_t>(row.instance.number))},
                            {"logical_date", show_time(row.logical_date)},
                            {"run_after", format_time(row.run_after)}};
-  Value shared = common(row);
+  // What began before its run went on with another version was of the earlier one.
+  Value shared = common(row, row.instance.queued_at ? row.instance.queued_at : row.instance.end_date);
   for (auto& [key, value] : shared.as_map()) shown.set(key, std::move(value));
   if (row.instance.try_number > 0) {
     TRY_ASSIGN(const std::vector<TryRecord> tries, world_.reader.tries_of(row.instance.number));
@@ -386,14 +418,15 @@ Result<Value::List> show_instances(World& world, RunNumber number, const std::ve
                                          .run_id = run->run_id,
                                          .logical_date = run->logical_date,
                                          .run_after = run->run_after,
-                                         .dag_version = run->dag_version}));
+                                         .dag_version = run->dag_version,
+                                         .earlier_versions = run->earlier_versions}));
     rows.push_back(std::move(shown));
   }
   return rows;
 }
 
 Result<Value> InstanceShower::show_try(const InstanceRow& row, const TryRecord& attempt) {
-  Value shown = common(row);
+  Value shown = common(row, attempt.queued_at);
   shown.set("try_number", attempt.try_number);
   shown.set("state", attempt.state == TaskState::none ? Value() : Value(to_string(attempt.state)));
   shown.set("start_date", show_time(attempt.start_date));

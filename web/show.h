@@ -21,7 +21,12 @@ std::string name_of_server_user();
 
 Value show_dag(World& world, const DagRecord& dag);
 Value show_dag_details(World& world, const DagRecord& dag);
-Value show_dag_version(const std::string& dag_id, int number, TimePoint created_at);
+// What Airflow says of a version; and of one in the list of a store's.
+Value show_dag_version(const std::string& dag_id, const DagInfo& info);
+Value show_dag_version(const DagVersionRecord& version);
+// The version that a run had at that time; nothing: the one that it has.
+const std::string& version_at(const std::string& now, const std::vector<EarlierVersion>& earlier,
+                              std::optional<TimePoint> time);
 Value show_task(const Dag& dag, const Task& task);
 Value show_run(World& world, const DagRun& run);
 
@@ -34,7 +39,7 @@ class InstanceShower {
   Result<Value> show_try(const InstanceRow& row, const TryRecord& attempt);
 
  private:
-  Value common(const InstanceRow& row);
+  Value common(const InstanceRow& row, std::optional<TimePoint> at);
   World& world_;
   std::map<RunNumber, TimePoint> queued_at_;
 };

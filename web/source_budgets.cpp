@@ -83,7 +83,8 @@ int SourceBudgets::readers_of(const Shares& shares, const Use& use, Duration now
 std::string SourceBudgets::reason_of(const Shares& shares, const Use& use, Duration now) const {
   if (now < learning_until_ && (use.ask.readers_held == 0 || use.ask.rows_per_second_held == 0))
     return "the scheduler has just started, and first learns who reads " + use.source;
-  if (shares.at(use.fence).taken >= use.ask.readers_wanted) return "others still have all rows per second of " + use.source;
+  if (shares.at(use.fence).taken >= use.ask.readers_wanted)
+    return "others still have all rows per second of " + use.source;
   std::string others;
   int64_t count = 0;
   for (const auto& [fence, share] : shares) {

@@ -56,6 +56,13 @@ Result<Value> source(World& world, SourceDoor& sources, const TryRequest& reques
   return to_value(grant);
 }
 
+bool share_mapped_group(const Dag& dag, const std::string& one, const std::string& other) {
+  const int first = dag.index_of(one), second = dag.index_of(other);
+  if (first < 0 || second < 0) return false;
+  const std::string& group = dag.tasks[static_cast<size_t>(first)].mapped_group;
+  return !group.empty() && group == dag.tasks[static_cast<size_t>(second)].mapped_group;
+}
+
 Result<Value> xcom(World& world, const TryRequest& request, const Request& http) {
   std::string task_id, key = "return_value";
   std::optional<int> map_index;
@@ -68,6 +75,14 @@ Result<Value> xcom(World& world, const TryRequest& request, const Request& http)
       if (problem != std::errc{} || end != value.data() + value.size())
         return Error{ErrorKind::invalid, "map_index is an integer, not `" + value + "`"};
       map_index = number;
+    }
+  }
+  // In a mapped group the task next door speaks of the same index, unless another is asked for.
+  if (!map_index && request.key.map_index >= 0) {
+    TRY_ASSIGN(const std::optional<DagRun> run, world.reader.run_by_number(request.run));
+    const DagInfoPtr info = run ? world.dags.find(run->dag_id, run->dag_version) : nullptr;
+    if (info != nullptr && share_mapped_group(*info->dag, request.key.task_id, task_id)) {
+      map_index = request.key.map_index;
     }
   }
   const auto answer = [](std::optional<Value> value) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "connections/secrets/sources.h"
+#include "dagfile/bundles/bundle.h"
 #include "dagfile/catalog.h"
 #include "model/control.h"
 #include "plugins/spec/spec.h"
@@ -48,6 +49,11 @@ struct World {
   bool metrics_are_open = false;  // /metrics and /openapi.json without a token
   bool openapi_is_open = false;
   std::function<void()> on_notifications = nullptr;  // there is something to be sent
+  // Of DAG files out of git (docs/git.md); nullptr: nobody looks at them here.
+  std::function<std::vector<BundleStatus>()> bundles = nullptr;
+  std::function<Result<void>(const std::string& bundle, Duration at_most)> look_at_bundle = nullptr;  // and waits
+  std::function<Result<void>(const std::string& bundle)> ask_for_bundle = nullptr;
+  std::function<Result<std::string>(const std::string& bundle)> webhook_secret = nullptr;
   SourceWaits source_waits = {};
 };
 

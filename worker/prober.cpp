@@ -25,6 +25,7 @@
 #include "plugins/spec/foreign.h"
 #include "spool/process_tree.h"
 #include "spool/spool.h"
+#include "worker/external_job.h"
 #include "worker/task/door.h"
 #include "worker/task/task_log.h"
 #include "worker/task/try_context.h"
@@ -94,7 +95,7 @@ class Prober {
 
   PokeAnswer answer_of(const PokeOrder& order, const std::stop_token& stop) {
     const bool is_foreign = !options_.program.empty() && needs_a_child(order.request.operator_name);
-    PokeAnswer answer = is_foreign ? in_a_child(order, stop) : in_this_process(order.request, stop);
+    PokeAnswer answer = is_foreign ? in_a_child(order, stop) : in_this_process(order, stop);
     answer.number = order.number;
     return answer;
   }
@@ -130,19 +131,25 @@ class Prober {
 
   static PokeAnswer failed(const Error& error) { return {.message = error.message, .error = error.kind}; }
 
-  PokeAnswer in_this_process(const TryRequest& request, const std::stop_token& stop) {
+  PokeAnswer in_this_process(const PokeOrder& order, const std::stop_token& stop) {
+    const TryRequest& request = order.request;
     auto log = TaskLog::open(spool_.log_file(request), clock_, TaskLog::Limits{});
     if (!log) return failed(log.error());
     PokeAnswer answer;
     try {
-      answer = poke(request, **log, stop);
+      answer = poke(order, **log, stop);
     } catch (const std::exception& exception) {
       answer = failed({ErrorKind::invalid, std::string("the sensor threw an exception: ") + exception.what()});
     } catch (...) {
       answer = failed({ErrorKind::invalid, "the sensor threw an exception"});
     }
     answer.message = (*log)->redact(answer.message);
-    const std::string_view verdict = answer.error ? "error: " : answer.is_met ? "met: " : "not met: ";
+    const std::string_view verdict = answer.error                                  ? "error: "
+                                     : order.purpose == PokeOrder::Purpose::cancel ? "cancelled: "
+                                     : answer.has_failed                           ? "failed: "
+                                     : answer.asks                                 ? "asks: "
+                                     : answer.is_met                               ? "met: "
+                                                                                   : "not met: ";
     (*log)->runner_line("udon: " + std::string(verdict) + answer.message);
     (*log)->finish();
     return answer;
@@ -151,18 +158,21 @@ class Prober {
   struct FoundSensor {
     OperatorSpec spec;
     std::unique_ptr<Sensor> code;
+    std::unique_ptr<ExternalJob> job;  // instead
     bool is_program = false;
   };
 
   Result<FoundSensor> of_object(const Path& object, const std::string& name) {
     TRY_ASSIGN(const LoadedOperator* found, plugins_.find(object, name));
-    if (!found->functions->make_sensor) return not_a_sensor(found->spec);
-    return FoundSensor{.spec = found->spec, .code = found->functions->make_sensor()};
+    const PluginOperator& functions = *found->functions;
+    if (functions.make_external_job) return FoundSensor{.spec = found->spec, .job = functions.make_external_job()};
+    if (!functions.make_sensor) return not_a_sensor(found->spec);
+    return FoundSensor{.spec = found->spec, .code = functions.make_sensor()};
   }
 
   static Error not_a_sensor(const OperatorSpec& spec) {
     return {ErrorKind::unsupported,
-            "operator `" + spec.name + "` is a " + spec.kind + "; the prober pokes sensors only"};
+            "operator `" + spec.name + "` is a " + spec.kind + " without a sensor: the prober cannot look for it"};
   }
 
   Result<FoundSensor> find(const std::string& name) {
@@ -212,7 +222,8 @@ class Prober {
     return failed({ErrorKind::invalid, crash + "; its plugin has crashed"});
   }
 
-  PokeAnswer poke(const TryRequest& request, TaskLog& log, const std::stop_token& stop) {
+  PokeAnswer poke(const PokeOrder& order, TaskLog& log, const std::stop_token& stop) {
+    const TryRequest& request = order.request;
     const auto found = find(request.operator_name);
     if (!found) return failed(found.error());
     const Door door({.socket = spool_.socket(),
@@ -225,8 +236,20 @@ class Prober {
       return failed(completed.error());
     }
     if (found->is_program) context.allow_process();
+    if (found->job) return tend_job(*found->job, context, spool_.folder(request.try_id), order.purpose);
+    if (order.purpose == PokeOrder::Purpose::cancel) {
+      const auto cancelled = found->code->cancel(context);
+      return cancelled ? PokeAnswer{.is_met = true} : failed(cancelled.error());
+    }
     auto result = found->code->poke(context);
     if (!result) return failed(result.error());
+    if (result->asks) return asking(*result, context);
+    if (result->is_met && result->resumes) {
+      return {.is_met = true,
+              .message = std::move(result->message),
+              .resumes = true,
+              .event = std::move(result->return_value)};
+    }
     PokeAnswer answer{.is_met = result->is_met, .message = std::move(result->message)};
     if (!answer.is_met) return answer;
     answer.xcom = context.take_xcoms();
@@ -236,6 +259,14 @@ class Prober {
                      "the sensor's XComs have more than " + std::to_string(limits::xcom_bytes_max) + " bytes as JSON"});
     }
     return answer;
+  }
+
+  static PokeAnswer asking(const Sensor::Poke& poke, ProbeContext& context) {
+    auto question = parse_question(*poke.asks);
+    if (!question) return failed(question.error());
+    question->subject = context.redact(question->subject);
+    question->body = context.redact(question->body);
+    return {.message = question->subject, .asks = std::move(*question)};
   }
 
   const ProberOptions options_;

@@ -8,9 +8,9 @@
 namespace udon {
 
 const std::vector<std::string>& special_dag_keys() {
-  static const std::vector<std::string> keys{"dag",        "schedule",   "timezone",   "dst",
-                                             "start_date", "end_date",   "params",     "default_args",
-                                             "tasks",      "on_success", "on_failure", "deadline"};
+  static const std::vector<std::string> keys{"dag",        "schedule", "timezone",     "dst",        "start_date",
+                                             "end_date",   "params",   "default_args", "tasks",      "on_success",
+                                             "on_failure", "deadline", "calendar",     "task_groups"};
   return keys;
 }
 
@@ -71,6 +71,7 @@ LoadedDocument load_document(const DocumentContext& context, const YamlNode& roo
     }
   }
   read_schedule(root, dag, problems);
+  if (const YamlNode* calendar = root.find("calendar")) read_calendar(*calendar, dag, context);
   if (const YamlNode* params = root.find("params")) read_params(*params, dag, problems);
   for (const NoticeEvent event : {NoticeEvent::success, NoticeEvent::failure}) {
     const YamlNode* notices = root.find(key_of(event));
@@ -79,7 +80,9 @@ LoadedDocument load_document(const DocumentContext& context, const YamlNode& roo
   }
   if (const YamlNode* deadline = root.find("deadline")) read_deadlines(*deadline, dag, problems);
   std::vector<TaskSource> sources;
-  read_tasks(root, dag, sources, context);
+  std::vector<GroupSource> groups = read_groups(root, context);
+  read_tasks(root, dag, sources, groups, context);
+  place_groups(dag, sources, groups, problems);
   connect_tasks(dag, sources, problems);
   check_operators(dag, sources, problems);
   return {std::move(dag), problems.errors() == errors_before};

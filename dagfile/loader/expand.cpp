@@ -106,7 +106,7 @@ std::optional<MapSpec> read_expand(const YamlNode& task, const DocumentContext& 
   const YamlNode *product = task.find("expand"), *zip = task.find("expand_zip");
   if (product == nullptr && zip == nullptr) return std::nullopt;
   if (product != nullptr && zip != nullptr) {
-    problems.error(*zip, "a task has `expand` or `expand_zip`, not both");
+    problems.error(*zip, "`expand` or `expand_zip`, not both");
     return std::nullopt;
   }
   const YamlNode& node = product != nullptr ? *product : *zip;

@@ -18,6 +18,7 @@ Edges resolve(const Dag& dag, const std::vector<TaskSource>& sources, Problems& 
     places.emplace(dag.tasks[i].task_id, static_cast<int>(i));
     ids.push_back(dag.tasks[i].task_id);
   }
+  for (const TaskGroup& group : dag.groups) ids.push_back(group.group_id);
   Edges upstream(dag.tasks.size());
   for (size_t i = 0; i < dag.tasks.size(); ++i) {
     for (const auto& [id, offset] : sources[i].after) {

@@ -190,6 +190,7 @@ std::vector<Notice> read_notices(NoticeEvent on, const YamlNode& node, const std
                                  Problems& problems) {
   std::vector<std::string> names = template_names();
   for (const char* name : {"event", "state", "exception", "reason", "udon"}) names.emplace_back(name);
+  if (on == NoticeEvent::asked) names.emplace_back("question");
   names.insert(names.end(), mapped.begin(), mapped.end());
   return NoticeReader(on, problems, std::move(names)).read(node);
 }

@@ -15,12 +15,6 @@ void add_once(std::vector<T>& list, const T& item) {
   if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
 }
 
-bool has_intervals(const Schedule& schedule) {
-  if (const auto* cron = std::get_if<CronSchedule>(&schedule.kind)) return cron->has_interval;
-  if (const auto* every = std::get_if<EverySchedule>(&schedule.kind)) return every->has_interval;
-  return false;
-}
-
 class OperatorCheck {
  public:
   OperatorCheck(Dag& dag, Problems& problems) : dag_(dag), problems_(problems), names_(template_names()) {
@@ -28,13 +22,10 @@ class OperatorCheck {
   }
 
   void check(Task& task, const TaskSource& source) {
-    mapped_.clear();
     chosen_when_run_.clear();
     const bool lists_connections = !task.connections.empty();
     // As written: what is wrong with them has been said.
-    for (const char* key : {"expand", "expand_zip"})
-      if (const YamlNode* inputs = source.node->find(key))
-        for (const YamlMember& input : inputs->members) mapped_.push_back(input.key);
+    mapped_ = source.mapped_names;
     Value parameters = Value::map();
     for (const TaskSource::Parameter& parameter : source.parameters) {
       parameters.set(parameter.name, to_value(*parameter.value));

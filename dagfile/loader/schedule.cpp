@@ -1,5 +1,6 @@
 // schedule, timezone, dst, start_date and end_date.
 #include <algorithm>
+#include <map>
 
 #include "base/text.h"
 #include "dagfile/loader/document.h"
@@ -100,7 +101,67 @@ std::optional<AssetCondition> read_assets(const YamlNode& node, Problems& proble
   return condition;
 }
 
-std::optional<ScheduleKind> read_map(const YamlNode& node, std::optional<AssetCondition>& assets, Problems& problems) {
+// A date or time without an offset is the zone's wall clock, as in Airflow.
+std::optional<TimePoint> read_time(std::string_view key, const YamlNode& node, const std::string& timezone,
+                                   Problems& problems) {
+  const auto wrong = [&] {
+    problems.error(node, "`" + std::string(key) + "`: " +
+                             expected("a date such as 2026-01-31 or a time such as 2026-01-31T09:00:00+09:00", node));
+    return std::nullopt;
+  };
+  if (!node.is_text()) return wrong();
+  if (const Result<TimePoint> time = parse_time(node.text); time && node.text.size() > 10) return *time;
+  const Result<TimePoint> wall = parse_time(node.text.size() > 10 ? node.text + "Z" : node.text);
+  if (!wall) return wrong();
+  const auto zone = TimeZone::find(timezone);
+  if (!zone) return *wall;  // the zone's own error is enough
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*wall);
+  const TimeZone::Instants instants = (*zone)->instants_of(WallTime(seconds.time_since_epoch()));
+  return TimePoint(instants.first) + (*wall - TimePoint(seconds));
+}
+
+// `interval`: whether, or how long before its time a run is about.
+struct Interval {
+  bool is_wanted = false;
+  Duration look_back{};
+};
+std::optional<Interval> read_interval(const YamlNode& node, Problems& problems) {
+  if (node.is_text() && !node.text.empty() && node.text[0] >= '0' && node.text[0] <= '9') {
+    const auto length = read_field({FieldType::Kind::duration, 1, 0, {}}, "schedule.interval", node, problems);
+    if (!length) return std::nullopt;
+    return Interval{false, length->duration};
+  }
+  const auto flag = read_flag("schedule.interval", node, problems);
+  if (!flag) return std::nullopt;
+  return Interval{*flag, Duration(0)};
+}
+
+std::optional<TimesSchedule> read_times(const YamlNode& node, const std::string& timezone, Problems& problems) {
+  if (!node.is_list() || node.items.empty()) {
+    problems.error(node, "`schedule.times`: " +
+                             (node.is_list() ? "expected at least one time"
+                                             : expected("a list of times such as [2026-03-02T09:00:00]", node)));
+    return std::nullopt;
+  }
+  TimesSchedule schedule;
+  bool is_good = true;
+  std::map<TimePoint, std::string> seen;
+  for (const YamlNode& item : node.items) {
+    const auto time = read_time("schedule.times", item, timezone, problems);
+    is_good = is_good && time;
+    if (!time) continue;
+    const auto [known, is_new] = seen.emplace(*time, item.text);
+    if (!is_new)
+      problems.warning(item.offset,
+                       "`schedule.times`: `" + item.text + "` is the same time as `" + known->second + "`");
+  }
+  for (const auto& [time, text] : seen) schedule.times.push_back(time);
+  if (!is_good) return std::nullopt;
+  return schedule;
+}
+
+std::optional<ScheduleKind> read_map(const YamlNode& node, Schedule& schedule_of_dag, Problems& problems) {
+  std::optional<AssetCondition>& assets = schedule_of_dag.assets;
   const std::vector<std::string>& known = schedule_keys();
   std::vector<std::string> kinds;
   bool is_good = true;
@@ -116,28 +177,35 @@ std::optional<ScheduleKind> read_map(const YamlNode& node, std::optional<AssetCo
   if (!is_good) return std::nullopt;
   const YamlNode* assets_node = node.find("assets");
   if (kinds.size() != 1 && (assets_node == nullptr || !kinds.empty())) {
-    problems.error(node, "`schedule`: expected one of `cron` and `every`, `assets`, or both, got " +
+    problems.error(node, "`schedule`: expected one of `cron`, `every` and `times`, `assets`, or both, got " +
                              (kinds.empty() ? std::string("none") : join(kinds, ", ")));
     return std::nullopt;
   }
-  std::optional<bool> interval;
+  std::optional<Interval> interval;
   const YamlNode* interval_node = node.find("interval");
   if (interval_node != nullptr) {
-    interval = read_flag("schedule.interval", *interval_node, problems);
+    interval = read_interval(*interval_node, problems);
     if (!interval) return std::nullopt;
+    schedule_of_dag.look_back = interval->look_back;
   }
   if (assets_node != nullptr) {
     assets = read_assets(*assets_node, problems);
     if (!assets) return std::nullopt;
     if (kinds.empty()) {
-      if (interval) problems.error(*interval_node, "`schedule`: `interval` needs `cron` or `every`");
+      if (interval) problems.error(*interval_node, "`schedule`: `interval` needs `cron`, `every` or `times`");
       return ScheduleKind(NoSchedule{});
     }
   }
   if (const YamlNode* every = node.find("every")) {
     const auto value = read_field({FieldType::Kind::duration, 1, 0, {}}, "schedule.every", *every, problems);
     if (!value) return std::nullopt;
-    return ScheduleKind(EverySchedule{value->duration, interval.value_or(true)});
+    return ScheduleKind(EverySchedule{value->duration, interval.value_or(Interval{true, {}}).is_wanted});
+  }
+  if (const YamlNode* times = node.find("times")) {
+    auto schedule = read_times(*times, schedule_of_dag.timezone, problems);
+    if (!schedule) return std::nullopt;
+    schedule->has_interval = interval.value_or(Interval{}).is_wanted;
+    return ScheduleKind(std::move(*schedule));
   }
   CronSchedule schedule;
   const YamlNode& crons = *node.find("cron");
@@ -156,18 +224,13 @@ std::optional<ScheduleKind> read_map(const YamlNode& node, std::optional<AssetCo
     problems.error(crons, "`schedule.cron`: expected at least one cron expression");
     return std::nullopt;
   }
-  schedule.has_interval = interval.value_or(false);
-  if (schedule.has_interval && schedule.crons.size() > 1) {
-    problems.error(*interval_node,
-                   "`schedule`: an interval needs one cron expression, not " + std::to_string(schedule.crons.size()));
-    return std::nullopt;
-  }
+  schedule.has_interval = interval.value_or(Interval{}).is_wanted;
   return ScheduleKind(std::move(schedule));
 }
 
-std::optional<ScheduleKind> read_kind(const YamlNode& node, std::optional<AssetCondition>& assets, Problems& problems) {
+std::optional<ScheduleKind> read_kind(const YamlNode& node, Schedule& schedule_of_dag, Problems& problems) {
   if (node.is_null()) return ScheduleKind(NoSchedule{});
-  if (node.is_map()) return read_map(node, assets, problems);
+  if (node.is_map()) return read_map(node, schedule_of_dag, problems);
   if (node.is_list()) {
     CronSchedule schedule;
     for (const YamlNode& item : node.items) {
@@ -202,32 +265,16 @@ std::string shown(const ScheduleKind& kind) {
     for (const CronExpression& expression : cron->crons) texts.push_back(expression.text);
     return join(texts, ", ");
   }
+  if (const auto* listed = std::get_if<TimesSchedule>(&kind))
+    return listed->times.size() == 1 ? "at " + format_time(listed->times[0])
+                                     : "at " + std::to_string(listed->times.size()) + " times";
   return "";
-}
-
-// A date or time without an offset is the zone's wall clock, as in Airflow.
-std::optional<TimePoint> read_time(std::string_view key, const YamlNode& node, const std::string& timezone,
-                                   Problems& problems) {
-  const auto wrong = [&] {
-    problems.error(node, "`" + std::string(key) + "`: " +
-                             expected("a date such as 2026-01-31 or a time such as 2026-01-31T09:00:00+09:00", node));
-    return std::nullopt;
-  };
-  if (!node.is_text()) return wrong();
-  if (const Result<TimePoint> time = parse_time(node.text); time && node.text.size() > 10) return *time;
-  const Result<TimePoint> wall = parse_time(node.text.size() > 10 ? node.text + "Z" : node.text);
-  if (!wall) return wrong();
-  const auto zone = TimeZone::find(timezone);
-  if (!zone) return *wall;  // the zone's own error is enough
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(*wall);
-  const TimeZone::Instants instants = (*zone)->instants_of(WallTime(seconds.time_since_epoch()));
-  return TimePoint(instants.first) + (*wall - TimePoint(seconds));
 }
 
 }  // namespace
 
 const std::vector<std::string>& schedule_keys() {
-  static const std::vector<std::string> keys{"cron", "every", "assets", "interval"};
+  static const std::vector<std::string> keys{"cron", "every", "times", "assets", "interval"};
   return keys;
 }
 
@@ -249,7 +296,7 @@ void read_schedule(const YamlNode& root, Dag& dag, Problems& problems) {
   }
   const YamlNode* kind = root.find("schedule");
   if (kind != nullptr) {
-    if (auto read = read_kind(*kind, schedule.assets, problems)) schedule.kind = std::move(*read);
+    if (auto read = read_kind(*kind, schedule, problems)) schedule.kind = std::move(*read);
   }
   dag.schedule_text = shown(schedule.kind);
   if (schedule.assets)

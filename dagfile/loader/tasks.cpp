@@ -1,5 +1,6 @@
 // The tasks of a DAG, each by itself.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/text.h"
@@ -26,8 +27,9 @@ bool fits_kind(std::string_view key, OperatorKind kind) {
 
 class TaskReader {
  public:
-  TaskReader(Dag& dag, std::vector<TaskSource>& sources, const DocumentContext& context)
-      : dag_(dag), sources_(sources), context_(context), problems_(context.problems) {}
+  TaskReader(Dag& dag, std::vector<TaskSource>& sources, const std::vector<GroupSource>& groups,
+             const DocumentContext& context)
+      : dag_(dag), sources_(sources), groups_(groups), context_(context), problems_(context.problems) {}
 
   void read(const YamlNode& root) {
     const YamlNode* tasks = root.find("tasks");
@@ -42,8 +44,13 @@ class TaskReader {
     if (tasks->items.empty() && tasks->members.empty())
       problems_.error(*tasks, "`tasks` is empty: a DAG has at least one");
     const YamlNode* defaults = root.find("default_args");
-    const DefaultArgs default_args = defaults != nullptr ? sort_defaults(*defaults) : DefaultArgs{};
-    for (size_t i = 0; i < sources_.size(); ++i) fill(dag_.tasks[i], sources_[i], default_args);
+    const DefaultArgs default_args = defaults != nullptr ? sort_defaults(*defaults, sources_) : DefaultArgs{};
+    for (const TaskSource& source : sources_) group_ids_.push_back(group_of(source, default_args));
+    for (const GroupSource& group : groups_) sort_defaults_of(group);
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      note_mapped_names(sources_[i], group_ids_[i]);
+      fill(dag_.tasks[i], sources_[i], with_groups(default_args, group_ids_[i]));
+    }
     for (size_t i = 0; i < sources_.size(); ++i) check_setups(dag_.tasks[i], *sources_[i].node);
   }
 
@@ -108,7 +115,54 @@ class TaskReader {
     sources_.push_back(std::move(source));
   }
 
-  DefaultArgs sort_defaults(const YamlNode& node) {
+  // Before anything else is read of the task: its group has a say in what it says of itself.
+  static std::string group_of(const TaskSource& source, const DefaultArgs& defaults) {
+    const YamlNode* group = source.node->find("group");
+    for (const YamlMember* member : defaults.fields)
+      if (group == nullptr && member->key == "group") group = &member->value;
+    return group != nullptr && group->is_text() ? group->text : "";
+  }
+
+  void sort_defaults_of(const GroupSource& group) {
+    if (group.default_args == nullptr) return;
+    std::vector<TaskSource> inside;
+    for (size_t i = 0; i < sources_.size(); ++i)
+      if (is_in_group(group.group.group_id, group_ids_[i])) inside.push_back(sources_[i]);
+    if (const YamlNode* other = group.default_args->find("group"))
+      problems_.error(*other, "`default_args` of a task group cannot put its tasks into a group");
+    group_defaults_[group.group.group_id] = sort_defaults(*group.default_args, inside);
+  }
+
+  // What an inner group says takes the place of what the outer one and the DAG say.
+  DefaultArgs with_groups(DefaultArgs all, const std::string& group_id) const {
+    const auto overlay = [](std::vector<const YamlMember*>& under, const std::vector<const YamlMember*>& over) {
+      for (const YamlMember* member : over) {
+        std::erase_if(under, [&](const YamlMember* old) { return old->key == member->key; });
+        under.push_back(member);
+      }
+    };
+    for (size_t end = group_id.find('.');; end = group_id.find('.', end + 1)) {
+      if (const auto found = group_defaults_.find(group_id.substr(0, end)); found != group_defaults_.end()) {
+        overlay(all.fields, found->second.fields);
+        overlay(all.parameters, found->second.parameters);
+        overlay(all.notices, found->second.notices);
+      }
+      if (end == std::string::npos) return all;
+    }
+  }
+
+  void note_mapped_names(TaskSource& source, const std::string& group_id) const {
+    for (const char* key : {"expand", "expand_zip"})
+      if (const YamlNode* inputs = source.node->find(key))
+        for (const YamlMember& input : inputs->members) source.mapped_names.push_back(input.key);
+    for (const GroupSource& group : groups_) {
+      if (!is_in_group(group.group.group_id, group_id)) continue;
+      source.mapped_names.insert(source.mapped_names.end(), group.mapped_names.begin(), group.mapped_names.end());
+    }
+  }
+
+  // `among`: the tasks that they are for.
+  DefaultArgs sort_defaults(const YamlNode& node, const std::vector<TaskSource>& among) {
     DefaultArgs sorted;
     if (!node.is_map()) {
       problems_.error(node, "`default_args`: " + expected("a map", node));
@@ -127,7 +181,7 @@ class TaskReader {
         sorted.notices.push_back(&member);
         continue;
       }
-      const bool is_parameter = std::any_of(sources_.begin(), sources_.end(), [&](const TaskSource& source) {
+      const bool is_parameter = std::any_of(among.begin(), among.end(), [&](const TaskSource& source) {
         return source.spec != nullptr && source.spec->find(member.key) != nullptr;
       });
       if (is_parameter) {
@@ -135,9 +189,9 @@ class TaskReader {
         continue;
       }
       // With an unknown operator among the tasks, the key may be its parameter.
-      const bool is_complete = std::all_of(sources_.begin(), sources_.end(),
-                                           [](const TaskSource& source) { return source.spec != nullptr; });
-      if (is_complete) problems_.error(member.offset, "`default_args`: " + about_unknown(member.key, sources_));
+      const bool is_complete =
+          std::all_of(among.begin(), among.end(), [](const TaskSource& source) { return source.spec != nullptr; });
+      if (is_complete) problems_.error(member.offset, "`default_args`: " + about_unknown(member.key, among));
     }
     return sorted;
   }
@@ -197,7 +251,7 @@ class TaskReader {
     if (task.is_setup && task.is_teardown) problems_.error(source.offset, "a task is `setup` or `teardown`, not both");
     task.expand = read_expand(*source.node, context_);
     read_notices_of(task, source, defaults);
-    if (const YamlNode* after = source.node->find("after")) read_after(*after, source);
+    if (const YamlNode* after = source.node->find("after")) read_after(*after, source.after, problems_);
     if (!task.expand) return;
     for (const MapInput& input : task.expand->inputs) {
       if (const auto* upstream = std::get_if<std::string>(&input.source)) {
@@ -210,17 +264,14 @@ class TaskReader {
 
   // Those that the task names take the place of the default's for the same event.
   void read_notices_of(Task& task, const TaskSource& source, const DefaultArgs& defaults) {
-    std::vector<std::string> mapped;
-    for (const char* key : {"expand", "expand_zip"})
-      if (const YamlNode* inputs = source.node->find(key))
-        for (const YamlMember& input : inputs->members) mapped.push_back(input.key);
     for (const NoticeEvent event : all_notice_events()) {
       const std::string key = key_of(event);
       const YamlNode* notices = source.node->find(key);
       for (const YamlMember* member : defaults.notices)
         if (notices == nullptr && member->key == key) notices = &member->value;
       if (notices == nullptr) continue;
-      for (Notice& notice : read_notices(event, *notices, mapped, problems_)) task.notices.push_back(std::move(notice));
+      for (Notice& notice : read_notices(event, *notices, source.mapped_names, problems_))
+        task.notices.push_back(std::move(notice));
     }
   }
 
@@ -254,29 +305,14 @@ class TaskReader {
     for (const YamlNode& item : teardown->items) check(item);
   }
 
-  void read_after(const YamlNode& after, TaskSource& source) {
-    if (after.is_text()) {
-      source.after.emplace_back(after.text, after.offset);
-      return;
-    }
-    if (!after.is_list()) {
-      problems_.error(after, "`after`: " + expected("a list of task ids", after));
-      return;
-    }
-    for (const YamlNode& item : after.items) {
-      if (item.is_text())
-        source.after.emplace_back(item.text, item.offset);
-      else
-        problems_.error(item, "`after`: " + expected("a task id", item) +
-                                  (item.is_list() || item.is_map() ? "" : "; quote it to make it a text"));
-    }
-  }
-
   Dag& dag_;
   std::vector<TaskSource>& sources_;
+  const std::vector<GroupSource>& groups_;
   const DocumentContext& context_;
   Problems& problems_;
   std::set<std::string> ids_;
+  std::vector<std::string> group_ids_;  // of the tasks
+  std::map<std::string, DefaultArgs> group_defaults_;
 };
 
 }  // namespace
@@ -290,8 +326,27 @@ const std::vector<std::string>& special_task_keys() {
   return keys;
 }
 
-void read_tasks(const YamlNode& root, Dag& dag, std::vector<TaskSource>& sources, const DocumentContext& context) {
-  TaskReader(dag, sources, context).read(root);
+void read_tasks(const YamlNode& root, Dag& dag, std::vector<TaskSource>& sources,
+                const std::vector<GroupSource>& groups, const DocumentContext& context) {
+  TaskReader(dag, sources, groups, context).read(root);
+}
+
+void read_after(const YamlNode& node, std::vector<std::pair<std::string, uint32_t>>& after, Problems& problems) {
+  if (node.is_text()) {
+    after.emplace_back(node.text, node.offset);
+    return;
+  }
+  if (!node.is_list()) {
+    problems.error(node, "`after`: " + expected("a list of task ids", node));
+    return;
+  }
+  for (const YamlNode& item : node.items) {
+    if (item.is_text())
+      after.emplace_back(item.text, item.offset);
+    else
+      problems.error(item, "`after`: " + expected("a task id", item) +
+                               (item.is_list() || item.is_map() ? "" : "; quote it to make it a text"));
+  }
 }
 
 }  // namespace udon

@@ -18,6 +18,12 @@ std::string this_hostname() {
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
 }
 
+std::vector<std::string> environment_of_runners(const LocalExecutorOptions& options, const Spool& spool) {
+  std::vector<std::string> environment = options.environment;
+  environment.push_back("UDON_HOME=" + spool.home().string());
+  return environment;
+}
+
 }  // namespace
 
 LocalExecutor::LocalExecutor(const Spool& spool, LocalExecutorOptions options, const Clock& clock,
@@ -25,7 +31,9 @@ LocalExecutor::LocalExecutor(const Spool& spool, LocalExecutorOptions options, c
     : spool_(spool),
       spares_(spool),
       options_(std::move(options)),
+      environment_(environment_of_runners(options_, spool)),
       clock_(clock),
+      template_({.runner = options_.runner, .home = spool.home(), .environment = environment_}, clock),
       cgroup_parent_(options_.cgroups == UseOfCgroups::where_possible ? find_cgroup_parent().value_or(Path()) : Path()),
       hostname_(this_hostname()),
       watcher_(spool, spares_, clock, options_.kill_grace, hostname_,
@@ -44,22 +52,24 @@ int LocalExecutor::free_slots() const {
   return std::max(0, options_.slots - live_);
 }
 
-Result<TryWatcher::Watch> LocalExecutor::spawn_runner(const TryRequest& request) {
-  TryWatcher::Watch watch{.id = request.try_id};
-  const std::string id = to_string(request.try_id);
-  SpawnRequest runner{.argv = {options_.runner, spool_.home(), id}, .environment = options_.environment};
-  runner.environment.push_back("UDON_HOME=" + spool_.home().string());
-  runner.environment.push_back(std::string(try_id_variable) + "=" + id);
+Result<pid_t> LocalExecutor::spawn_runner(const TryId& id, const Path& cgroup) const {
+  SpawnRequest runner{.argv = {options_.runner, spool_.home(), to_string(id)}, .environment = environment_};
+  runner.environment.push_back(std::string(try_id_variable) + "=" + to_string(id));
+  if (!cgroup.empty()) runner.argv.push_back(cgroup);
   // What the runner can't tell in the try's log (that it cannot open it) is for the server's.
   runner.stderr_fd = STDERR_FILENO;
+  return spawn(runner);
+}
+
+Result<TryWatcher::Watch> LocalExecutor::start_runner(const TryRequest& request) {
+  TryWatcher::Watch watch{.id = request.try_id};
   if (!cgroup_parent_.empty()) {
-    const Path group = cgroup_parent_ / ("udon-" + id);
-    if (make_cgroup(group)) {
-      watch.cgroup = group;
-      runner.argv.push_back(group);
-    }
+    const Path group = cgroup_parent_ / ("udon-" + to_string(request.try_id));
+    if (make_cgroup(group)) watch.cgroup = group;
   }
-  auto pid = spawn(runner);
+  Result<pid_t> pid = Error{ErrorKind::unsupported, "no template of runners is wanted"};
+  if (options_.runner_template == UseOfTemplate::where_possible) pid = template_.start(request.try_id, watch.cgroup);
+  if (!pid) pid = spawn_runner(request.try_id, watch.cgroup);
   if (!pid) {
     if (!watch.cgroup.empty()) static_cast<void>(remove_cgroup(watch.cgroup));
     return pid.error();
@@ -90,7 +100,7 @@ bool LocalExecutor::take_in(const TryId& id) {
 Result<void> LocalExecutor::start(const TryRequest& request) {
   if (!take_in(request.try_id)) return {};
   const auto written = spares_.write_request(request);
-  auto watch = written ? spawn_runner(request) : Result<TryWatcher::Watch>(written.error());
+  auto watch = written ? start_runner(request) : Result<TryWatcher::Watch>(written.error());
   if (!watch) {
     static_cast<void>(spares_.remove(request.try_id));
     const std::lock_guard lock(mutex_);

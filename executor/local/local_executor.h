@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "executor/executor.h"
+#include "executor/local/runner_template.h"
 #include "executor/local/try_watcher.h"
 #include "spool/spare_tries.h"
 #include "spool/spool.h"
@@ -23,12 +24,18 @@ enum class UseOfCgroups {
   never,
 };
 
+enum class UseOfTemplate {
+  where_possible,  // runners are forks of one that was started once
+  never,           // each is started by itself
+};
+
 struct LocalExecutorOptions {
   Path runner;  // udon-task
   int slots = 32;
   std::vector<std::string> queues = {"default"};
   std::vector<std::string> environment;  // of the tries; see environment_of_tries
   UseOfCgroups cgroups = UseOfCgroups::where_possible;
+  UseOfTemplate runner_template = UseOfTemplate::where_possible;
   // From a kill to SIGKILL for everything: the runner's own grace, and time to write its result.
   Duration kill_grace = limits::kill_grace + std::chrono::seconds(2);
 };
@@ -59,12 +66,15 @@ class LocalExecutor final : public Executor {
   void take_forgotten(const TryId& id);  // likewise
   // False: the try is known already. A try that is just being forgotten is waited for: its folder is about to go.
   bool take_in(const TryId& id);
-  Result<TryWatcher::Watch> spawn_runner(const TryRequest& request);
+  Result<TryWatcher::Watch> start_runner(const TryRequest& request);
+  Result<pid_t> spawn_runner(const TryId& id, const Path& cgroup) const;
 
   const Spool& spool_;
   SpareTries spares_;
   const LocalExecutorOptions options_;
+  const std::vector<std::string> environment_;  // of runners, without their try's id
   const Clock& clock_;
+  RunnerTemplate template_;
   const Path cgroup_parent_;  // empty: none can be made
   const std::string hostname_;
   mutable std::mutex mutex_;  // the next four

@@ -9,6 +9,7 @@ std::string to_line(const ProberOrder& order) {
   Value value;
   if (const auto* poke = std::get_if<PokeOrder>(&order)) {
     value = Value::Map{{"poke", poke->number}, {"request", to_value(poke->request)}};
+    if (poke->purpose == PokeOrder::Purpose::cancel) value.set("cancels", true);
   } else {
     value = Value::Map{{"stop", std::get<PokeStop>(order).number}};
   }
@@ -24,19 +25,25 @@ Result<ProberOrder> parse_prober_order(std::string_view line) {
     return PokeStop{number};
   }
   const int64_t number = fields.integer("poke");
+  const bool cancels = fields.optional_flag("cancels").value_or(false);
   const Value& request = fields.map("request");
   TRY(fields.status());
   TRY_ASSIGN(TryRequest parsed, parse_try_request(request));
-  return PokeOrder{.number = number, .request = std::move(parsed)};
+  return PokeOrder{.number = number,
+                   .purpose = cancels ? PokeOrder::Purpose::cancel : PokeOrder::Purpose::look,
+                   .request = std::move(parsed)};
 }
 
 std::string to_line(const PokeAnswer& answer) {
-  return to_json(Value::Map{{"answer", answer.number},
-                            {"is_met", answer.is_met},
-                            {"message", answer.message},
-                            {"xcom", answer.xcom},
-                            {"error", answer.error ? Value(to_string(*answer.error)) : Value()}}) +
-         "\n";
+  Value value = Value::Map{{"answer", answer.number},
+                           {"is_met", answer.is_met},
+                           {"message", answer.message},
+                           {"xcom", answer.xcom},
+                           {"error", answer.error ? Value(to_string(*answer.error)) : Value()}};
+  if (answer.has_failed) value.set("has_failed", true);
+  if (answer.resumes) value.set("resumes", Value::Map{{"event", answer.event}});
+  if (answer.asks) value.set("asks", to_value(*answer.asks));
+  return to_json(value) + "\n";
 }
 
 Result<PokeAnswer> parse_poke_answer(std::string_view line) {
@@ -48,7 +55,14 @@ Result<PokeAnswer> parse_poke_answer(std::string_view line) {
   answer.message = fields.text("message");
   answer.xcom = fields.map("xcom");
   answer.error = fields.optional_word<ErrorKind>("error", parse_error_kind);
+  answer.has_failed = fields.optional_flag("has_failed").value_or(false);
+  answer.resumes = fields.has("resumes");
+  if (answer.resumes) answer.event = fields.map("resumes").get("event");
+  const Value* asks = fields.has("asks") ? &fields.map("asks") : nullptr;
   TRY(fields.status());
+  if (asks != nullptr) {
+    TRY_ASSIGN(answer.asks, parse_question(*asks));
+  }
   return answer;
 }
 

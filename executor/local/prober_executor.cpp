@@ -19,6 +19,9 @@ constexpr Duration start_delay_max = 30s;
 // Less would be a busy loop against somebody's database.
 constexpr Duration poke_interval_min = 10ms;
 constexpr int deaths_alone_max = 2;
+// A system that does not answer is asked again whether it ends a job; then whoever killed it is told.
+constexpr int cancels_max = 5;
+constexpr Duration cancel_interval = 2s;
 
 std::string this_hostname() {
   char name[256] = {};
@@ -148,7 +151,11 @@ void ProberExecutor::take(TryRequest& order) {
   Probe& probe = probes_[id];
   probe.first_poke_at = order.first_poke_at.value_or(clock_.now());
   probe.request = std::move(order);
-  reschedule(probe, clock_.monotonic());
+  probe.has_asked = probe.request.has_asked;
+  if (probe.has_asked)
+    wait_for_people(probe);
+  else
+    reschedule(probe, clock_.monotonic());
   report(id, TryStarted{.at = clock_.now(), .hostname = this_hostname(), .pid = link_ ? link_->pid() : getpid()});
 }
 
@@ -165,7 +172,8 @@ void ProberExecutor::take(Kill& order) {
   if (probe.kill) return;
   probe.kill = order;
   // A poke that is out may be in the middle of something: it is over when it answers, or with its prober.
-  if (probe.number == 0) return end(order.id, {});
+  if (probe.number == 0) return end_with_what_it_waits_for(probe, {});
+  if (probe.end) return;  // it is being cancelled
   probe.stop_at = std::min(probe.stop_at, clock_.monotonic());
 }
 
@@ -194,7 +202,23 @@ void ProberExecutor::take_answer(PokeAnswer answer) {
   probe.number = 0;
   probe.is_suspect = false;
   probe.deaths_alone = 0;
-  if (probe.kill) return end(id, {});
+  if (probe.end) return take_cancelled(probe, answer);
+  if (probe.kill) return end_with_what_it_waits_for(probe, {});
+  if (answer.asks && !answer.error) {
+    report(id, TryAsks{.at = clock_.now(), .question = std::move(*answer.asks)});
+    probe.has_asked = true;
+    return wait_for_people(probe);
+  }
+  if (answer.has_failed && !answer.error) {
+    return end(id,
+               {.result = TryEnded::Result::failed, .cause = EndCause::error, .message = std::move(answer.message)});
+  }
+  if (answer.is_met && answer.resumes && !answer.error) {
+    return end(id, {.result = TryEnded::Result::resumed,
+                    .cause = EndCause::finished,
+                    .message = std::move(answer.message),
+                    .event = std::move(answer.event)});
+  }
   if (answer.error && !is_transient(*answer.error)) {
     return end(id, {.result = TryEnded::Result::failed,
                     .cause = EndCause::error,
@@ -214,11 +238,7 @@ void ProberExecutor::go_on_waiting(Probe& probe, std::string message) {
   const TryId id = probe.request.try_id;
   const auto& timeout = probe.request.timeout;
   if (timeout && clock_.now() - probe.first_poke_at >= *timeout) {
-    std::string text = "the timeout of " + format_duration(*timeout) + " has passed";
-    if (!message.empty()) text += "; last seen: " + message;
-    return end(id, {.result = probe.request.soft_fail ? TryEnded::Result::skipped : TryEnded::Result::failed,
-                    .cause = EndCause::timeout,
-                    .message = std::move(text)});
+    return end_by_timeout(probe, message.empty() ? "" : "last seen: " + message);
   }
   Duration due = probe.sent_at + std::max(probe.request.poke_interval, poke_interval_min);
   if (timeout) {
@@ -228,6 +248,44 @@ void ProberExecutor::go_on_waiting(Probe& probe, std::string message) {
   }
   reschedule(probe, due);
   report(id, StillWaiting{.at = clock_.now(), .message = std::move(message)});
+}
+
+void ProberExecutor::end_by_timeout(Probe& probe, const std::string& seen) {
+  const std::string text = "the timeout of " + format_duration(*probe.request.timeout) + " has passed";
+  end_with_what_it_waits_for(probe,
+                             {.result = probe.request.soft_fail ? TryEnded::Result::skipped : TryEnded::Result::failed,
+                              .cause = EndCause::timeout,
+                              .message = seen.empty() ? text : text + "; " + seen});
+}
+
+void ProberExecutor::wait_for_people(Probe& probe) {
+  const auto& timeout = probe.request.timeout;
+  if (!timeout) {
+    due_.erase({probe.due, probe.request.try_id});
+    return;
+  }
+  const Duration left = *timeout - std::chrono::duration_cast<Duration>(clock_.now() - probe.first_poke_at);
+  reschedule(probe, clock_.monotonic() + std::max(left, poke_interval_min));
+}
+
+void ProberExecutor::end_with_what_it_waits_for(Probe& probe, TryEnded ended) {
+  const TryId id = probe.request.try_id;  // the probe goes with its end
+  if (!probe.request.is_external_job && !probe.request.deferred_state) return end(id, std::move(ended));
+  probe.end = std::move(ended);
+  reschedule(probe, clock_.monotonic());
+}
+
+void ProberExecutor::take_cancelled(Probe& probe, const PokeAnswer& answer) {
+  if (answer.error && is_transient(*answer.error) && ++probe.cancels < cancels_max)
+    return reschedule(probe, clock_.monotonic() + cancel_interval);
+  const TryId id = probe.request.try_id;
+  TryEnded ended = std::move(*probe.end);
+  if (probe.kill) ended.message = probe.kill->message;
+  if (answer.error) {
+    ended.message += "; what it waited for could not be cancelled: " + answer.message;
+    if (probe.kill) probe.kill->message = ended.message;
+  }
+  end(id, std::move(ended));
 }
 
 void ProberExecutor::reschedule(Probe& probe, Duration due) {
@@ -264,14 +322,21 @@ void ProberExecutor::poke_what_is_due() {
   while (!due_.empty() && static_cast<int>(out_.size()) < options_.pokes_at_once) {
     const auto [due, id] = *due_.begin();
     Probe& probe = probes_.at(id);
-    if (due > now || !may_poke(probe) || !have_prober()) return;
+    if (due > now) return;
+    if (probe.has_asked && !probe.end) {
+      end_by_timeout(probe, "nobody has answered");
+      continue;
+    }
+    if (!may_poke(probe) || !have_prober()) return;
     due_.erase(due_.begin());
     probe.number = ++last_number_;
     probe.sent_at = now;
     probe.stop_at = now + options_.poke_time_max;
     probe.is_asked_to_stop = false;
     out_[probe.number] = id;
-    link_->send(to_line(PokeOrder{.number = probe.number, .request = probe.request}));
+    link_->send(to_line(PokeOrder{.number = probe.number,
+                                  .purpose = probe.end ? PokeOrder::Purpose::cancel : PokeOrder::Purpose::look,
+                                  .request = probe.request}));
   }
 }
 
@@ -300,8 +365,10 @@ void ProberExecutor::replace_prober(const std::string& why) {
     Probe& probe = probes_.at(id);
     const bool was_hanging = probe.is_asked_to_stop && now >= probe.stop_at + options_.stop_grace;
     probe.number = 0;
-    if (probe.kill) {
-      end(id, {});
+    if (probe.end) {
+      take_cancelled(probe, {.message = "the prober died", .error = ErrorKind::unavailable});
+    } else if (probe.kill) {
+      end_with_what_it_waits_for(probe, {});
     } else if (was_hanging) {
       const auto lasted = std::chrono::floor<std::chrono::seconds>(now - probe.sent_at);
       go_on_waiting(probe, "the poke did not come back within " + format_duration(lasted) + " and was given up");

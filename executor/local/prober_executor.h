@@ -71,6 +71,11 @@ class ProberExecutor final : public Executor {
     bool is_suspect = false;
     int deaths_alone = 0;
     std::optional<Kill> kill;
+    // People have been asked: it is not looked at again, only its timeout is waited for.
+    bool has_asked = false;
+    // How it is to end once what it waits for is cancelled; and how often that was tried.
+    std::optional<TryEnded> end;
+    int cancels = 0;
   };
 
   void run(const std::stop_token& stop);
@@ -89,6 +94,11 @@ class ProberExecutor final : public Executor {
   void replace_prober(const std::string& why);
   void reschedule(Probe& probe, Duration due);
   void go_on_waiting(Probe& probe, std::string message);
+  void wait_for_people(Probe& probe);
+  void end_by_timeout(Probe& probe, const std::string& seen);
+  // Ends it; first what it waits for, if that is to end with it.
+  void end_with_what_it_waits_for(Probe& probe, TryEnded ended);
+  void take_cancelled(Probe& probe, const PokeAnswer& answer);
   void end(const TryId& id, TryEnded ended);
   void report(const TryId& id, decltype(Report::what) what);
   void give(Order order);

@@ -20,7 +20,7 @@ inline constexpr int plugin_api_version = 1;
 struct PluginOperator {
   const char* description;  // operator.json, as text
   const char* help;         // README.md
-  // Exactly one is set, according to the description's kind.
+  // Exactly one is set, according to the description's kind; a process that defers has a sensor beside.
   std::unique_ptr<Operator> (*make_operator)() = nullptr;
   std::unique_ptr<Sensor> (*make_sensor)() = nullptr;
   std::unique_ptr<ExternalJob> (*make_external_job)() = nullptr;
@@ -36,6 +36,14 @@ PluginOperator plugin_operator(const char* description, const char* help) {
     made.make_sensor = [] { return std::unique_ptr<Sensor>(std::make_unique<Code>()); };
   else
     made.make_external_job = [] { return std::unique_ptr<ExternalJob>(std::make_unique<Code>()); };
+  return made;
+}
+
+// Of an operator that defers, and of what looks after its tries while they wait.
+template <class Code, class Waits>
+PluginOperator plugin_operator(const char* description, const char* help) {
+  PluginOperator made = plugin_operator<Code>(description, help);
+  made.make_sensor = [] { return std::unique_ptr<Sensor>(std::make_unique<Waits>()); };
   return made;
 }
 

@@ -20,7 +20,7 @@ std::optional<std::string> contradiction(const OperatorSpec& spec, const PluginO
   const bool is_process = functions.make_operator != nullptr;
   const bool is_sensor = functions.make_sensor != nullptr;
   const bool is_job = functions.make_external_job != nullptr;
-  const bool fits = is_process == (spec.kind == "process") && is_sensor == (spec.kind == "sensor") &&
+  const bool fits = is_process == (spec.kind == "process") && (is_process || is_sensor == (spec.kind == "sensor")) &&
                     is_job == (spec.kind == "external_job");
   if (fits) return std::nullopt;
   return "operator `" + spec.name + "` is described as " + spec.kind + ", but its code is of another kind";

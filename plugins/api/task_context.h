@@ -72,6 +72,11 @@ class TaskContext {
   // Folder of the DAG file: relative paths in parameters start there.
   virtual std::filesystem::path dags_folder() const = 0;
 
+  // Of a try that has been deferred (Outcome::defer): what it left; nothing else was. And in a process that goes on
+  // after that: what the sensor has given it.
+  virtual std::optional<Value> deferred_state() const { return std::nullopt; }
+  virtual Value event() const { return {}; }
+
   virtual const Clock& clock() const = 0;
 
   // How much of the connection's server this try may read, in turn with all other tries: asked each second while it
@@ -84,7 +89,7 @@ class TaskContext {
 
   // Makes a run of another DAG. `wish`: {"dag_id", "run_id", "logical_date": RFC 3339 or null, "conf": map, "is_own":
   // the run id was made of this try's id, so that a run that has it is the one made before, "reset": one that has it is
-  // cleared}. Gives {"run_id", "state", "is_new"}. not_found: no such DAG; conflict: the run id or logical date is
+  // cleared}. Gives {"run_id", "state"}. not_found: no such DAG; conflict: the run id or logical date is
   // taken; invalid: conf breaks the DAG's params.
   virtual Result<Value> trigger_dag_run(const Value& wish) {
     static_cast<void>(wish);

@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-#include <condition_variable>
-#include <mutex>
-
+#include "base/pause.h"
 #include "base/text.h"
 #include "plugins/api/aws_default.h"
 #include "plugins/api/operator.h"
@@ -235,13 +233,7 @@ class Archive final : public Operator {
   }
 
   // The service goes before.
-  void pause() {
-    const Duration time(context_->parameters().integer("pause"));
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::unique_lock lock(mutex);
-    stopped.wait_for(lock, context_->stop_token(), time, [] { return false; });
-  }
+  void pause() { pause_unless_stopped(Duration(context_->parameters().integer("pause")), context_->stop_token()); }
 
   std::string so_far() const {
     return fmt::format("{} rows deleted{}, {} changed since and kept, {} gone already", deleted_,

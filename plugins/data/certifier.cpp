@@ -7,20 +7,19 @@
 #include <parquet/statistics.h>
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <future>
 #include <memory>
 
 #include "base/ensure.h"
-#include "base/net/digest.h"
 #include "base/text.h"
 #include "plugins/data/array_hash.h"
 #include "plugins/data/arrow_result.h"
 #include "plugins/data/canonical.h"
 #include "plugins/data/figures.h"
 #include "plugins/data/parquet_file.h"
+#include "plugins/io/file_digest.h"
 
 namespace udon::data {
 namespace {
@@ -248,17 +247,9 @@ Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLeve
 
 Result<std::string> sha256_of_file(const Path& file) {
   TRY_ASSIGN(const FileDescriptor fd, open_file(file, O_RDONLY));
-  Sha256 digest;
-  std::vector<char> buffer(1 << 20);
-  while (true) {
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return io_error("read", file, errno);
-    if (n == 0) break;
-    digest.update({buffer.data(), static_cast<size_t>(n)});
-  }
-  const Sha256Digest bytes = digest.finish();
-  return to_hex(bytes);
+  TRY_ASSIGN(const int64_t bytes, size_of_file(fd, file));
+  TRY_ASSIGN(const Sha256Digest digest, sha256_of({.fd = fd.get(), .offset = 0, .length = bytes, .path = file}, {}));
+  return to_hex(digest);
 }
 
 }  // namespace udon::data

@@ -18,8 +18,6 @@ namespace udon::data {
 namespace {
 
 constexpr uint64_t progress_rows = 500'000;
-// Files that an encoder has open at once: each has its share of the memory, and its row groups that of the rows.
-constexpr size_t open_files_max = 64;
 constexpr int64_t row_group_bytes_min = 1 << 20;
 
 // Some rows of a batch, with their hashes.
@@ -127,13 +125,14 @@ Result<void> Encoder::open() {
 
 Result<PlaceFiles*> Encoder::open_place(uint32_t place) {
   if (const auto it = open_.find(place); it != open_.end()) return it->second.get();
-  if (open_.size() == open_files_max) TRY(end_largest());
+  if (open_.size() == encoding_.open_files_max) TRY(end_largest());
   const CopyRequest& request = encoding_.request;
   if (kept_.files.size() + chunk_.files.size() >= limits::files_per_result_max)
-    return Error{ErrorKind::invalid,
-                 fmt::format("the table would become more than {} files; say a larger `target_file_bytes`, or coarser "
-                             "partitions",
-                             limits::files_per_result_max)};
+    return Error{
+        ErrorKind::invalid,
+        fmt::format("the table would become more than {} files; say a larger `target_file_bytes` or `memory`, or "
+                    "coarser partitions",
+                    limits::files_per_result_max)};
   auto open = std::make_unique<PlaceFiles>(place, request.table.certify, encoding_.columns.size());
   open->file = chunk_.files.size();
   // Half of what the others have left.

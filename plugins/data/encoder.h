@@ -43,6 +43,7 @@ struct Encoding {
   Progress& progress;
   std::shared_ptr<arrow::Schema> schema;  // of the files
   int64_t buffered_bytes_max = 0;         // of an encoder's open files together, before encoding
+  size_t open_files_max = 64;             // of an encoder: each has its share of the memory
 };
 Result<std::shared_ptr<arrow::Schema>> schema_of_files(const std::vector<ColumnInfo>& columns,
                                                        const CopyRequest& request);

@@ -360,7 +360,10 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
   copy.mask_key = mask_key ? &*mask_key : nullptr;
   copy.folder = staging;
   copy.memory_bytes = parameters.integer("memory", 256 << 20);
-  if (parameters.text("large_values") == "stream") copy.large_values = LargeValues::stream;
+  // Not every operator has it.
+  const std::string large_values = parameters.text("large_values");
+  copy.may_stream_large = !large_values.empty();
+  if (large_values == "stream") copy.large_values = LargeValues::stream;
   copy.target_file_bytes = parameters.integer("target_file_bytes");
   copy.clock = &context.clock();
   copy.layout = ways.layout();

@@ -30,7 +30,8 @@ struct LastOfTable {
 Result<LastOfTable> read_last_of_table(FileSystem& files, const std::string& to);
 
 // A result with `partition_by` has folders that only it replaces. invalid: the target is one of them; or, unless what
-// is to be written has partitions too, it holds such a result. Either would be read as one table with what stands there.
+// is to be written has partitions too, it holds such a result. Either would be read as one table with what stands
+// there.
 enum class Partitions { none, some };
 Result<void> check_partitions_around(FileSystem& files, const std::string& to, Partitions written);
 

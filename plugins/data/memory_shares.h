@@ -16,19 +16,27 @@ struct MemoryShares {
   int64_t batch_bytes;       // a batch ends at about this size
   int64_t queued_bytes;      // of batches that were read and are not encoded
   int64_t large_bytes;       // a larger batch is one row, in a row group of its own
-  int64_t value_bytes_max;   // a larger value, or with `stream` row, is an error
+  int64_t value_bytes_max;   // a larger value is an error,
+  int64_t row_bytes_max;     // and so is a row with more of them together
   int64_t row_group_bytes;   // of the batches, before encoding
   int64_t page_bytes;        // of each column
   int64_t dictionary_bytes;  // of all columns' dictionaries, with their hash tables
+  size_t open_files;  // that a reader writes at once: of so many columns each takes its part, though it were empty
 };
 // What becomes of values over an eighth of a reader's share: with `stream` they may be as large as can be had at all.
 enum class LargeValues { error, stream };
 MemoryShares memory_shares(int64_t memory_bytes, int readers, size_t columns, LargeValues large);
 
-// Of the values of one row together, where one alone may have so many.
-int64_t large_row_bytes_max(int64_t value_bytes_max);
-// What to say where so many bytes are too many.
-std::string memory_advice(int64_t bytes);
+// What a budget was cut by, for messages. memory_bytes 0: there is none.
+struct MemoryCut {
+  int64_t memory_bytes = 0;
+  int readers = 1;
+  LargeValues large = LargeValues::error;
+  bool may_stream = false;  // the operator has `large_values`
+};
+// What to choose where so many bytes, of a value or of a row's values together, are too many; it does suffice. 0:
+// nobody knows how many they are.
+std::string memory_advice(const MemoryCut& cut, int64_t bytes);
 
 // Of large blocks those in use and those that were freed and are kept for the next who asks may take so much together.
 int64_t kept_memory(int64_t memory_bytes);

@@ -80,7 +80,27 @@ MysqlBlocks::Step MysqlBlocks::fill(MysqlRowStream& stream) {
   return Step::rows;
 }
 
+// Of a row with a batch of its own. Where one value is too large by itself, that is said.
+bool MysqlBlocks::is_row_too_large() {
+  if (!is_alone_ || filled_ != 1) return false;
+  int64_t all = 0, largest = 0;
+  for (size_t column = 0; column < plans_.size(); ++column) {
+    const MysqlCell& cell = column_cells(column)[0];
+    const int64_t bytes = cell.is_null() ? 0 : static_cast<int64_t>(cell.size);
+    if (bytes > request_.value_bytes_max) return false;
+    all += bytes;
+    if (bytes > largest) largest = bytes, refusal_.column = column;
+  }
+  if (all <= request_.row_bytes_max) return false;
+  refusal_.problem = ValueProblem::row_too_large;
+  refusal_.row = rows_before_ + 1;
+  refusal_.bytes = all;
+  refused_at_ = 0;
+  return true;
+}
+
 bool MysqlBlocks::decode() {
+  if (is_row_too_large()) return false;
   for (size_t column = 0; column < plans_.size(); ++column) {
     const std::span<const MysqlCell> cells = column_cells(column);
     refusal_.problem = decoders_[column]->append(cells, marks_of(column), refused_at_);

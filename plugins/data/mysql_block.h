@@ -49,7 +49,8 @@ class MysqlBlocks {
   struct Refusal {
     ValueProblem problem = ValueProblem::none;
     size_t column = 0;
-    uint64_t row = 0;  // of the stream, from 1
+    uint64_t row = 0;   // of the stream, from 1
+    int64_t bytes = 0;  // row_too_large: of all its values
   };
   const Refusal& refusal() const { return refusal_; }
   const MysqlCell& refused_cell(size_t column) const { return column_cells(column)[refused_at_]; }
@@ -57,6 +58,7 @@ class MysqlBlocks {
  private:
   Step fill(MysqlRowStream& stream);
   bool decode();
+  bool is_row_too_large();
   std::span<const MysqlCell> column_cells(size_t column) const { return {&cells_[column * block_rows_], filled_}; }
   std::span<const MysqlCell> marks_of(size_t column) const {
     return marks_.empty() || marks_[column] == 0 ? std::span<const MysqlCell>() : column_cells(marks_[column]);

@@ -25,6 +25,7 @@ enum class ValueProblem {
   invalid_text,   // no valid UTF-8
   unmapped_text,  // the server could not convert a character and sent '?'
   too_large,
+  row_too_large,  // the values of a row together; the column is that of the largest
   no_memory,
 };
 

@@ -36,9 +36,7 @@ Advice advice_for(ValueProblem problem) {
       return {"holds a character that the server cannot convert to Unicode",
               "`invalid_text: replace` or `invalid_text: 'null'`"};
     case ValueProblem::too_large:
-      return {"is too large",
-              "a larger `memory`, of which a value may take an eighth of each reader's part, `large_values: stream` (a "
-              "sixth)"};
+    case ValueProblem::row_too_large: break;  // large_value()
     case ValueProblem::malformed: return {"is not what the protocol says", ""};
     case ValueProblem::no_memory: return {"finds no memory", ""};
     case ValueProblem::none: break;
@@ -131,15 +129,29 @@ std::string MysqlRows::row_name() const {
   return name;
 }
 
+// Of a value that is too large the server has sent only the beginning.
+Error MysqlRows::large_value(ValueProblem problem, const MysqlColumnPlan& plan) const {
+  const bool is_row = problem == ValueProblem::row_too_large;
+  std::string message = "table " + scan_.table + ", ";
+  if (!is_row) message += "column `" + plan.info.request.source_name + "` (" + plan.info.source_type + "), ";
+  message +=
+      row_name() + (is_row ? ": its values have " + std::to_string(blocks_.refusal().bytes) +
+                                 " bytes together, the largest in column `" + plan.info.request.source_name + "`"
+                           : ": the value is larger than " + std::to_string(scan_.request.value_bytes_max) + " bytes");
+  message += ", more than a reader may take of the budget; " +
+             memory_advice(scan_.request.memory, is_row ? blocks_.refusal().bytes : 0) + ", or leave " +
+             (is_row ? "columns" : "the column") + " out";
+  return Error{ErrorKind::data, message};
+}
+
 Error MysqlRows::value_error() const {
-  const auto [problem, column, row] = blocks_.refusal();
+  const auto [problem, column, row, bytes] = blocks_.refusal();
   const MysqlColumnPlan& plan = scan_.plans[column];
+  if (problem == ValueProblem::too_large || problem == ValueProblem::row_too_large) return large_value(problem, plan);
   const Advice advice = advice_for(problem);
   std::string message = "table " + scan_.table + ", column `" + plan.info.request.source_name + "` (" +
                         plan.info.source_type + "), " + row_name() + ": ";
-  if (problem == ValueProblem::too_large)
-    message += "the value is larger than " + std::to_string(scan_.request.value_bytes_max) + " bytes";
-  else if (plan.info.request.mask.empty())
+  if (plan.info.request.mask.empty())
     message += describe_mysql_cell(plan, blocks_.refused_cell(column)) + " " + advice.what;
   else
     message += std::string("the value ") + advice.what;  // never quoted: it is masked

@@ -50,6 +50,7 @@ class MysqlRows final : public BatchSource {
   Result<void> end();
   std::string row_name() const;
   Error value_error() const;
+  Error large_value(ValueProblem problem, const MysqlColumnPlan& plan) const;
 
   std::unique_ptr<MysqlSession> session_;
   std::unique_ptr<MysqlRowStream> stream_;  // after the session: it ends first; null between two ranges

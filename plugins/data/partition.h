@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/value.h"
 #include "base/timezone.h"
+#include "base/value.h"
 #include "plugins/data/layout.h"
 #include "plugins/data/window.h"
 

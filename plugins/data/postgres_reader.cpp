@@ -373,7 +373,7 @@ class PostgresReader final : public TableReader {
     }
     if (sizes.size() > 1)
       cases.push_back(fmt::format("when {0} > {1} then '{2}:' || ({0})", join(sizes, " + "),
-                                  large_row_bytes_max(scan_.request.value_bytes_max), scan_.plans.size()));
+                                  scan_.request.row_bytes_max, scan_.plans.size()));
     scan_.has_guard = true;
     // `offset 0`: each value is judged once.
     scan_.select = fmt::format("select {}, large from (select {}, case {} end as large from {}", join(outer, ", "),

@@ -178,7 +178,7 @@ Error PostgresRows::large_value(std::span<const PostgresField> row, size_t c, in
                fmt::format("table {}, column `{}`, {}: a value of {} bytes, more than a reader may take of the budget "
                            "({}); {}, or leave the column out",
                            scan_.request.table, scan_.plans[c].info.request.source_name, key_of(row), bytes,
-                           scan_.request.value_bytes_max, memory_advice(bytes))};
+                           scan_.request.value_bytes_max, memory_advice(scan_.request.memory, bytes))};
 }
 
 Error PostgresRows::refused_by_guard(std::span<const PostgresField> row) const {
@@ -188,9 +188,10 @@ Error PostgresRows::refused_by_guard(std::span<const PostgresField> row) const {
   const auto column = static_cast<size_t>(std::strtoull(text.c_str(), nullptr, 10));
   const int64_t bytes = std::strtoll(text.c_str() + colon + 1, nullptr, 10);
   if (column < columns_.size()) return large_value(row, column, bytes);
-  return Error{ErrorKind::data, fmt::format("table {}, {}: the row's large values have {} bytes together, more than a "
-                                            "reader may take of the budget; {}, or leave columns out",
-                                            scan_.request.table, key_of(row), bytes, memory_advice(bytes))};
+  return Error{ErrorKind::data,
+               fmt::format("table {}, {}: the row's large values have {} bytes together, more than a "
+                           "reader may take of the budget; {}, or leave columns out",
+                           scan_.request.table, key_of(row), bytes, memory_advice(scan_.request.memory, bytes))};
 }
 
 // Which row: by its primary key where that is among the columns and not masked, else by its number.

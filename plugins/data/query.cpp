@@ -158,11 +158,17 @@ std::string place_of(const ColumnInfo& column, uint64_t row) {
   return fmt::format("column `{}` ({}), row {} of the answer", column.request.name, column.source_type, row);
 }
 
-Error value_too_large(const ColumnInfo& column, uint64_t row, int64_t bytes_max) {
-  return Error{ErrorKind::data,
-               fmt::format("{}: the value is larger than {} bytes, an eighth of the budget; raise `memory`, or "
-                           "leave the column out",
-                           place_of(column, row), bytes_max)};
+Error value_too_large(const ColumnInfo& column, uint64_t row, const TableRequest& request, int64_t bytes) {
+  return Error{ErrorKind::data, fmt::format("{}: a value of {} bytes, more than the {} that one may have here; {}, or "
+                                            "leave the column out",
+                                            place_of(column, row), bytes, request.value_bytes_max,
+                                            memory_advice(request.memory, bytes))};
+}
+
+Error row_too_large(uint64_t row, const TableRequest& request, int64_t bytes) {
+  return Error{ErrorKind::data, fmt::format("row {} of the answer: its values have {} bytes together, more than the {} "
+                                            "that they may have here; {}, or leave columns out",
+                                            row, bytes, request.row_bytes_max, memory_advice(request.memory, bytes))};
 }
 
 }  // namespace udon::data

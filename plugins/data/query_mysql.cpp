@@ -111,6 +111,7 @@ const char* words_for(ValueProblem problem) {
     case ValueProblem::malformed: return "is not what the protocol says";
     case ValueProblem::no_memory: return "finds no memory";
     case ValueProblem::too_large:
+    case ValueProblem::row_too_large:
     case ValueProblem::none: break;
   }
   return "";
@@ -170,9 +171,11 @@ class MysqlQueryRows final : public QueryRows {
 
  private:
   Error value_error() const {
-    const auto [problem, c, row] = blocks_->refusal();
+    const auto [problem, c, row, bytes] = blocks_->refusal();
     const ColumnInfo& info = plans_[c].info;
-    if (problem == ValueProblem::too_large) return value_too_large(info, row, request_.value_bytes_max);
+    if (problem == ValueProblem::too_large)
+      return value_too_large(info, row, request_, static_cast<int64_t>(blocks_->refused_cell(c).size));
+    if (problem == ValueProblem::row_too_large) return row_too_large(row, request_, bytes);
     const ErrorKind kind = problem == ValueProblem::malformed   ? ErrorKind::unavailable
                            : problem == ValueProblem::no_memory ? ErrorKind::io
                                                                 : ErrorKind::data;

@@ -244,8 +244,7 @@ class PostgresQueryRows final : public QueryRows {
       column.append_null();
       return null_hash;
     }
-    if (field.size > request_.value_bytes_max)
-      return value_too_large(plan.info, copy_->rows(), request_.value_bytes_max);
+    if (field.size > request_.value_bytes_max) return value_too_large(plan.info, copy_->rows(), request_, field.size);
     switch (column.append(field)) {
       case PostgresColumn::Taken::value: break;
       case PostgresColumn::Taken::null: return null_hash;

@@ -26,6 +26,7 @@ Result<void> check_distinct(const std::vector<std::string>& names);
 // "column `amount` (decimal(12,2)), row 7 of the answer".
 std::string place_of(const ColumnInfo& column, uint64_t row);
 
-Error value_too_large(const ColumnInfo& column, uint64_t row, int64_t bytes_max);
+Error value_too_large(const ColumnInfo& column, uint64_t row, const TableRequest& request, int64_t bytes);
+Error row_too_large(uint64_t row, const TableRequest& request, int64_t bytes);  // its values together
 
 }  // namespace udon::data

@@ -210,7 +210,7 @@ class SqliteQueryRows final : public QueryRows {
             ColumnInfo info;
             info.request.name = rows_->columns()[c].name;
             info.source_type = rows_->columns()[c].declared_type;
-            return value_too_large(info, rows_->rows(), request_.value_bytes_max);
+            return value_too_large(info, rows_->rows(), request_, static_cast<int64_t>(value.size()));
           }
           cell.bytes = value;
         }

@@ -15,6 +15,7 @@
 #include "base/value.h"
 #include "connections/connection.h"
 #include "model/certificate.h"
+#include "plugins/data/memory_shares.h"
 
 namespace udon::data {
 
@@ -69,7 +70,9 @@ struct TableRequest {
   CertifyLevel certify = CertifyLevel::wire;
   int64_t batch_bytes = 8 << 20;       // a batch ends at about this size …
   int64_t batch_rows = 65'536;         // … or this many rows
-  int64_t value_bytes_max = 32 << 20;  // larger values are an error naming column and key
+  int64_t value_bytes_max = 32 << 20;  // larger values are an error naming column and key,
+  int64_t row_bytes_max = 42 << 20;    // and so are rows with more of them together, of a database's table
+  MemoryCut memory;                    // what these were cut from, for such errors
   // Called by a reader of a database's table once it knows the table's columns and before it plans any: may refuse, or
   // change what is asked for. Empty: nothing to say.
   std::function<Result<void>(const std::vector<CatalogColumn>& catalog, TableRequest& request)> on_catalog;
@@ -143,7 +146,8 @@ class TableReader {
   virtual std::vector<BatchSource*> sources() = 0;
   // The conditions of the ranges into which the table was cut: each row is in exactly one. One or none: it was not cut.
   virtual std::vector<std::string> ranges() const { return {}; }
-  // After open with `split.ranges`, before the first next(): these are not to be read, and what the server counts in one.
+  // After open with `split.ranges`, before the first next(): these are not to be read, and what the server counts in
+  // one.
   virtual void leave_out(const std::vector<size_t>& ranges) { static_cast<void>(ranges); }
   virtual Result<uint64_t> count_rows(size_t range) {
     static_cast<void>(range);

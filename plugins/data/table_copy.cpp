@@ -220,6 +220,11 @@ void share_memory(TableRequest& request, const CopyRequest& copy, size_t columns
   const MemoryShares shares = memory_shares(copy.memory_bytes, request.split.into, columns, copy.large_values);
   request.batch_bytes = shares.batch_bytes;
   request.value_bytes_max = shares.value_bytes_max;
+  request.row_bytes_max = shares.row_bytes_max;
+  request.memory = {.memory_bytes = copy.memory_bytes,
+                    .readers = request.split.into,
+                    .large = copy.large_values,
+                    .may_stream = copy.may_stream_large};
 }
 
 Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::stop_source& stop_all) {
@@ -277,7 +282,8 @@ Result<CopyResult> copy_at_once(TableReader& reader, CopyRequest request, std::s
                           .request = request,
                           .progress = progress,
                           .schema = schema,
-                          .buffered_bytes_max = request.parquet.row_group_bytes};
+                          .buffered_bytes_max = request.parquet.row_group_bytes,
+                          .open_files_max = shares.open_files};
   std::vector<std::unique_ptr<Encoder>> encoders;
   for (size_t i = 0; i < sources.size(); ++i) encoders.push_back(std::make_unique<Encoder>(i, encoding));
   std::vector<DatabaseFigures> figures;

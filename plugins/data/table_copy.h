@@ -42,6 +42,7 @@ struct CopyRequest {
   Path folder;                        // the try's staging folder, in which the files are made
   int64_t target_file_bytes = 0;      // a file ends at about this size; 0: one file a source
   LargeValues large_values = LargeValues::error;
+  bool may_stream_large = false;                   // whoever asks could choose the other
   int64_t memory_bytes = 256 << 20;                // of the whole try: batches, queues and row groups are sized by it
   std::function<void(uint64_t rows)> on_progress;  // called from time to time, on an encoding thread, one at a time
   const Clock* clock = nullptr;

@@ -6,14 +6,13 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/pause.h"
 #include "connections/secrets/aws_credentials.h"
 
 namespace udon {
 
 // Waits before a repetition; false if the stop came first.
 using Pause = std::function<bool(Duration duration, const std::stop_token& stop)>;
-// On a condition variable, so that a stop ends it at once.
-bool pause_unless_stopped(Duration duration, const std::stop_token& stop);
 
 struct IoContext {
   const Clock& clock;  // of signatures and of credentials that expire; must outlive the file system

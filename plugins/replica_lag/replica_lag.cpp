@@ -1,11 +1,11 @@
 #include "plugins/replica_lag/replica_lag.h"
 
 #include "base/clock.h"
-#include "plugins/db/mysql/session.h"
-#include "plugins/db/postgres/session.h"
 #include "plugins/db/lag/lag.h"
 #include "plugins/db/lag/mysql_lag.h"
 #include "plugins/db/lag/postgres_lag.h"
+#include "plugins/db/mysql/session.h"
+#include "plugins/db/postgres/session.h"
 
 namespace udon {
 namespace {

@@ -312,8 +312,8 @@ Result<OperatorSpec> parse_operator_spec(const Value& value) {
     if (std::find(ways.begin(), ways.end(), spec.chooses) == ways.end())
       return malformed(where + ": `chooses` is `" + spec.chooses + "`, not branch or short_circuit" +
                        did_you_mean(spec.chooses, ways));
-    if (spec.kind != "process" || spec.needs_no_try)
-      return malformed(where + ": `chooses` is for a process: what it returns is the choice");
+    if (spec.kind == "external_job" || spec.needs_no_try)
+      return malformed(where + ": `chooses` is for a process or a sensor: what it returns is the choice");
   }
   TRY_ASSIGN(spec.summary, text_at(value, "summary", where));
   if (spec.summary.empty()) return malformed(where + ": `summary` is missing");

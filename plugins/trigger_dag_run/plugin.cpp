@@ -1,8 +1,3 @@
-#include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
-
 #include "plugins/api/plugin.h"
 
 namespace udon {
@@ -17,6 +12,14 @@ Result<Value> logical_date_of(const std::string& text, TimePoint now) {
   const auto time = parse_time(text);
   if (!time) return Error{ErrorKind::invalid, "logical_date: " + time.error().message};
   return Value(format_time(*time));
+}
+
+std::string in_words(const std::string& dag_id, const std::string& run_id, const std::string& state) {
+  return "run " + run_id + " of DAG " + dag_id + " is " + state;
+}
+
+Value result_of(const std::string& dag_id, const std::string& run_id, const std::string& state) {
+  return Value::Map{{"dag_id", dag_id}, {"run_id", run_id}, {"state", state}};
 }
 
 class TriggerDagRun final : public Operator {
@@ -40,50 +43,46 @@ class TriggerDagRun final : public Operator {
         return Outcome{.skipped = true, .return_value = {}, .message = made.error().message, .exit = {}};
       return made.error();
     }
-    context.log("DAG " + dag_id + ": run " + run_id + " is " + made->text("state"));
+    const std::string state = made->text("state");
+    context.log("DAG " + dag_id + ": run " + run_id + " is " + state);
     context.xcom_push("trigger_run_id", run_id);
-    std::string state = made->text("state");
-    if (parameters.get("wait_for_completion") == Value(true)) {
-      TRY_ASSIGN(state, end_of(context, dag_id, run_id, Duration(parameters.integer("poll_interval"))));
+    const std::string message = in_words(dag_id, run_id, state);
+    const bool is_over = state == "success" || state == "failed";
+    if (parameters.get("wait_for_completion") == Value(true) && !is_over) {
+      Outcome waits{.skipped = false, .return_value = {}, .message = "waits for run " + run_id, .exit = {}};
+      waits.defer = Defer{.state = Value::Map{{"dag_id", dag_id}, {"run_id", run_id}},
+                          .poke_interval = Duration(parameters.integer("poll_interval")),
+                          .timeout = {}};
+      return waits;
     }
-    const std::string message = "run " + run_id + " of DAG " + dag_id + " is " + state;
     if (state == "failed") return Error{ErrorKind::data, message};
-    return Outcome{.skipped = false,
-                   .return_value = Value::Map{{"dag_id", dag_id}, {"run_id", run_id}, {"state", state}},
-                   .message = message,
-                   .exit = {}};
-  }
-
- private:
-  static Result<std::string> end_of(TaskContext& context, const std::string& dag_id, const std::string& run_id,
-                                    Duration interval) {
-    const Value question = Value::Map{{"dag_id", dag_id}, {"run_id", run_id}};
-    std::string told;
-    while (true) {
-      const auto seen = context.look_at_dag_run(question);
-      if (!seen && !is_transient(seen.error().kind)) return seen.error();
-      if (seen) {
-        if (seen->get("run_id").is_null())
-          return Error{ErrorKind::not_found,
-                       "run " + run_id + " of DAG " + dag_id + " was deleted while it was waited for"};
-        const std::string state = seen->text("state");
-        if (state == "success" || state == "failed") return state;
-        const std::string now = state + (seen->get("is_paused") == Value(true) ? "; the DAG is paused" : "");
-        if (now != told) context.log("waiting for it: " + now);
-        told = now;
-      }
-      std::mutex mutex;
-      std::unique_lock lock(mutex);
-      std::condition_variable_any stopped;
-      stopped.wait_for(lock, context.stop_token(), interval, [] { return false; });
-      if (context.stop_requested())
-        return Error{ErrorKind::cancelled,
-                     "stopped while waiting for run " + run_id + " of DAG " + dag_id + ", which goes on"};
-    }
+    return Outcome{.skipped = false, .return_value = result_of(dag_id, run_id, state), .message = message, .exit = {}};
   }
 };
 
-const PluginOperator operators[] = {plugin_operator<TriggerDagRun>(trigger_dag_run_description, trigger_dag_run_help)};
+// Looks for the end of the run that the process has made.
+class EndOfRun final : public Sensor {
+ public:
+  Result<Poke> poke(TaskContext& context) override {
+    const Value state = context.deferred_state().value_or(Value::map());
+    const std::string dag_id = state.text("dag_id"), run_id = state.text("run_id");
+    TRY_ASSIGN(const Value seen, context.look_at_dag_run(Value::Map{{"dag_id", dag_id}, {"run_id", run_id}}));
+    if (seen.get("run_id").is_null())
+      return Error{ErrorKind::not_found,
+                   "run " + run_id + " of DAG " + dag_id + " was deleted while it was waited for"};
+    const std::string now = seen.text("state");
+    if (now == "failed") return Error{ErrorKind::data, in_words(dag_id, run_id, now)};
+    Poke poke;
+    poke.is_met = now == "success";
+    poke.message = in_words(dag_id, run_id, now);
+    if (!poke.is_met && seen.get("is_paused") == Value(true)) poke.message += "; the DAG is paused";
+    if (poke.is_met) poke.return_value = result_of(dag_id, run_id, now);
+    return poke;
+  }
+};
+
+const PluginOperator operators[] = {
+    plugin_operator<TriggerDagRun, EndOfRun>(trigger_dag_run_description, trigger_dag_run_help)};
 const Plugin plugin{.operators = operators, .operator_count = 1};
 
 }  // namespace

@@ -11,6 +11,8 @@ extern const char migration_0002[];
 extern const char migration_0003[];
 extern const char migration_0004[];
 extern const char migration_0005[];
+extern const char migration_0006[];
+extern const char migration_0007[];
 }  // namespace udon
 
 namespace udon::sqlite {
@@ -54,11 +56,10 @@ Result<void> apply(Database& database, const Migration& migration) {
 }  // namespace
 
 std::span<const Migration> all_migrations() {
-  static const std::vector<Migration> migrations = {{1, "store", migration_0001},
-                                                    {2, "outbox", migration_0002},
-                                                    {3, "assets", migration_0003},
-                                                    {4, "backfill", migration_0004},
-                                                    {5, "retention", migration_0005}};
+  static const std::vector<Migration> migrations = {{1, "store", migration_0001},     {2, "outbox", migration_0002},
+                                                    {3, "assets", migration_0003},    {4, "backfill", migration_0004},
+                                                    {5, "retention", migration_0005}, {6, "waits", migration_0006},
+                                                    {7, "versions", migration_0007}};
   return migrations;
 }
 

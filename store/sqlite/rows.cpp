@@ -36,6 +36,24 @@ Result<std::vector<std::string>> read_texts(const Query& row, int column, std::s
   return texts;
 }
 
+std::string versions_as_json(const std::vector<EarlierVersion>& versions) {
+  Value list = Value::list();
+  for (const EarlierVersion& one : versions)
+    list.push_back(Value::Map{{"version", one.version}, {"until", one.until.time_since_epoch().count()}});
+  return to_json(list);
+}
+
+Result<std::vector<EarlierVersion>> read_versions(const Query& row, int column) {
+  std::vector<EarlierVersion> versions;
+  TRY_ASSIGN(const Value list, read_json(row, column));
+  if (!list.is_list()) return unreadable("versions", row.text(column));
+  for (const Value& one : list.as_list()) {
+    if (!one.is_map()) return unreadable("versions", row.text(column));
+    versions.push_back({one.text("version"), TimePoint(Duration(one.integer("until")))});
+  }
+  return versions;
+}
+
 Result<Value> read_json(const Query& row, int column) {
   auto value = parse_json(row.text(column));
   if (!value) return Error{ErrorKind::data, "the store holds JSON that cannot be read: " + value.error().message};
@@ -67,6 +85,7 @@ Result<DagRun> read_run(const Query& row) {
   run.dag_version = row.text(15);
   run.note = row.text(16);
   if (!row.is_null(17)) run.backfill = row.integer(17);
+  TRY_ASSIGN(run.earlier_versions, read_versions(row, 18));
   return run;
 }
 
@@ -95,6 +114,7 @@ Result<Backfill> read_backfill(const Query& row) {
   backfill.created = row.integer(17);
   backfill.cleared = row.integer(18);
   backfill.skipped = row.integer(19);
+  backfill.on_latest_version = row.integer(20) != 0;
   return backfill;
 }
 
@@ -125,6 +145,7 @@ Result<InstanceRow> read_named_instance(const Query& row) {
   named.logical_date = row.optional_time(16);
   named.run_after = row.time(17);
   named.dag_version = row.text(18);
+  TRY_ASSIGN(named.earlier_versions, read_versions(row, 19));
   return named;
 }
 

@@ -9,11 +9,18 @@
 
 namespace udon::sqlite {
 
+// How many columns a list of them has.
+constexpr int width_of(std::string_view columns) {
+  int width = 1;
+  for (const char c : columns) width += c == ',' ? 1 : 0;
+  return width;
+}
+
 // Of dag_run as r.
 inline constexpr std::string_view run_columns =
     "r.number, r.dag_id, r.run_id, r.type, r.state, r.logical_date, r.interval_begin, r.interval_end, r.run_after, "
     "r.queued_at, r.start_date, r.end_date, r.conf, r.triggered_by, r.triggering_user, r.dag_version, r.note, "
-    "r.backfill";
+    "r.backfill, r.earlier_versions";
 Result<DagRun> read_run(const Query& row);
 
 // Of task_instance as t.
@@ -23,7 +30,8 @@ inline constexpr std::string_view instance_columns =
 Result<TaskInstance> read_instance(const Query& row);
 
 // instance_columns, then these of dag_run as r.
-inline constexpr std::string_view name_columns = "r.dag_id, r.run_id, r.logical_date, r.run_after, r.dag_version";
+inline constexpr std::string_view name_columns =
+    "r.dag_id, r.run_id, r.logical_date, r.run_after, r.dag_version, r.earlier_versions";
 Result<InstanceRow> read_named_instance(const Query& row);
 
 inline constexpr std::string_view dag_columns =
@@ -34,7 +42,8 @@ Result<DagRecord> read_dag(const Query& row);
 inline constexpr std::string_view backfill_columns =
     "number, dag_id, from_date, to_date, reprocess, runs_backwards, max_active_runs, conf, is_paused, user, "
     "created_at, "
-    "updated_at, completed_at, is_cancelled, last_date, has_all_dates, dates, created, cleared, skipped";
+    "updated_at, completed_at, is_cancelled, last_date, has_all_dates, dates, created, cleared, skipped, "
+    "on_latest_version";
 Result<Backfill> read_backfill(const Query& row);
 
 inline constexpr std::string_view try_columns =
@@ -43,6 +52,9 @@ Result<TryRecord> read_try(const Query& row);
 
 inline constexpr std::string_view xcom_columns = "instance, key, value, at";
 Result<XComRecord> read_xcom(const Query& row);
+
+std::string versions_as_json(const std::vector<EarlierVersion>& versions);
+Result<std::vector<EarlierVersion>> read_versions(const Query& row, int column);
 
 Result<Value> read_json(const Query& row, int column);
 // A JSON list of texts.

@@ -6,6 +6,7 @@
 #include "store/sqlite/parts.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/sqlite_assets.h"
+#include "store/sqlite/sqlite_waits.h"
 
 namespace udon::sqlite {
 
@@ -172,7 +173,7 @@ EventRecord read_event(const Query& row) {
 Result<OldRun> read_old_run(const Query& row) {
   OldRun old;
   TRY_ASSIGN(old.row, read_run(row));
-  old.instances = row.integer(18);
+  old.instances = row.integer(19);
   return old;
 }
 
@@ -206,20 +207,21 @@ class Reader final : public StoreReader {
   Result<std::optional<DagVersionRecord>> dag_version(const std::string& dag_id, const std::string& version) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
     Query query = db->query(
-        "SELECT dag_id, version, number, created_at, serialized, source FROM dag_version "
+        "SELECT dag_id, version, number, created_at, bundle, bundle_version, serialized, source FROM dag_version "
         "WHERE dag_id = ? AND version = ?");
     TRY_ASSIGN(const bool has_row, query.bind(dag_id, version).next());
     if (!has_row) return std::optional<DagVersionRecord>();
     DagVersionRecord row = read_version(query);
-    TRY_ASSIGN(row.serialized, read_json(query, 4));
-    row.source = query.text(5);
+    TRY_ASSIGN(row.serialized, read_json(query, 6));
+    row.source = query.text(7);
     return std::optional(std::move(row));
   }
 
   Result<std::vector<DagVersionRecord>> dag_versions(const std::string& dag_id) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
-    Query query =
-        db->query("SELECT dag_id, version, number, created_at FROM dag_version WHERE dag_id = ? ORDER BY number");
+    Query query = db->query(
+        "SELECT dag_id, version, number, created_at, bundle, bundle_version FROM dag_version WHERE dag_id = ? "
+        "ORDER BY number");
     query.bind(dag_id);
     std::vector<DagVersionRecord> rows;
     for (;;) {
@@ -275,6 +277,24 @@ class Reader final : public StoreReader {
                             "AND r.state IN ('success', 'failed') ORDER BY r.end_date, r.number LIMIT ?");
     query.bind(before, after.end_date, after.number, limit);
     return read_all(query, read_old_run);
+  }
+
+  Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& request) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
+    return sqlite::questions(*db, filter, request);
+  }
+  Result<std::optional<AskedQuestion>> question(InstanceNumber instance, int try_number) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::question(*db, instance, try_number);
+  }
+  Result<std::vector<AskedQuestion>> live_questions_of(RunNumber run) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::live_questions_of(*db, run);
+  }
+  Result<std::vector<Deferral>> deferrals_of(RunNumber run) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    return sqlite::deferrals_of(*db, run);
   }
 
   Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
@@ -510,6 +530,8 @@ class Reader final : public StoreReader {
             .version = row.text(1),
             .number = static_cast<int>(row.integer(2)),
             .created_at = row.time(3),
+            .bundle = row.text(4),
+            .bundle_version = row.text(5),
             .serialized = {},
             .source = {}};
   }

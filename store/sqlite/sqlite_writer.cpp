@@ -5,6 +5,7 @@
 #include "store/sqlite/parts.h"
 #include "store/sqlite/rows.h"
 #include "store/sqlite/sqlite_assets.h"
+#include "store/sqlite/sqlite_waits.h"
 
 namespace udon::sqlite {
 
@@ -78,12 +79,12 @@ class Application {
     TRY(check_new(row));
     Query query = db_.query(
         "INSERT INTO dag_run (number, dag_id, run_id, type, state, logical_date, interval_begin, interval_end, "
-        "run_after, queued_at, start_date, end_date, conf, triggered_by, triggering_user, dag_version, note, backfill) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        "run_after, queued_at, start_date, end_date, conf, triggered_by, triggering_user, dag_version, note, backfill, "
+        "earlier_versions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query.bind(row.number, row.dag_id, row.run_id, to_string(row.type), to_string(row.state), row.logical_date);
     bind_interval(query, row);
     query.bind(row.run_after, row.queued_at, row.start_date, row.end_date, to_json(row.conf), row.triggered_by,
-               row.triggering_user, row.dag_version, row.note, row.backfill);
+               row.triggering_user, row.dag_version, row.note, row.backfill, versions_as_json(row.earlier_versions));
     TRY(refused_as(query.run(), [&] { return duplicate_run(row); }));
     counters_.last.last_run = std::max(counters_.last.last_run, row.number);
     return note({.event = event_names::run, .run = row.number, .to = to_string(row.state), .user = change.user});
@@ -97,12 +98,12 @@ class Application {
         "?, "
         "queued_at = ?, start_date = ?, end_date = ?, conf = ?, triggered_by = ?, triggering_user = ?, dag_version = "
         "?, "
-        "note = ?, backfill = ? WHERE number = ? AND state = ? AND dag_id = ? AND run_id = ?");
+        "note = ?, backfill = ?, earlier_versions = ? WHERE number = ? AND state = ? AND dag_id = ? AND run_id = ?");
     query.bind(to_string(row.type), to_string(row.state), row.logical_date);
     bind_interval(query, row);
     query.bind(row.run_after, row.queued_at, row.start_date, row.end_date, to_json(row.conf), row.triggered_by,
-               row.triggering_user, row.dag_version, row.note, row.backfill, row.number,
-               to_string(change.expected_state), row.dag_id, row.run_id);
+               row.triggering_user, row.dag_version, row.note, row.backfill, versions_as_json(row.earlier_versions),
+               row.number, to_string(change.expected_state), row.dag_id, row.run_id);
     const Result<void> done = query.run();
     if (done && db_.rows_changed() == 0) {
       TRY_ASSIGN(const auto stored, find_run(row.number));
@@ -256,11 +257,11 @@ class Application {
     counters_.last.last_backfill = std::max(counters_.last.last_backfill, row.number);
     return db_
         .query("INSERT OR REPLACE INTO backfill (" + std::string(backfill_columns) +
-               ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+               ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(row.number, row.dag_id, row.from, row.to, to_string(row.reprocess), row.runs_backwards,
               row.max_active_runs, to_json(row.conf), row.is_paused, row.user, row.created_at, row.updated_at,
               row.completed_at, row.is_cancelled, row.last_date, row.has_all_dates, row.dates, row.created, row.cleared,
-              row.skipped)
+              row.skipped, row.on_latest_version)
         .run();
   }
 
@@ -268,10 +269,13 @@ class Application {
     const DagVersionRecord& row = change.row;
     return db_
         .query(
-            "INSERT INTO dag_version (dag_id, number, version, created_at, serialized, source) "
-            "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM dag_version WHERE dag_id = ?1), ?2, ?3, ?4, ?5) "
+            "INSERT INTO dag_version (dag_id, number, version, created_at, serialized, source, bundle, "
+            "bundle_version) "
+            "VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM dag_version WHERE dag_id = ?1), ?2, ?3, ?4, ?5, ?6, "
+            "?7) "
             "ON CONFLICT (dag_id, version) DO NOTHING")
-        .bind(row.dag_id, row.version, row.created_at, to_json(row.serialized), row.source)
+        .bind(row.dag_id, row.version, row.created_at, to_json(row.serialized), row.source, row.bundle,
+              row.bundle_version)
         .run();
   }
 
@@ -288,6 +292,10 @@ class Application {
     }
     return take_asset_events(db_, change);
   }
+
+  Result<void> apply(const PutQuestion& change) { return put_question(db_, change.row); }
+  Result<void> apply(const PutDeferral& change) { return put_deferral(db_, change.row); }
+  Result<void> apply(const DropDeferral& change) { return drop_deferral(db_, change.instance); }
 
   Result<void> apply(const AppendEvent& change) {
     Query look = db_.query("SELECT number FROM dag_run WHERE dag_id = ? AND run_id = ?");

@@ -9,13 +9,13 @@ import sys
 import tempfile
 
 udon, page = sys.argv[1:]
-blocks = re.findall(r"^```yaml\n(.*?)^```$", pathlib.Path(page).read_text(), re.M | re.S)
+blocks = re.findall(r"^```(?:yaml|text)\n(.*?)^```$", pathlib.Path(page).read_text(), re.M | re.S)
 with tempfile.TemporaryDirectory() as folder:
     dags = pathlib.Path(folder) / "dags"
     dags.mkdir()
     expected = 0
     for number, block in enumerate(blocks):
-        named = re.match(r"# (\S+\.yaml)\n", block)
+        named = re.match(r"# (\S+\.(?:yaml|txt))\n", block)
         expected += len(re.findall(r"^dag: ", block, re.M))
         (dags / (named.group(1) if named else f"example-{number}.yaml")).write_text(block)
     assert len(blocks) >= 5 and expected >= 5, "the page has lost its examples"

@@ -68,9 +68,7 @@ TEST_CASE(
     make_dishes(database);
     const Target target;
     exported(database, target,
-             {{"sql", "select name, id - 4 as n from csv_dishes order by id"},
-              {"excel", true},
-              {"line_end", "crlf"}});
+             {{"sql", "select name, id - 4 as n from csv_dishes order by id"}, {"excel", true}, {"line_end", "crlf"}});
     CHECK(target.text() ==
           "\xEF\xBB\xBFname,n\r\n'=우동(),-3\r\n'-1,-2\r\n,-1\r\n\"\",0\r\n\"'@a, "
           "\"\"b\"\"\",1\r\nplain,2\r\n'＋8210,3\r\n");
@@ -103,8 +101,7 @@ TEST_CASE("many rows stream, in files of the size asked for, and a rerun replace
   const std::string many =
       "with recursive n(i) as (select 1 union all select i + 1 from n where i < 200000) select i, 'row ' || i as t "
       "from n";
-  Outcome outcome =
-      exported(sqlite, target, {{"sql", many}, {"memory", "16MB"}, {"target_file_bytes", "1MB"}});
+  Outcome outcome = exported(sqlite, target, {{"sql", many}, {"memory", "16MB"}, {"target_file_bytes", "1MB"}});
   const size_t files = outcome.return_value.get("files").size();
   CHECK(files > 1);
   std::string all;

@@ -232,6 +232,32 @@ TEST_CASE("a changed list changes the DAG that is mapped over it") {
   CHECK(told(broken).find("lists/tables.yaml") != std::string::npos);
 }
 
+TEST_CASE("a changed file of holidays changes the DAG whose calendar it is") {
+  const Folder folder;
+  const OperatorCatalog operators = test::operators();
+  Catalog catalog(folder.path(), operators);
+  folder.put(
+      "a.yaml",
+      "dag: a\nschedule: '@daily'\ncalendar: {skip: days/한국.txt}\ntasks: {t: {operator: bash, command: echo}}\n");
+  const CatalogPtr missing = catalog.refresh();
+  CHECK(missing->dags.empty());
+  CHECK(told(missing).find("there is no such file") != std::string::npos);
+  folder.put("days/한국.txt", "2026-02-17 설날\n");
+  const CatalogPtr there = catalog.refresh();
+  CHECK(told(there).empty());
+  const auto days_off = [](const CatalogPtr& at) { return at->dags.at("a")->schedule.calendar->except.size(); };
+  CHECK(days_off(there) == 1);
+  folder.put("days/한국.txt", "2026-02-17 설날\n2026-09-25 추석\n");
+  const CatalogPtr longer = catalog.refresh();
+  CHECK(days_off(longer) == 2);
+  CHECK(longer->dags.at("a")->version != there->dags.at("a")->version);
+  folder.put("days/한국.txt", "2026-02-17 설날\n추석\n");
+  const CatalogPtr broken = catalog.refresh();
+  CHECK(broken->dags == longer->dags);
+  CHECK(told(broken).find("days/한국.txt:2: expected a date such as 2026-01-31 and its name, found `추석`") !=
+        std::string::npos);
+}
+
 TEST_CASE("links are followed to files inside of the folder only") {
   const Folder folder;
   const OperatorCatalog operators = test::operators();

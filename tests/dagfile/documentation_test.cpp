@@ -105,12 +105,14 @@ TEST_CASE("the page on DAG files names every key of a DAG and of a task, with it
 TEST_CASE("the page on DAG files names every key inside schedule, dst, params and expand, and every trigger rule") {
   CHECK(keys_of("### schedule as a map") == set_of(schedule_keys()));
   CHECK(keys_of("### dst") == set_of(dst_keys()));
+  CHECK(keys_of("### calendar") == set_of(calendar_keys()));
   CHECK(keys_of("## params") == set_of(param_schema_keys()));
   CHECK(keys_of("### Trigger rules") == set_of(find_field(task_fields(), "trigger_rule")->type.words));
   Words sources;
   for (const std::string& written : keys_of("### Mapping"))
     if (written.starts_with('{')) sources.insert(written.substr(1, written.find(':') - 1));
   CHECK(sources == set_of(map_source_keys()));
+  CHECK(keys_of("### Task groups") == set_of(group_keys()));
 }
 
 TEST_CASE("the page on DAG files tells the defaults that a task and a DAG have") {

@@ -138,6 +138,23 @@ TEST_CASE("schedules in all their forms") {
   CHECK_FALSE(std::get<EverySchedule>(kind("{every: 15m, interval: false}")).has_interval);
   CHECK(std::holds_alternative<NoSchedule>(kind("{assets: [a, b]}")));
   CHECK(std::holds_alternative<CronSchedule>(kind("{assets: a, cron: '@daily'}")));
+  CHECK(std::get<CronSchedule>(kind("{cron: [\"0 0 * * *\", \"0 12 * * *\"], interval: true}")).has_interval);
+  const auto look_back = [](const std::string& schedule) {
+    return dag_of("dag: a\nschedule: " + schedule + "\ntasks: {t: {operator: empty}}\n").schedule.look_back;
+  };
+  CHECK(look_back("{cron: [\"0 0 * * *\", \"0 12 * * *\"], interval: 1d}") == std::chrono::hours(24));
+  CHECK_FALSE(std::get<EverySchedule>(kind("{every: 15m, interval: 1h}")).has_interval);
+  const auto times = std::get<TimesSchedule>(
+      dag_of("dag: a\ntimezone: Asia/Seoul\nschedule: {times: [2026-02-17T09:30:00, '2026-01-01', "
+             "2026-02-17T00:30:00Z, 2026-02-17T00:00:00Z]}\ntasks: {t: {operator: empty}}\n")
+          .schedule.kind);
+  CHECK_FALSE(times.has_interval);
+  std::string listed;
+  for (const TimePoint time : times.times) listed += format_time(time) + " ";
+  CHECK(listed == "2025-12-31T15:00:00Z 2026-02-17T00:00:00Z 2026-02-17T00:30:00Z ");
+  CHECK(std::get<TimesSchedule>(kind("{times: [2026-02-17], interval: true}")).has_interval);
+  CHECK(shown("{times: [2026-02-17, 2026-02-18T06:00:00Z]}") == "at 2 times");
+  CHECK(shown("{times: [2026-02-17]}") == "at 2026-02-17T00:00:00Z");
   CHECK(shown("none").empty());
   CHECK(shown("30 2 * * *") == "30 2 * * *");
   CHECK(shown("{every: 90m}") == "every 1h30m");
@@ -147,6 +164,25 @@ TEST_CASE("schedules in all their forms") {
   CHECK(shown("{assets: {any: [a, {all: [b, c]}]}}") == "assets a | (b & c)");
   CHECK(shown("{assets: {any: [a, b]}, cron: '@daily'}") == "@daily or assets a | b");
   CHECK(shown("{assets: a, every: 1h}") == "every 1h or assets a");
+}
+
+TEST_CASE("a calendar is weekdays, and days with their names from files and lists") {
+  const LoadedFile loaded =
+      load_dag_text(test::source_folder() / "tests/golden", "dags.yaml",
+                    "dag: a\nschedule: '@daily'\ncalendar: {weekdays: [mon, Fri], skip: [2026-12-31, "
+                    "diagnostics/lists/holidays.txt], day_off: previous}\ntasks: {t: {operator: empty}}\n",
+                    operators());
+  INFO(told(loaded));
+  REQUIRE(loaded.dags.size() == 1);
+  const Calendar calendar = loaded.dags[0]->schedule.calendar.value();
+  CHECK(calendar.weekdays == ((1 << 1) | (1 << 5)));
+  CHECK(calendar.day_off == Calendar::DayOff::previous);
+  std::string days;
+  for (const NamedDay& day : calendar.except)
+    days += format_time(TimePoint(day.day.time_since_epoch())).substr(5, 5) + " " + day.name + ", ";
+  CHECK(days ==
+        "01-01 신정, 02-16 설날 전날, 02-17 설날, 02-18 설날, 다음날, 03-01 삼일절, 03-02 대체공휴일(삼일절), 05-05 , "
+        "12-31 , ");
 }
 
 TEST_CASE("dates without an offset are the zone's own, through daylight saving") {
@@ -272,6 +308,71 @@ TEST_CASE("a teardown follows its setups and has their trigger rule") {
   CHECK(task_of(dag, "gone").on_failure_fail_dagrun);
   CHECK_FALSE(task_of(dag, "kept").is_teardown);
   CHECK(task_of(dag, "kept").trigger_rule == TriggerRule::all_success);
+}
+
+TEST_CASE("what comes after a task group comes after its last tasks, and a group's word reaches those in it") {
+  const Dag dag = dag_of(R"(
+dag: a
+default_args: {retries: 1, pool: wide, queue: far}
+task_groups:
+  each:
+    group_display_name: Each shop
+    tooltip: 가게마다
+    doc: "# Shops"
+    after: [prepare]
+    expand_zip: {shop: {xcom: shops}, code: [1, 2]}
+    default_args: {retries: 2, pool: narrow}
+  each.checks: {after: [load], default_args: {retries: 3}}
+tasks:
+  shops: {operator: empty}
+  prepare: {operator: empty}
+  make: {operator: empty, group: each, setup: true}
+  load: {operator: empty, group: each, after: make}
+  rows: {operator: empty, group: each.checks}
+  names: {operator: empty, group: each.checks, retries: 4}
+  drop: {operator: empty, group: each, after: each.checks, teardown: make}
+  tell: {operator: empty, after: each}
+  alone: {operator: empty, after: each.checks}
+)");
+  const auto upstream = [&](const std::string& id) {
+    std::string ids;
+    for (const int before : task_of(dag, id).upstream) ids += dag.tasks[static_cast<size_t>(before)].task_id + " ";
+    return ids;
+  };
+  CHECK(upstream("make") == "shops prepare ");
+  CHECK(upstream("load") == "make ");
+  CHECK(upstream("rows") == "load ");
+  CHECK(upstream("names") == "load ");
+  CHECK(upstream("drop") == "make rows names ");
+  CHECK(upstream("tell") == "rows names ");  // not after the teardown
+  CHECK(upstream("alone") == "rows names ");
+  REQUIRE(dag.groups.size() == 2);
+  CHECK(dag.groups[0] == TaskGroup{.group_id = "each",
+                                   .display_name = "Each shop",
+                                   .tooltip = "가게마다",
+                                   .doc = "# Shops",
+                                   .expand = task_of(dag, "rows").expand});
+  CHECK(dag.groups[1].group_id == "each.checks");
+  CHECK_FALSE(dag.groups[1].expand);
+  CHECK(task_of(dag, "rows").mapped_group == "each");
+  CHECK(task_of(dag, "rows").expand->combine == MapSpec::Combine::zip);
+  CHECK(task_of(dag, "rows").expand->inputs[0].name == "shop");
+  CHECK(task_of(dag, "tell").mapped_group.empty());
+  CHECK(task_of(dag, "tell").retry.retries == 1);
+  CHECK(task_of(dag, "load").retry.retries == 2);
+  CHECK(task_of(dag, "rows").retry.retries == 3);
+  CHECK(task_of(dag, "names").retry.retries == 4);
+  CHECK(task_of(dag, "rows").pool == "narrow");
+  CHECK(task_of(dag, "rows").queue == "far");
+  test::check_golden("tests/golden/task_groups.json", to_json_pretty(serialize(dag)) + "\n");
+}
+
+TEST_CASE("groups that say nothing of themselves need not be declared") {
+  const Dag dag = dag_of("dag: a\ntasks: {t: {operator: empty, group: x.y.z}, u: {operator: empty, after: [x]}}\n");
+  std::string ids;
+  for (const TaskGroup& group : dag.groups) ids += group.group_id + " ";
+  CHECK(ids == "x x.y x.y.z ");
+  CHECK(task_of(dag, "u").upstream == std::vector<int>{0});
 }
 
 TEST_CASE("which failures are tried again is told by words and exit codes") {

@@ -34,6 +34,13 @@ class Maker {
       dag.deadlines.push_back(
           {.of = all_deadline_references()[random_.below(4)], .after = duration(), .notices = notices()});
     dag.doc = text();
+    has_mapped_group_ = random_.one_in(3);
+    if (has_mapped_group_) {
+      mapped_ = mapping();
+      dag.groups.push_back(
+          {.group_id = "g", .display_name = text(), .tooltip = text(), .doc = text(), .expand = mapped_});
+    }
+    if (flag()) dag.groups.push_back({.group_id = "g.inner", .display_name = text(), .tooltip = text(), .doc = text()});
     const uint64_t count = random_.below(6);
     for (uint64_t i = 0; i < count; ++i) {
       dag.tasks.push_back(task(static_cast<int>(i)));
@@ -104,8 +111,14 @@ class Maker {
   }
   Schedule schedule() {
     Schedule made;
-    switch (random_.below(6)) {
+    switch (random_.below(7)) {
       case 0: break;
+      case 6: {
+        std::vector<TimePoint> times;
+        for (uint64_t i = random_.below(3) + 1; i > 0; --i) times.push_back(TimePoint(duration()));
+        made.kind = TimesSchedule{std::move(times), flag()};
+        break;
+      }
       case 1: made.kind = OnceSchedule{}; break;
       case 2: made.kind = ContinuousSchedule{}; break;
       case 3: {
@@ -126,6 +139,25 @@ class Maker {
     made.start_date = maybe<TimePoint>([&] { return TimePoint(duration()); });
     made.end_date = maybe<TimePoint>([&] { return TimePoint(duration()); });
     made.catchup = flag();
+    if (flag()) made.look_back = duration();
+    if (flag()) made.calendar = calendar();
+    return made;
+  }
+  std::vector<NamedDay> days() {
+    std::vector<NamedDay> made;
+    for (uint64_t i = random_.below(4); i > 0; --i)
+      made.push_back({CivilDay(std::chrono::days(random_.below(30'000))), text()});
+    put_in_order(made);
+    return made;
+  }
+  Calendar calendar() {
+    Calendar made;
+    if (flag()) made.weekdays = static_cast<uint8_t>(random_.below(127) + 1);
+    made.except = days();
+    made.only = days();
+    made.day_off = static_cast<Calendar::DayOff>(random_.below(3));
+    made.day_of = static_cast<Calendar::DayOf>(random_.below(2));
+    made.gaps = static_cast<Calendar::Gaps>(random_.below(2));
     return made;
   }
   Task task(int index) {
@@ -157,14 +189,12 @@ class Maker {
     made.wait_for_downstream = flag();
     made.max_active_tis_per_dag = maybe<int>([&] { return small(3); });
     made.max_active_tis_per_dagrun = maybe<int>([&] { return small(3); });
-    if (flag()) {
-      MapSpec spec;
-      if (flag()) spec.combine = MapSpec::Combine::zip;
-      spec.inputs.push_back({"item", Value::List{value(2), value(2)}});
-      if (flag()) spec.inputs.push_back({"other", std::string("t0")});
-      made.expand = spec;
-    }
+    if (flag()) made.expand = mapping();
     made.group_id = text();
+    if (has_mapped_group_ && random_.one_in(3)) {
+      made.mapped_group = "g";
+      made.expand = mapped_;
+    }
     made.is_setup = flag();
     made.is_teardown = flag();
     made.on_failure_fail_dagrun = flag();
@@ -182,7 +212,17 @@ class Maker {
     return made;
   }
 
+  MapSpec mapping() {
+    MapSpec spec;
+    if (flag()) spec.combine = MapSpec::Combine::zip;
+    spec.inputs.push_back({"item", Value::List{value(2), value(2)}});
+    if (flag()) spec.inputs.push_back({"other", std::string("t0")});
+    return spec;
+  }
+
   Random random_;
+  bool has_mapped_group_ = false;
+  Mapping mapped_;
 };
 
 TEST_CASE("a DAG is the same after it was written and read, also as JSON") {
@@ -206,9 +246,12 @@ TEST_CASE("what is no serialized DAG is refused with the reason") {
     return dag.error().message;
   };
   CHECK(error_of("{}").find("`format`") != std::string::npos);
-  CHECK(error_of(R"({"format": 2})") == "serialized DAG: written in format 2; this program reads up to 1");
+  CHECK(error_of(R"({"format": 3})") == "serialized DAG: written in format 3; this program reads up to 2");
   CHECK(error_of(R"({"format": 1, "dag_id": "a", "schedule": {"kind": "weekly"}, "tasks": []})") ==
         "schedule: `kind` is `weekly`, which is no kind of schedule");
+  CHECK(error_of(R"({"format": 2, "dag_id": "a", "schedule": {"kind": "none"}, "groups": [{"group_id": "g"}],
+                     "tasks": [{"task_id": "x", "operator": "bash", "mapped_group": "g"}]})") ==
+        "serialized DAG: task `x` lies in `g`, which is no mapped task group");
   CHECK(error_of(R"({"format": 1, "dag_id": "a", "schedule": {"kind": "none"},
                      "tasks": [{"task_id": "x", "operator": "bash", "upstream": [0]}]})") ==
         "serialized DAG: task `x` has an upstream that does not come before it");

@@ -203,7 +203,8 @@ TEST_CASE("arrays of one dimension are lists, with NULLs, empty ones and NULL on
 TEST_CASE("a value without an exact place is an error that names table, column, key and choices") {
   Fixture f;
   CHECK(refusal(f, "timestamp", "'infinity'") ==
-        "table reader_test.t, column `v` (timestamp without time zone), key n=42: an infinite value; choose what becomes of "
+        "table reader_test.t, column `v` (timestamp without time zone), key n=42: an infinite value; choose what "
+        "becomes of "
         "such values "
         "with `infinity: 'null'` or the column's `type: string`");
   CHECK(refusal(f, "date", "'-infinity'").find("an infinite value; choose") != std::string::npos);

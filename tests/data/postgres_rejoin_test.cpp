@@ -166,6 +166,28 @@ TEST_CASE("where the snapshot's holder is gone too, all is read again from anoth
   CHECK(f.notes.empty());
 }
 
+TEST_CASE("one reader alone has the snapshot itself: where it is lost all is read again, once, and that is told") {
+  RejoinFixture f;
+  std::vector<std::string> again;
+  size_t ended = 0;
+  const auto copied = copy_table_again(
+      [&] {
+        return f.reader([&](size_t, const SourceBatch&) {
+          if (ended > 0) return;
+          f.run("delete from rejoin_test.t where id % 3 = 0");
+          ended = f.end_sessions(has_read);
+        });
+      },
+      f.request(1), {}, [&](const Error& error) { again.push_back(error.message); });
+  INFO((copied ? copied->certificate.mechanism : copied.error().message));
+  REQUIRE(copied);
+  CHECK(ended == 1);
+  REQUIRE(again.size() == 1);
+  CHECK(again[0].find("rejoined") == std::string::npos);  // nor does it say that it could be
+  CHECK(f.notes.empty());
+  require_same(copied->certificate, f.of_one_reader());
+}
+
 TEST_CASE("a reader that is lost over and over ends the export, which says so and leaves nothing") {
   RejoinFixture f;
   const auto reader = f.reader([&](size_t, const SourceBatch&) { f.end_sessions(has_read); });

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "executor/local/environment.h"
 #include "executor/local/local_executor.h"
+#include "spool/template_messages.h"
 #include "tests/executor/contract.h"
 #include "tests/task/try_home.h"
 
@@ -90,6 +91,14 @@ bool has_begun_twice(const TryHome& home, const TryRequest& request) {
   return std::filesystem::exists(home.home() / ("began-" + std::to_string(request.try_id.fence)) / "twice");
 }
 
+// Of the scheduler that was started with this home.
+bool has_template(const TryHome& home) {
+  return std::ranges::any_of(ProcessTable::read().rows(), [&](const ProcessRow& row) {
+    const auto command = read_file("/proc/" + std::to_string(row.identity.pid) + "/cmdline");
+    return is_template_mark(row.try_id) && command && command->find(home.home().string()) != std::string::npos;
+  });
+}
+
 }  // namespace
 
 TEST_CASE("tries go on when the scheduler's process is killed, and the next one takes them over") {
@@ -110,10 +119,12 @@ TEST_CASE("tries go on when the scheduler's process is killed, and the next one 
       return has_begun(home, going) && has_begun(home, endless) && has_begun(home, killed) &&
              home.spool().read_result(ended.try_id)->has_value();
     }));
+    CHECK(has_template(home));
     const auto runner = home.spool().read_process(killed.try_id);
     REQUIRE(runner);
     host.kill();
     REQUIRE(::kill((*runner)->identity.pid, SIGKILL) == 0);
+    CHECK(eventually([&] { return !has_template(home); }));
 
     Successor successor(home);
     for (const TryRequest& request : {going, ended, endless, killed}) successor.executor.adopt(request);

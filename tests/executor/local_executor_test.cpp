@@ -1,4 +1,5 @@
 #include "executor/local/local_executor.h"
+#include "executor/local/runner_template.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -7,6 +8,8 @@
 
 #include "base/cgroup.h"
 #include "executor/local/environment.h"
+#include "spool/process_tree.h"
+#include "spool/template_messages.h"
 #include "tests/executor/contract.h"
 #include "tests/task/try_home.h"
 
@@ -21,7 +24,11 @@ namespace {
 
 class LocalWorld final : public test::World {
  public:
-  explicit LocalWorld(UseOfCgroups cgroups = UseOfCgroups::where_possible) : cgroups_(cgroups) { make_executor(); }
+  explicit LocalWorld(UseOfCgroups cgroups = UseOfCgroups::where_possible,
+                      UseOfTemplate use_of_template = UseOfTemplate::where_possible)
+      : cgroups_(cgroups), use_of_template_(use_of_template) {
+    make_executor();
+  }
   ~LocalWorld() override {
     for (const TryId& id : executor_->running()) executor_->kill(id, EndCause::killed, "the test is over");
     eventually([&] { return executor_->poll(), executor_->running().empty(); });
@@ -55,6 +62,7 @@ class LocalWorld final : public test::World {
                                                              .slots = 3,
                                                              .environment = environment_of_tries(current_environment()),
                                                              .cgroups = cgroups_,
+                                                             .runner_template = use_of_template_,
                                                              .kill_grace = 7s},
                                         clock_, [this] {
                                           const std::lock_guard lock(mutex_);
@@ -64,6 +72,7 @@ class LocalWorld final : public test::World {
   }
 
   const UseOfCgroups cgroups_;
+  const UseOfTemplate use_of_template_;
   TryHome home_;
   SystemClock clock_;
   std::mutex mutex_;
@@ -103,6 +112,87 @@ TEST_CASE("LocalExecutor keeps the executors' contract, with control groups wher
 
 TEST_CASE("LocalExecutor keeps the executors' contract without control groups") {
   test::check_executor_contract([] { return std::make_unique<LocalWorld>(UseOfCgroups::never); });
+}
+
+TEST_CASE("LocalExecutor keeps the executors' contract with runners that are each started by themselves") {
+  test::check_executor_contract(
+      [] { return std::make_unique<LocalWorld>(UseOfCgroups::where_possible, UseOfTemplate::never); });
+}
+
+TEST_CASE("a runner that is forked from the template is one as if it had been started") {
+  const std::string command =
+      "echo $UDON_TRY_ID; tr '\\0' '\\n' < /proc/$PPID/environ | grep -c ^UDON_TRY_ID=; "
+      "cut -d ' ' -f 4,6 /proc/$PPID/stat; echo $PPID; ls /proc/$PPID/fd | wc -l; "
+      "tr '\\0' ' ' < /proc/$PPID/cmdline";
+  std::vector<std::vector<std::string>> seen;
+  for (const UseOfTemplate use : {UseOfTemplate::where_possible, UseOfTemplate::never}) {
+    LocalWorld world(UseOfCgroups::never, use);
+    Reports reports(world);
+    for (int i = 0; i < 2; ++i) {
+      const TryRequest request = world.home().bash(command);
+      REQUIRE(world.executor().start(request));
+      CHECK(reports.end_of(request.try_id).result == TryEnded::Result::success);
+      const auto lines = world.home().log_lines(request);
+      REQUIRE(lines.size() == 6);
+      CHECK(lines[0] == to_string(request.try_id));
+      CHECK(lines[1] == "1");
+      CHECK(lines[2] == std::to_string(getpid()) + " " + lines[3]);  // its parent is us, and it leads its session
+      CHECK(lines[5].find(to_string(request.try_id)) != std::string::npos);
+      CHECK(lines[5].find("template") == std::string::npos);
+      seen.push_back(lines);
+    }
+  }
+  for (const auto& lines : seen) CHECK(lines[4] == seen[0][4]);  // as many open files
+}
+
+TEST_CASE("the template of runners may die at any time: what it forked goes on, and what comes is started without it") {
+  TryHome home;
+  const SystemClock clock;
+  RunnerTemplate runners({.runner = test::udon_task(),
+                          .home = home.home(),
+                          .environment = environment_of_tries(current_environment()),
+                          .pause_after_failure = 0s},
+                         clock);
+  const auto start = [&](const TryRequest& request) {
+    REQUIRE(home.spool().write_request(request));
+    return runners.start(request.try_id, {});
+  };
+  const auto ended = [&](const TryRequest& request) { return home.spool().read_result(request.try_id)->has_value(); };
+  const std::string go = (home.home() / "go").string();
+  const TryRequest first = home.bash("while ! [ -e " + go + " ]; do sleep 0.01; done; echo done");
+  const auto pid = start(first);
+  REQUIRE(pid);
+  const ProcessTable table = ProcessTable::read();
+  const auto found = std::ranges::find_if(
+      table.rows(), [](const ProcessRow& row) { return row.parent == getpid() && is_template_mark(row.try_id); });
+  REQUIRE(found != table.rows().end());
+  REQUIRE(::kill(found->identity.pid, SIGKILL) == 0);
+  REQUIRE(eventually([&] { return !is_alive(found->identity); }));
+  // The one that finds it out says so, and the next has a new template.
+  const TryRequest second = home.bash("echo done");
+  CHECK_FALSE(start(second));
+  CHECK_FALSE(ended(second));
+  const auto again = runners.start(second.try_id, {});
+  REQUIRE(again);
+  CHECK(wait_child(*again)->succeeded());
+  CHECK(ended(second));
+  REQUIRE(write_file_atomically(go, "", Durability::survives_kill));
+  CHECK(wait_child(*pid)->succeeded());
+  CHECK(ended(first));
+
+  LocalWorld world;
+  Reports reports(world);
+  const TryRequest before = world.home().bash("sleep 1000");
+  REQUIRE(world.executor().start(before));
+  const ProcessTable now = ProcessTable::read();
+  for (const ProcessRow& row : now.rows()) {
+    if (row.parent == getpid() && is_template_mark(row.try_id)) REQUIRE(::kill(row.identity.pid, SIGKILL) == 0);
+  }
+  const TryRequest after = world.home().bash("echo done");
+  REQUIRE(world.executor().start(after));
+  CHECK(reports.end_of(after.try_id).result == TryEnded::Result::success);
+  world.executor().kill(before.try_id, EndCause::killed, "enough");
+  CHECK(reports.end_of(before.try_id).message == "enough");
 }
 
 TEST_CASE("a runner that is killed is lost, and its tree is dead before that is said") {

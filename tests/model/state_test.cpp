@@ -138,9 +138,17 @@ TEST_CASE("a person may mark whatever is there, and clear whatever has begun") {
 TEST_CASE("a person can neither start a try nor end the wait for a retry out of turn") {
   for (const TaskState from : all_task_states()) {
     for (const TaskState to : {TaskState::scheduled, TaskState::queued, TaskState::running, TaskState::deferred,
-                               TaskState::up_for_retry, TaskState::upstream_failed, TaskState::removed}) {
+                               TaskState::up_for_retry, TaskState::upstream_failed}) {
       CHECK_FALSE(is_allowed(from, to, MoveCause::command));
     }
+  }
+}
+
+TEST_CASE("a run that goes on with a version without a task removes its instances, but never one that lives") {
+  for (const TaskState from : all_task_states()) {
+    INFO(to_string(from));
+    const bool is_there = from != TaskState::removed && from != TaskState::restarting;
+    CHECK(is_allowed(from, TaskState::removed, MoveCause::command) == (is_there && !is_live(from)));
   }
 }
 

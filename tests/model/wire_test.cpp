@@ -256,11 +256,11 @@ TEST_CASE("a report says one thing") {
   CHECK(parse_report(report));
   report.set("still_waiting", to_value(Report{{"home", 7}, StillWaiting{}}).get("still_waiting"));
   CHECK(parse_report(report).error().message ==
-        "report: exactly one of `started`, `ended`, `still_waiting`, `unknown` has to be there, found 2");
+        "report: exactly one of `started`, `ended`, `still_waiting`, `asks`, `unknown` has to be there, found 2");
   report.erase("unknown");
   report.erase("still_waiting");
   CHECK(parse_report(report).error().message ==
-        "report: exactly one of `started`, `ended`, `still_waiting`, `unknown` has to be there, found 0");
+        "report: exactly one of `started`, `ended`, `still_waiting`, `asks`, `unknown` has to be there, found 0");
   CHECK(parse_report(*parse_json(R"({"version":1,"try_id":"../../etc","unknown":{}})")).error().message ==
         "report: `try_id` is no try id: `../../etc`");
 }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 SOURCE = pathlib.Path(os.environ.get("UDON_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
@@ -99,6 +100,14 @@ class Gentle(unittest.TestCase):
     def readers(self):
         return int(self.maria.run("select count(*) from information_schema.processlist where info like 'select %from `gentle`.%' and id <> connection_id()"))
 
+    def is_reading(self):
+        """One reader, for a while: the last query of an export before it is listed for a moment, too."""
+        for _ in range(10):
+            if self.readers() != 1:
+                return False
+            time.sleep(0.1)
+        return True
+
     def test_three_dags_share_two_readers(self):
         self.connect("two", with_options(self.maria.url, f"max_readers=2&max_rows_per_second={ROWS // 15}"))
         self.connect("free", with_options(self.maria.url, ""))  # the same server: its bounds hold here too
@@ -125,7 +134,7 @@ class Gentle(unittest.TestCase):
         self.ends(first, FEW)
         self.connect("one", with_options(self.maria.url, "max_readers=1&max_rows_per_second=150"))
         long = self.begin("one", "orders")
-        until("it reads", lambda: self.readers() == 1)
+        until("it reads", self.is_reading)
         dag = "gentle_statements"
         self.i.dag(dag, f'''dag: {dag}
 tasks:
@@ -153,7 +162,7 @@ tasks:
     def test_a_killed_try_frees_its_share_and_a_restarted_server_learns_who_has_it(self):
         self.connect("one", with_options(self.maria.url, "max_readers=1&max_rows_per_second=150"))
         long = self.begin("one", "orders")
-        until("it reads", lambda: self.readers() == 1)
+        until("it reads", self.is_reading)
         short = self.begin("one", "small")
         self.says(short, f"waiting to read mysql://127.0.0.1:{self.maria.port}: `{long}/export` reads")
         self.i.stop(signal.SIGKILL)
@@ -195,7 +204,7 @@ tasks:
     def test_a_busy_server_is_read_when_it_has_time(self):
         self.connect("busy", with_options(self.maria.url, "max_threads_running=3&max_rows_per_second=400"))
         dag = self.begin("busy", "orders")
-        until("it reads", lambda: self.readers() == 1)
+        until("it reads", self.is_reading)
         others = [subprocess.Popen(["mariadb", "--no-defaults", f"-h{self.maria.host}", f"-P{self.maria.port}", f"-u{self.maria.user}", "--skip-ssl",
                                     "-e", "select sleep(1000) /* others */"], env={**os.environ, "MYSQL_PWD": self.maria.password},
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(6)]

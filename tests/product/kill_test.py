@@ -102,16 +102,17 @@ class Killer:
         self.i, self.chance, self.killed = installation, chance, collections.Counter()
 
     def processes(self, kind):
-        """Pids of the installation's runners, or of what they have started, or of its prober."""
+        """Pids of the installation's runners (or of what they are forked from), or of what they have started, or of its prober."""
         found = []
         for pid in bearers(self.i.work):
             try:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 is_runner = words[0].endswith(b"/udon-task")
+                is_template = is_runner and words[2].startswith(b"template ")
                 is_of_a_try = b"UDON_TRY_ID=" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()
             except OSError:
                 continue
-            it_is = "runner" if is_runner else "task" if is_of_a_try else "prober" if b"prober" in words else "server"
+            it_is = "template" if is_template else "runner" if is_runner else "task" if is_of_a_try else "prober" if b"prober" in words else "server"
             if it_is == kind:
                 found.append(pid)
         return found

@@ -63,7 +63,7 @@ tasks:
         link = f"{i.url}/api/v2/dags/orders/dagRuns/r1/taskInstances/bad/logs/2"
         self.assertIn(f"bad exit code 3 {link}", texts)
         self.assertIn(f"orders/r1/bad failed: exit code 3\n{link}", texts)
-        self.assertIn({"run": "r1", "why": "failed: `never`", "state": "failed"}, [json.loads(body) for _, _, body in hook.got])
+        self.assertIn({"run": "r1", "why": "failed: `bad`", "state": "failed"}, [json.loads(body) for _, _, body in hook.got])
         self.assertEqual({path for path, _, _ in hook.got}, {f"/services/{SECRET}/x"})
         # The room's name and the webhook's path are in neither store nor log.
         for file in [*i.home.glob("udon.db*"), i.log]:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """DAGs that make runs of each other and wait for them: by the real program."""
 import pathlib
+import signal
 import sys
 import unittest
 
@@ -63,10 +64,18 @@ class OtherRuns(unittest.TestCase):
             self.assertEqual((run["dag_run_id"], run["logical_date"], run["triggered_by"], run["conf"]["day"]),
                              ("after_r1", "2026-03-02T00:00:00Z", "operator", "우동 2026-03-02"))
             self.assertEqual(run["note"], "triggered by calls/r1/call")
-            until("it is waited for", lambda: "waiting for it: running" in i.udon("tasks", "logs", "calls", "r1", "call"))
+            until("it is waited for", lambda: "run after_r1 of DAG 보고 is running" in i.udon("tasks", "why", "calls", "r1", "call"))
+            # Without a process, over a restart, in the log of the same try.
+            self.assertEqual(i.state("calls", "r1", "call"), "deferred")
+            i.stop(signal.SIGKILL)
+            i.start()
+            until("it is waited for", lambda: "run after_r1 of DAG 보고 is running" in i.udon("tasks", "why", "calls", "r1", "call"))
             i.mark("go")
             i.udon("runs", "wait", "calls", "r1")
             self.assertIn("after_r1", i.udon("tasks", "xcom", "calls", "r1", "call", "trigger_run_id"))
+            log = i.udon("tasks", "logs", "calls", "r1", "call")
+            self.assertIn("udon: deferred after", log)
+            self.assertIn("met: run after_r1 of DAG 보고 is success", log)
             # What was there before is an error, and says what it is.
             i.udon("tasks", "clear", "calls", "r1", "call")
             until("it has failed", lambda: i.state("calls", "r1", "call") == "failed")

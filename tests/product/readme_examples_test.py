@@ -47,14 +47,18 @@ def example_of(operator):
 
 
 class Api(http.server.BaseHTTPRequestHandler):
-    """What the example of `http` talks with."""
-    seen = []
+    """What the examples of `http` and `http_job` talk with."""
+    seen, keys = [], set()
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        self.seen.append((self.command, self.path, self.headers.get("Idempotency-Key"), json.loads(body or "null")))
+        is_job = self.path.startswith("/market/v1/jobs")
+        if is_job:
+            self.keys.add(self.headers.get("Idempotency-Key"))
+        else:
+            self.seen.append((self.command, self.path, self.headers.get("Idempotency-Key"), json.loads(body or "null")))
         is_known = self.headers.get("Authorization") == "Bearer example-token"
-        content = json.dumps({"state": "final", "rates": {"USD": 1380.5, "JPY": 9.1}}).encode()
+        content = json.dumps({"id": "7", "state": "FINISHED"} if is_job else {"state": "final", "rates": {"USD": 1380.5, "JPY": 9.1}}).encode()
         self.send_response((201 if self.command == "POST" else 200) if is_known else 401)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -159,6 +163,25 @@ class ReadmeExamples(unittest.TestCase):
         self.assertEqual(told, [("POST", "/market/v1/messages", "manual", {"text": "우동 마켓: 2개 환율"})])
         self.assertIn("GET", {r[0] for r in Api.seen})
         self.assertTrue(all(re.fullmatch(r"/market/v1/rates\?base=KRW&day=\d{4}-\d\d-\d\d", r[1]) for r in Api.seen if r[0] == "GET"))
+
+    def test_http_job(self):
+        _, value = self.run_example("http_job")
+        self.assertEqual(value("aggregate"), {"id": "7", "state": "FINISHED"})
+        self.assertEqual(len(Api.keys - {None}), 1)
+
+    def answer(self, dag, task, *words):
+        self.i.udon("dags", "trigger", dag, "--run-id", "manual")
+        until("somebody is asked", lambda: self.i.state(dag, "manual", task) == "deferred" and self.i.run("tasks", "respond", dag, "manual", task, *words).returncode == 0)
+        self.i.udon("runs", "wait", dag, "manual")
+        return {task: t["state"] for (task, _), t in self.i.instances(dag, "manual").items()}
+
+    def test_approval(self):
+        states = self.answer("monthly_close", "publish_them", "--choose", "Approve")
+        self.assertEqual(set(states.values()), {"success"})
+
+    def test_human_input(self):
+        states = self.answer("repair", "ask", "--choose", "stop", "--param", "reason=seen")
+        self.assertEqual((states["load"], states["stop"]), ("skipped", "success"))
 
     def test_replica_lag(self):
         self.run_example("replica_lag")

@@ -99,12 +99,25 @@ tasks:
             i.udon("runs", "wait", "fix", "r", code=1)
             i.dag("fix", "dag: fix\ntasks:\n  a: {operator: bash, command: 'exit 0'}\n")
             until("the new version is there", lambda: i.json("dags", "show", "fix")["latest_dag_version"]["version_number"] == 2)
-            told = "r keeps version 1 of fix; the file is at version 2: `udon dags trigger fix` makes a run of that"
+            told = "r keeps version 1 of fix; the file is at version 2: `udon runs clear fix r --run-on-latest-version` lets it go on with that"
             for words in (("tasks", "clear", "fix", "r", "a"), ("runs", "clear", "fix", "r"), ("tasks", "why", "fix", "r", "a")):
                 i.udon(*words)
                 self.assertIn(told, i.told)
                 i.udon("runs", "wait", "fix", "r", code=1)
-            i.udon("dags", "trigger", "fix", "--wait")
+            i.udon("runs", "clear", "fix", "r", "--run-on-latest-version")
+            self.assertNotIn("keeps version", i.told)
+            i.udon("runs", "wait", "fix", "r")
+            shown = i.json("runs", "show", "fix", "r")
+            self.assertEqual([v["version_number"] for v in shown["dag_versions"]], [1, 2])
+            self.assertEqual(i.instances("fix", "r")["a", -1]["dag_version"]["version_number"], 2)
+            self.assertEqual([v["version_number"] for v in i.json("dags", "versions", "fix")["dag_versions"]], [1, 2])
+            diff = i.udon("dags", "diff", "fix")
+            self.assertIn("--- fix version 1\n+++ fix version 2\n@@ -1,3 +1,3 @@\n", diff)
+            self.assertIn("\n-  a: {operator: bash, command: 'exit 3'}\n+  a: {operator: bash, command: 'exit 0'}\n", diff)
+            self.assertNotIn("\x1b", diff)
+            self.assertEqual(i.udon("dags", "diff", "fix", "2", "2"), "")
+            self.assertIn("exit 3", i.udon("dags", "diff", "fix", "1", "--normalized"))
+            i.udon("dags", "diff", "fix", "1", "7", code=1)
 
     def test_a_queue_without_a_worker_is_waited_for(self):
         with Installation() as i:

@@ -3,8 +3,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "plugins/db/postgres/session.h"
 #include "plugins/db/lag/postgres_lag.h"
+#include "plugins/db/postgres/session.h"
 #include "tests/replica_lag/lag_world.h"
 
 using namespace udon;

@@ -57,6 +57,31 @@ Result<std::vector<Notice>> read_notices(const Line& line, Options& options) {
   return notices;
 }
 
+// weekdays=mon,tue days_off=2026-02-17,2026-02-18 day_off=next gaps=left_out
+Result<void> read_calendar(const Line& line, Options& options, Schedule& schedule) {
+  static const std::vector<std::string> names{"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+  Calendar calendar;
+  const auto weekdays = options.text("weekdays"), days_off = options.text("days_off");
+  if (weekdays) {
+    calendar.weekdays = 0;
+    for (const std::string& name : split(*weekdays, ',')) {
+      const auto found = std::find(names.begin(), names.end(), name);
+      if (found == names.end()) return wrong(line, "no weekday `" + name + "`");
+      calendar.weekdays |= static_cast<uint8_t>(1U << (found - names.begin()));
+    }
+  }
+  for (const std::string& text : split(days_off.value_or(""), ',')) {
+    if (text.empty()) continue;
+    TRY_ASSIGN(const TimePoint day, parse_time(text));
+    calendar.except.push_back({CivilDay(std::chrono::floor<std::chrono::days>(day).time_since_epoch()), "day off"});
+  }
+  put_in_order(calendar.except);
+  if (const auto word = options.text("day_off")) calendar.day_off = parse_day_off(*word).value();
+  if (const auto word = options.text("gaps")) calendar.gaps = parse_gaps(*word).value();
+  if (weekdays || days_off) schedule.calendar = std::move(calendar);
+  return {};
+}
+
 Result<void> read_dag(const Line& line, Dag& dag) {
   Options options(line);
   dag.dag_id = line.word(1);
@@ -69,6 +94,16 @@ Result<void> read_dag(const Line& line, Dag& dag) {
     if (!parsed) return parsed.error();
     dag.schedule.kind = CronSchedule{.crons = {*parsed}, .has_interval = options.flag("interval"), .dst = {}};
   }
+  if (const auto times = options.text("times")) {
+    TimesSchedule listed;
+    for (const std::string& text : split(*times, ',')) {
+      TRY_ASSIGN(const TimePoint time, parse_time(text));
+      listed.times.push_back(time);
+    }
+    dag.schedule.kind = std::move(listed);
+  }
+  TRY(read_calendar(line, options, dag.schedule));
+  dag.schedule.look_back = options.duration("look_back").value_or(Duration(0));
   // assets=a,b: all of them; any_assets=a,b: any.
   for (const auto is : {AssetCondition::Is::all, AssetCondition::Is::any}) {
     const auto names = options.text(is == AssetCondition::Is::all ? "assets" : "any_assets");
@@ -110,6 +145,38 @@ Result<void> read_param(const Line& line, Dag& dag) {
   return {};
 }
 
+Mapping read_expand(Options& options) {
+  if (auto list = options.text("expand")) {
+    return MapSpec{.inputs = {{.name = "item", .source = parse_json(*list).value().as_list()}}};
+  }
+  if (auto source = options.text("expand_from")) return MapSpec{.inputs = {{.name = "item", .source = *source}}};
+  return {};
+}
+
+Result<void> read_group(const Line& line, Dag& dag) {
+  Options options(line);
+  dag.groups.push_back({.group_id = line.word(1), .expand = read_expand(options)});
+  return options.end();
+}
+
+// As the loader has it: what a group is mapped over comes before those of its tasks that nothing in it comes before.
+void put_into_group(Task& task, const Dag& dag) {
+  for (const TaskGroup& group : dag.groups) {
+    if (!group.expand || !is_in_group(group.group_id, task.group_id)) continue;
+    task.expand = group.expand;
+    task.mapped_group = group.group_id;
+    const bool is_first = std::ranges::none_of(task.upstream, [&](int before) {
+      return dag.tasks[static_cast<size_t>(before)].mapped_group == group.group_id;
+    });
+    for (const MapInput& input : group.expand->inputs) {
+      const auto* source = std::get_if<std::string>(&input.source);
+      if (source == nullptr || !is_first) continue;
+      const int index = dag.index_of(*source);
+      if (std::ranges::find(task.upstream, index) == task.upstream.end()) task.upstream.push_back(index);
+    }
+  }
+}
+
 Result<void> read_task(const Line& line, Dag& dag) {
   Options options(line);
   Task task;
@@ -121,7 +188,6 @@ Result<void> read_task(const Line& line, Dag& dag) {
     if (index < 0) return wrong(line, "no task `" + before + "` before it");
     task.upstream.push_back(index);
   }
-  std::ranges::sort(task.upstream);
   if (auto rule = options.text("rule")) {
     const auto parsed = parse_trigger_rule(*rule);
     if (!parsed) return wrong(line, "no trigger rule `" + *rule + "`");
@@ -159,12 +225,9 @@ Result<void> read_task(const Line& line, Dag& dag) {
   task.is_setup = options.flag("setup");
   task.is_teardown = options.flag("teardown");
   task.on_failure_fail_dagrun = options.flag("fails_run");
-  if (auto list = options.text("expand")) {
-    task.expand = MapSpec{.inputs = {{.name = "item", .source = parse_json(*list).value().as_list()}}};
-  }
-  if (auto source = options.text("expand_from")) {
-    task.expand = MapSpec{.inputs = {{.name = "item", .source = *source}}};
-  }
+  task.expand = read_expand(options);
+  put_into_group(task, dag);
+  std::ranges::sort(task.upstream);
   for (const std::string& id : split(options.text("connections").value_or(""), ',')) {
     if (!id.empty()) task.connections.push_back(id);
   }
@@ -196,8 +259,10 @@ Result<DagPtr> make_dag(std::span<const Line> lines, const std::string& version)
       TRY(read_task(line, *dag));
     } else if (line.word(0) == "param") {
       TRY(read_param(line, *dag));
+    } else if (line.word(0) == "group") {
+      TRY(read_group(line, *dag));
     } else {
-      return wrong(line, "`task` or `param` expected, got `" + line.word(0) + "`");
+      return wrong(line, "`task`, `group` or `param` expected, got `" + line.word(0) + "`");
     }
   }
   return DagPtr(std::move(dag));

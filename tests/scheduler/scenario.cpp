@@ -89,7 +89,10 @@ class Player {
     if (verb == "would") return expect_dates(first);
     if (verb == "clean") return clean(first);
     if (verb == "commits") return expect_commits(std::stoll(first.word(1)));
-    if (verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown") return report(first);
+    if (verb == "request") return expect_request(first);
+    if (verb == "asked") return expect_asked(first);
+    if (verb == "asks" || verb == "started" || verb == "ended" || verb == "waiting" || verb == "unknown")
+      return report(first);
     TRY_ASSIGN(const Command command, make_command(first, 0));
     auto answer = loop_->enqueue(command);
     TRY(settle());
@@ -248,6 +251,25 @@ class Player {
 
   // ---- what happens
 
+  Result<void> expect_request(const Line& line) {
+    TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
+    const TryRequest& request = executor_of(fence).started.at(fence);
+    const auto& found = line.word(2) == "event" ? request.event : request.deferred_state;
+    const std::string text = found ? to_json(*found) : "nothing";
+    return text == line.word(3) ? Result<void>() : failed("it was: " + text);
+  }
+
+  // What the store says of the question of its current try; and what its request says of a deferral.
+  Result<void> expect_asked(const Line& line) {
+    TRY_ASSIGN(const Target target, parse_key(line.word(1)));
+    TRY_ASSIGN(const TaskInstance row, find(target.key));
+    TRY_ASSIGN(const auto asked, store_.reader().question(row.number, row.try_number));
+    const std::string wanted = line.word(2);
+    if (!asked) return wanted == "nothing" ? Result<void>() : failed("it has asked nothing");
+    const std::string found = asked->answer ? describe(*asked->answer) : "no answer";
+    return found == wanted ? Result<void>() : failed("it was: " + found);
+  }
+
   Result<void> report(const Line& line) {
     const std::string verb = line.word(0);
     TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
@@ -257,6 +279,9 @@ class Player {
       executor.report(id, TryStarted{.at = clock_.now(), .hostname = "host", .pid = 4711});
     } else if (verb == "waiting") {
       executor.report(id, StillWaiting{.at = clock_.now(), .message = line.word(2)});
+    } else if (verb == "asks") {
+      TRY_ASSIGN(Question question, make_question(line));
+      executor.report(id, TryAsks{.at = clock_.now(), .question = std::move(question)});
     } else if (verb == "unknown") {
       executor.report(id, TryUnknown{});
     } else {
@@ -264,6 +289,22 @@ class Player {
       executor.report(id, std::move(ended));
     }
     return settle();
+  }
+
+  static Result<Question> make_question(const Line& line) {
+    Question question{.subject = line.word(2),
+                      .options = split(line.option("options").value_or("Approve,Reject"), ',')};
+    if (auto defaults = line.option("defaults")) question.defaults = split(*defaults, ',');
+    if (auto users = line.option("of")) question.assignees = split(*users, ',');
+    question.multiple = line.has("multiple");
+    question.reject = line.option("reject").value_or("");
+    question.fails_on_reject = line.has("fails");
+    question.rejects_far = line.has("far");
+    if (auto param = line.option("param")) {
+      TRY_ASSIGN(const Value schema, parse_json(line.option("schema").value_or("{}")));
+      question.params.push_back({.name = *param, .schema = schema, .default_value = {}});
+    }
+    return question;
   }
 
   Result<TryEnded> make_end(const Line& line) {
@@ -276,6 +317,14 @@ class Player {
       ended.result = TryEnded::Result::skipped;
     } else if (result == "failed") {
       ended.cause = EndCause::exit_code;
+    } else if (result == "deferred") {
+      ended.result = TryEnded::Result::deferred;
+      ended.deferring = Deferring{};
+      TRY_ASSIGN(ended.deferring->state, parse_json(line.option("state").value_or("null")));
+      if (auto timeout = line.option("timeout")) ended.deferring->timeout = parse_duration(*timeout).value();
+    } else if (result == "resumed") {
+      ended.result = TryEnded::Result::resumed;
+      TRY_ASSIGN(ended.event, parse_json(line.option("event").value_or("null")));
     } else {
       return failed("success, failed or skipped expected");
     }
@@ -327,6 +376,7 @@ class Player {
     if (!reprocess) return failed("no such reprocess behavior");
     create.reprocess = *reprocess;
     create.runs_backwards = line.has("backwards");
+    create.on_latest_version = line.has("latest");
     create.max_active_runs = std::stoi(line.option("max").value_or("10"));
     if (auto conf = line.option("conf")) {
       TRY_ASSIGN(create.conf, parse_json(*conf));
@@ -361,6 +411,15 @@ class Player {
     if (verb == "pause" || verb == "unpause") {
       return Command(SetPaused{.dag_id = what, .paused = verb == "pause", .user = user});
     }
+    if (verb == "answer") {
+      TRY_ASSIGN(const Target target, parse_key(what));
+      AnswerQuestion answer{
+          .key = target.key, .chosen = split(line.word(from + 2), ','), .user = line.option("by").value_or(user)};
+      if (auto input = line.option("input")) {
+        TRY_ASSIGN(answer.params_input, parse_json(*input));
+      }
+      return Command(std::move(answer));
+    }
     if (verb == "event") {
       CreateAssetEvent create{.asset = what, .user = user};
       if (auto extra = line.option("extra")) {
@@ -391,7 +450,11 @@ class Player {
     }
     TRY_ASSIGN(Selection selection, make_selection(line, from + 1));
     if (verb == "clear") {
-      return Command(ClearTasks{.selection = std::move(selection), .dry_run = line.has("dry_run"), .user = user});
+      return Command(ClearTasks{.selection = std::move(selection),
+                                .dry_run = line.has("dry_run"),
+                                .on_latest_version = line.has("latest") || line.has("only_new"),
+                                .only_new = line.has("only_new"),
+                                .user = user});
     }
     if (verb == "kill") return Command(KillTasks{.selection = std::move(selection), .user = user});
     if (verb == "mark") {

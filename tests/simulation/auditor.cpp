@@ -27,6 +27,7 @@ void Auditor::after_turn(const State& state, std::optional<TimePoint> wake_at) {
   check_ends();
   check_reasons(state, wake_at);
   check_assets(state);
+  check_waits(state);
   remember(state);
   touched_.clear();
   touched_runs_.clear();
@@ -63,6 +64,17 @@ void Auditor::compare_with_store(const State& state) {
         }
       }
     }
+    for (const TaskInstance& row : run.outside) {
+      ++in_memory;
+      const auto there = by_number.find(row.number);
+      if (there == by_number.end() || *there->second != row || row.state != TaskState::removed) {
+        return complain(name(run, row) + " has no place in its version, and is not removed in memory and store alike");
+      }
+      const int task = run.dag().index_of(row.task_id);
+      if (task >= 0 && fits_task(run.dag().tasks[static_cast<size_t>(task)], row)) {
+        return complain(name(run, row) + " has a place in its version, and has not got it");
+      }
+    }
     if (in_memory != rows->size()) return complain("run " + run.row.run_id + " has instances in the store only");
   }
   for (const auto& [id, dag] : state.dags()) {
@@ -79,13 +91,13 @@ void Auditor::check_indexes(const State& state) {
     int64_t unfinished = 0;
     for (size_t i = 0; i < run.slots.size(); ++i) {
       const auto task = static_cast<int>(i);
-      if (run.slots[i].upstream != count_upstream(run, run.dag(), task)) {
+      if (run.slots[i].upstream != count_outer_upstream(run, run.dag(), task)) {
         return complain("upstream counts of `" + run.dag().tasks[i].task_id + "` in " + run.row.run_id + " are wrong");
       }
       unfinished += run.slots[i].missing();
       for (const TaskInstance& row : run.slots[i].instances) unfinished += is_finished(row.state) ? 0 : 1;
       const TaskRef ref{number, task};
-      if (!state.dirty().contains(ref) && !settle_task(outside_.clock().now(), state, ref, 1000).empty()) {
+      if (!state.is_dirty(ref) && !settle_task(outside_.clock().now(), state, ref, 1000).empty()) {
         const Task& of = run.dag().tasks[i];
         return complain("`" + of.task_id + "` in " + run.row.run_id +
                         " has something to settle, and nobody knows: rule " + std::string(to_string(of.trigger_rule)) +
@@ -115,6 +127,7 @@ void Auditor::check_starts(const State& state) {
     if (row.fence < fence_before) return complain(name(run, row) + " has a smaller fence than before");
     if (!is_live(row.state)) return;
     if (truth(run).tasks[task].needs_no_try) return complain(name(run, row) + " has a try and needs none");
+    if (is_deferred(run, row)) return;  // it has started long ago
     check_upstream(state, run, task, row);
     if (run.row.state != RunState::running) complain(name(run, row) + " has started in a run that is not running");
     if (state.find_dag(run.row.dag_id)->record.is_paused)
@@ -123,14 +136,15 @@ void Auditor::check_starts(const State& state) {
 }
 
 void Auditor::check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row) {
+  check_same_index(run, task, row);
   const TriggerRule rule = truth(run).tasks[task].trigger_rule;
-  if (evaluate(rule, count_upstream(run, truth(run), static_cast<int>(task))) != TriggerVerdict::run) {
+  if (evaluate(rule, count_upstream(run, truth(run), static_cast<int>(task), row.map_index)) != TriggerVerdict::run) {
     return complain(name(run, row) + " has started before its upstream allows it");
   }
-  if (const auto setup = lacks_setup(run, task)) {
+  if (const auto setup = lacks_setup(run, task, row.map_index)) {
     return complain(name(run, row) + " has started, and its setup " + *setup + " has not succeeded");
   }
-  if (const auto chooser = not_chosen(run, task)) {
+  if (const auto chooser = not_chosen(run, task, row.map_index)) {
     return complain(name(run, row) + " has started, and " + *chooser + " has chosen to skip it");
   }
   // What a backfill makes or clears in this very turn comes after the starts.
@@ -138,6 +152,24 @@ void Auditor::check_upstream(const State& state, const ActiveRun& run, size_t ta
       run.past && (run.past->number > last_run_ || touched_runs_.contains({run.row.dag_id, run.past->run_id}));
   if (!is_past_new && held_by_past(state, run, static_cast<int>(task))) {
     return complain(name(run, row) + " has started before its run before allows it");
+  }
+}
+
+// In a mapped group: where the trigger rule lets nothing start before all have ended, nothing at this index has.
+void Auditor::check_same_index(const ActiveRun& run, size_t task, const TaskInstance& row) {
+  const Dag& dag = truth(run);
+  const TriggerRule rule = dag.tasks[task].trigger_rule;
+  if (rule == TriggerRule::always || rule == TriggerRule::one_success || rule == TriggerRule::one_failed ||
+      rule == TriggerRule::one_done) {
+    return;
+  }
+  for (const int before : dag.tasks[task].upstream) {
+    if (!share_indices(dag, before, static_cast<int>(task))) continue;
+    const auto there = state_at_index(run.slots[static_cast<size_t>(before)], row.map_index);
+    if (there && !is_finished(*there)) {
+      complain(name(run, row) + " has started, and `" + dag.tasks[static_cast<size_t>(before)].task_id +
+               "` of its group has not ended at the same index");
+    }
   }
 }
 
@@ -232,8 +264,12 @@ void Auditor::acknowledged(const TryId& id, const Process* process) {
   // Its number was taken by a later try, if it never began; or its run was deleted.
   if (record == tries->end()) return;
   const std::string what = "try " + std::to_string(id.fence) + " of " + to_string(process->request.key);
+  const bool goes_on =
+      process->end.result == TryEnded::Result::deferred || process->end.result == TryEnded::Result::resumed;
+  if (goes_on && !record->end_date) return;
   if (!record->end_date) return complain(what + " is acknowledged before its end is in the store");
   const bool is_wish =
+      record->note.find("answered by") != std::string::npos || record->note.find("taken: ") != std::string::npos ||
       record->note.find("marked") != std::string::npos || record->note.find("killed") != std::string::npos ||
       record->note.find("cleared") != std::string::npos || record->note.find("dagrun_timeout") != std::string::npos ||
       record->note.find("cannot go on") != std::string::npos;
@@ -252,6 +288,12 @@ void Auditor::acknowledged(const TryId& id, const Process* process) {
     case TryEnded::Result::failed:
       if (was != TaskState::failed && was != TaskState::skipped)
         complain(what + " had failed, but the store says " + std::string(to_string(was)));
+      break;
+    case TryEnded::Result::deferred:
+    case TryEnded::Result::resumed:
+      // Killed or cleared before it could.
+      if (was == TaskState::success)
+        complain(what + " goes on, but the store says that it has ended: " + std::string(to_string(was)));
       break;
   }
   if (was != TaskState::success) return;

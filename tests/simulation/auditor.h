@@ -30,6 +30,8 @@ class Auditor {
 
   // What a command that was answered well has touched: those may leave a final state.
   void allow(const CommandOutcome& outcome);
+  // A person's answer was taken.
+  void answered(const AskedQuestion& asked);
   // Killed or marked while live: when the try is over, the task instance is that.
   void expect(const TaskInstanceKey& key, TaskState state) { expected_[key] = state; }
   void forget(const TaskInstanceKey& key) { expected_.erase(key); }
@@ -77,10 +79,11 @@ class Auditor {
   void check_starts(const State& state);
   void check_upstream(const State& state, const ActiveRun& run, size_t task, const TaskInstance& row);
   // By the XComs in the store: who has chosen not to have it.
-  std::optional<std::string> not_chosen(const ActiveRun& run, size_t task);
+  std::optional<std::string> not_chosen(const ActiveRun& run, size_t task, int map_index);
   // A setup further up that it needs and that has not succeeded; not asked of the scheduler's own tables.
-  std::optional<std::string> lacks_setup(const ActiveRun& run, size_t task) const;
+  std::optional<std::string> lacks_setup(const ActiveRun& run, size_t task, int map_index) const;
   void check_choices(const State& state);
+  void check_same_index(const ActiveRun& run, size_t task, const TaskInstance& row);
   void check_choice(const TryId& id, const Process& process, const std::string& what);
   void check_obedience();
   void check_finality(const State& state);
@@ -90,6 +93,9 @@ class Auditor {
   void check_reason(const State& state, const ActiveRun& run, int task, const TaskInstance* row, const Reason& reason,
                     std::optional<TimePoint> wake_at);
   void check_told();
+  // auditor_waits.cpp.
+  void check_waits(const State& state);
+  bool is_asked(const TaskInstance& row);
   void check_assets(const State& state);
   void see_runs_of_assets(const State& state);
   void see_new_asset_events(const State& state,
@@ -130,7 +136,8 @@ class Auditor {
   std::set<std::pair<std::string, AssetEventNumber>> taken_events_;
   AssetEventNumber last_asset_event_ = 0;
   RunNumber last_run_of_assets_ = 0;
-  std::map<std::string, DagRecord> dags_before_;  // as the turn before left them
+  std::map<std::pair<InstanceNumber, int>, Answer> answers_;  // by try
+  std::map<std::string, DagRecord> dags_before_;              // as the turn before left them
   bool was_restarted_ = true;
   std::map<std::string, int64_t> slots_before_;
   bool pools_changed_ = false;

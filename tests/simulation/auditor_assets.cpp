@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "tests/simulation/auditor.h"
+#include "tests/simulation/counting.h"
 
 namespace udon::simulation {
 
@@ -68,7 +69,7 @@ void Auditor::see_runs_of_assets(const State& state) {
     }
     if (((*run)->type == RunType::asset_triggered) != !events->empty())
       complain("run " + (*run)->run_id + " is made due by " + std::to_string(events->size()) + " events");
-    const auto dag = dags_.find((*run)->dag_version);
+    const auto dag = dags_.find(first_version(**run));
     if (events->empty() || dag == dags_.end()) continue;
     const auto& condition = dag->second->schedule.assets;
     if (!condition || !holds(*condition, [&](const std::string& asset) { return assets.contains(asset); }))
@@ -113,11 +114,14 @@ void Auditor::check_asset_sources() {
   using Key = std::tuple<std::string, std::string, std::string, int, TimePoint, std::string>;
   std::map<Key, int> wanted, there;
   std::set<std::pair<std::string, std::string>> deleted;
+  const VersionHistory versions(events->rows);
   for (const EventRecord& event : events->rows) {
     if (event.event != "task" || event.to != "success" || event.from == "success") continue;
-    if (event.cause != to_string(MoveCause::plan) && event.cause != to_string(MoveCause::report)) continue;
+    // What a person has marked makes nothing; what a person was asked does.
+    const bool is_answered = event.text.starts_with("answered by ");
+    if (event.cause == to_string(MoveCause::command) && !is_answered) continue;
     const auto run = by_id.find({event.dag_id, event.run_id});
-    const auto dag = run == by_id.end() ? dags_.end() : dags_.find(run->second->dag_version);
+    const auto dag = run == by_id.end() ? dags_.end() : dags_.find(versions.at(*run->second, event));
     if (dag == dags_.end()) continue;
     const int task = dag->second->index_of(event.task_id);
     if (task < 0) continue;

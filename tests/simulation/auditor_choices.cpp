@@ -27,15 +27,17 @@ bool comes_before(const Dag& dag, int before, int task) {
 
 }  // namespace
 
-std::optional<std::string> Auditor::not_chosen(const ActiveRun& run, size_t task) {
+std::optional<std::string> Auditor::not_chosen(const ActiveRun& run, size_t task, int map_index) {
   const Dag& dag = truth(run);
   const std::string& id = dag.tasks[task].task_id;
   for (size_t i = 0; i < task; ++i) {
     if (dag.tasks[i].choosing == Choosing::nothing) continue;
     const auto before = static_cast<int>(i);
+    const bool is_same_index = share_indices(dag, before, static_cast<int>(task));
     int64_t against = 0;
-    int64_t open = run.slots[i].missing();
+    int64_t open = is_same_index ? 0 : run.slots[i].missing();
     for (const TaskInstance& row : run.slots[i].instances) {
+      if (is_same_index && row.map_index != map_index) continue;
       if (!is_finished(row.state)) ++open;
       const auto choice = must(store_.reader().xcom(row.number, std::string(choice_key)), "xcom");
       if (!choice) return std::nullopt;
@@ -55,7 +57,7 @@ std::optional<std::string> Auditor::not_chosen(const ActiveRun& run, size_t task
   return std::nullopt;
 }
 
-std::optional<std::string> Auditor::lacks_setup(const ActiveRun& run, size_t task) const {
+std::optional<std::string> Auditor::lacks_setup(const ActiveRun& run, size_t task, int map_index) const {
   const Dag& dag = truth(run);
   if (dag.tasks[task].is_teardown) return std::nullopt;
   for (size_t i = 0; i < task; ++i) {
@@ -71,6 +73,11 @@ std::optional<std::string> Auditor::lacks_setup(const ActiveRun& run, size_t tas
       is_ahead = is_ahead || comes_before(dag, here, next);
     }
     if (has_teardown && !is_ahead) continue;
+    if (share_indices(dag, before, here)) {
+      const auto there = state_at_index(run.slots[i], map_index).value_or(TaskState::removed);
+      if (there != TaskState::success && there != TaskState::removed) return setup.task_id;
+      continue;
+    }
     bool has_succeeded = run.slots[i].missing() == 0;
     for (const TaskInstance& row : run.slots[i].instances) {
       if (row.state != TaskState::success && row.state != TaskState::removed) has_succeeded = false;
@@ -87,9 +94,17 @@ void Auditor::check_choices(const State& state) {
     for (size_t i = 0; i < run.slots.size(); ++i) {
       const TaskSlot& slot = run.slots[i];
       if (slot.undecided.empty() && slot.ready.empty()) continue;
-      if (const auto chooser = not_chosen(run, i)) {
-        return complain("`" + run.dag().tasks[i].task_id + "` of " + run.row.run_id + " waits, and `" + *chooser +
-                        "` has chosen to skip it");
+      for (const auto* positions : {&slot.undecided, &slot.ready}) {
+        for (const int position : *positions) {
+          const TaskInstance& row = slot.instances[static_cast<size_t>(position)];
+          // What is mapped anew, and what it is mapped over is not there yet, is decided with it.
+          const bool is_unmapped = !run.dag().tasks[i].mapped_group.empty() && (!slot.length || row.map_index < 0);
+          if (is_unmapped) continue;
+          if (const auto chooser = not_chosen(run, i, row.map_index)) {
+            return complain(name(run, row) + " waits, and `" + *chooser + "` has chosen to skip it");
+          }
+          if (run.dag().tasks[i].mapped_group.empty()) break;  // it is the same to all of them
+        }
       }
     }
   }

@@ -15,7 +15,7 @@ void Auditor::check_limits(const State& state) {
     has_new_try = has_new_try || is_new;
     if (is_new) new_in_run[run.row.number] = true;
   });
-  const int64_t processes = count_live(state, has_process);
+  const int64_t processes = count_processes(state, [](const ActiveRun&) { return true; });
   if (has_new_try && processes > rules_.parallelism) complain("more processes than parallelism allows");
   const auto pools = must(store_.settings().pools(), "pools");
   if (!pools) return;
@@ -29,9 +29,7 @@ void Auditor::check_limits(const State& state) {
   for (const Pool& pool : *pools) slots_before_[pool.name] = slots_used(state, pool);
   for (const auto& [number, is_new] : new_in_run) {
     const ActiveRun& run = state.runs().at(number);
-    const int64_t live = count_live(state, [&](const ActiveRun& other, size_t task) {
-      return other.row.number == number && has_process(other, task);
-    });
+    const int64_t live = count_processes(state, [&](const ActiveRun& other) { return other.row.number == number; });
     if (live > truth(run).max_active_tasks) complain("run " + run.row.run_id + " has more than max_active_tasks");
     for (size_t i = 0; i < run.slots.size(); ++i) {
       const Task& of = truth(run).tasks[i];

@@ -62,13 +62,18 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
     case ReasonKind::source_bounds: return wrong("nothing is read here");
     case ReasonKind::handed_out: return holds(there == TaskState::queued, "it is not queued");
     case ReasonKind::sensor: return holds(there == TaskState::deferred, "it is not deferred");
+    case ReasonKind::answer: return holds(there == TaskState::deferred && is_asked(*row), "nobody is asked");
     case ReasonKind::ending_old_try: return holds(is_live(there), "it has no try");
     case ReasonKind::retry_delay:
       return holds(there == TaskState::up_for_retry && row->next_try_at > now, "its time has come");
     case ReasonKind::upstream: {
-      const bool waits = evaluate(of.trigger_rule, count_upstream(run, truth(run), task)) == TriggerVerdict::wait;
-      return holds(there == TaskState::none && (waits || lacks_setup(run, static_cast<size_t>(task)) ||
-                                                held_by_past(state, run, task) || of.expand),
+      const bool waits =
+          evaluate(of.trigger_rule, count_upstream(run, truth(run), task, row == nullptr ? -1 : row->map_index)) ==
+          TriggerVerdict::wait;
+      return holds(there == TaskState::none &&
+                       (waits || lacks_setup(run, static_cast<size_t>(task), row == nullptr ? -1 : row->map_index) ||
+                        held_by_past(state, run, task) || (of.expand && of.mapped_group.empty()) ||
+                        (of.expand && !run.slots[static_cast<size_t>(task)].length)),
                    "its upstream is done");
     }
     case ReasonKind::dag_paused:
@@ -96,11 +101,10 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
     }
     case ReasonKind::connection_unknown: return wrong("connections are not listed");
     case ReasonKind::max_active_tasks:
-      return holds(there == TaskState::scheduled && count_live(state,
-                                                               [&](const ActiveRun& other, size_t index) {
-                                                                 return other.row.number == run.row.number &&
-                                                                        has_process(other, index);
-                                                               }) >= truth(run).max_active_tasks,
+      return holds(there == TaskState::scheduled && count_processes(state,
+                                                                    [&](const ActiveRun& other) {
+                                                                      return other.row.number == run.row.number;
+                                                                    }) >= truth(run).max_active_tasks,
                    "its run has room");
     case ReasonKind::max_active_tis: {
       const auto is_same = [&](const ActiveRun& other, size_t index) {
@@ -115,7 +119,7 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
       return holds(there == TaskState::scheduled && is_full, "there is room for one more of it");
     }
     case ReasonKind::parallelism: {
-      const bool is_full = count_live(state, has_process) >= rules_.parallelism;
+      const bool is_full = count_processes(state, [](const ActiveRun&) { return true; }) >= rules_.parallelism;
       const auto& takers = state.takers(try_kind_of(of), of.queue);
       const bool are_busy =
           std::ranges::all_of(takers, [&](int e) { return state.executors()[static_cast<size_t>(e)].free <= 0; });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/simulation/auditor.h"
+#include "tests/simulation/counting.h"
 
 namespace udon::simulation {
 
@@ -27,7 +28,7 @@ void Auditor::check_new_runs(const State& state) {
   for (; last_run_ < state.counters().last_run; ++last_run_) {
     const auto run = must(store_.reader().run_by_number(last_run_ + 1), "run_by_number");
     if (!run || !*run) continue;  // it is gone already
-    const auto dag = dags_.find((*run)->dag_version);
+    const auto dag = dags_.find(first_version(**run));
     if (dag == dags_.end()) continue;
     calendar_.see(**run, *dag->second, [this](std::string what) { complain(std::move(what)); });
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tests/simulation/auditor.h"
+#include "tests/simulation/counting.h"
 
 namespace udon::simulation {
 
@@ -77,9 +78,10 @@ void Auditor::check_told() {
       wanted.insert(key);
     }
   };
+  const VersionHistory versions(events->rows);
   for (const EventRecord& event : events->rows) {
     const auto run = by_id.find({event.dag_id, event.run_id});
-    const auto dag = run == by_id.end() ? dags_.end() : dags_.find(run->second->dag_version);
+    const auto dag = run == by_id.end() ? dags_.end() : dags_.find(versions.at(*run->second, event));
     if (dag == dags_.end() || event.from == event.to) continue;
     if (event.event == "run") {
       const auto state = parse_run_state(event.to);
@@ -98,16 +100,40 @@ void Auditor::check_told() {
             .at = event.at});
     }
   }
+  const auto questions = must(store_.reader().questions({}, {.limit = all, .offset = 0}), "questions");
+  for (const QuestionRow& row : questions ? questions->rows : std::vector<QuestionRow>{}) {
+    const auto dag = dags_.find(row.instance.dag_version);
+    const int task = dag == dags_.end() ? -1 : dag->second->index_of(row.instance.instance.task_id);
+    if (task < 0) continue;
+    want(dag->second->tasks[static_cast<size_t>(task)].notices, {.run = row.instance.instance.run,
+                                                                 .instance = row.asked.instance,
+                                                                 .try_number = row.asked.try_number,
+                                                                 .event = NoticeEvent::asked,
+                                                                 .at = row.asked.asked_at});
+  }
   for (const DagRun& run : runs->rows) {
     const auto dag = dags_.find(run.dag_version);
-    if (dag != dags_.end()) want_deadlines(run, *dag->second, events->rows, wanted, possible);
+    if (dag == dags_.end()) continue;
+    if (run.earlier_versions.empty()) {
+      want_deadlines(run, *dag->second, events->rows, wanted, possible);
+      continue;
+    }
+    // Of whichever version it was at that time.
+    std::set<NotificationKey> of_some;
+    want_deadlines(run, *dag->second, events->rows, of_some, possible);
+    for (const EarlierVersion& earlier : run.earlier_versions) {
+      const auto before = dags_.find(earlier.version);
+      if (before != dags_.end()) want_deadlines(run, *before->second, events->rows, of_some, possible);
+    }
   }
   std::set<NotificationKey> told;
   for (const Notification& row : rows->rows) {
     if (!told.insert(row.key).second) return complain("notification " + to_string(row.key) + " is there twice");
     const bool is_deleted =
         !by_id.contains({row.dag_id, row.run_id}) || by_id.at({row.dag_id, row.run_id})->number != row.key.run;
-    if (!is_deleted && !wanted.contains(row.key) && !possible.contains(row.key)) {
+    // Questions of earlier tries are not listed.
+    const bool is_earlier = row.key.event == NoticeEvent::asked;
+    if (!is_deleted && !is_earlier && !wanted.contains(row.key) && !possible.contains(row.key)) {
       return complain("notification " + to_string(row.key) + " of " + row.dag_id + "/" + row.run_id + "/" +
                       row.task_id + " tells what has not happened");
     }

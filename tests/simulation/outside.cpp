@@ -72,6 +72,40 @@ TryEnded Outside::plan_end(const TryRequest& request) {
   return end;
 }
 
+// By chances of its own: what else happens in an episode stays what it was.
+void Outside::defer_or_go_on(const TryRequest& request, TryEnded& end) {
+  Random chances(static_cast<uint64_t>(request.try_id.fence) * 6151 + 3);
+  if (end.result != TryEnded::Result::success || end.cause != EndCause::finished) return;
+  if (request.kind == TryKind::process && request.parameters.flag("defers") && chances.one_in(2)) {
+    end = {};
+    end.result = TryEnded::Result::deferred;
+    end.deferring = Deferring{.state = Value::Map{{"left_by", request.try_id.fence}},
+                              .poke_interval = Duration(5'000'000 + chances.below(60'000'000)),
+                              .timeout = {}};
+    if (chances.one_in(4)) end.deferring->timeout = Duration(60'000'000 + chances.below(600'000'000));
+    deferred_[{request.instance, request.try_number}] = end.deferring->state;
+  } else if (request.kind == TryKind::probe && request.deferred_state && chances.one_in(2)) {
+    end = {};
+    end.result = TryEnded::Result::resumed;
+    end.event = Value::Map{{"seen_by", request.try_id.fence}};
+    events_[{request.instance, request.try_number}] = end.event;
+  }
+}
+
+// Whoever looks for it, or goes on, is given what the process has left.
+void Outside::check_deferral(const TryRequest& request) {
+  const std::pair key(request.instance, request.try_number);
+  const auto left = deferred_.find(key);
+  if (request.deferred_state && (left == deferred_.end() || left->second != *request.deferred_state))
+    complain("try " + to_string(request.try_id) + " is given a state that no process of it has left");
+  if (request.kind == TryKind::probe && request.parameters.flag("defers") && !request.deferred_state)
+    complain("try " + to_string(request.try_id) + " waits, and what for is forgotten");
+  if (!request.event) return;
+  const auto seen = events_.find(key);
+  if (seen == events_.end() || seen->second != *request.event)
+    complain("try " + to_string(request.try_id) + " is given an event that nobody has seen");
+}
+
 void Outside::begin(const TryRequest& request, int executor) {
   // Starting twice changes nothing, as long as it is the same executor that is asked.
   if (const Process* there = find(request.try_id); there != nullptr && there->executor == executor) return;
@@ -91,6 +125,21 @@ void Outside::begin(const TryRequest& request, int executor) {
   if (random_.one_in(3)) length = Duration(random_.below(50'000));
   if (happens(unkindness.hangs)) length = 400h;
   process.end = plan_end(request);
+  check_deferral(request);
+  defer_or_go_on(request, process.end);
+  if (request.kind == TryKind::probe && request.parameters.flag("asks")) {
+    Random chances(static_cast<uint64_t>(request.try_id.fence) * 12289 + 5);
+    Question question{.subject = "go on?", .options = {"Approve", "Reject"}};
+    if (chances.one_in(2)) question.defaults = {"Reject"};
+    if (chances.one_in(2)) question.reject = "Reject";
+    question.fails_on_reject = chances.one_in(2);
+    process.asks = std::move(question);
+    // Until its time is over; or whoever looks after it dies of it.
+    length = Duration(60'000'000 + chances.below(3'600'000'000));
+    process.end = {};
+    process.end.cause = EndCause::timeout;
+    process.end.message = "nobody has answered";
+  }
   if (request.kind == TryKind::probe && request.timeout && length > *request.timeout) {
     length = *request.timeout;
     process.end = {};
@@ -191,6 +240,13 @@ int SimulatedExecutor::live() const {
   }));
 }
 
+int SimulatedExecutor::started() const {
+  return static_cast<int>(std::ranges::count_if(outside_.processes_, [&](const auto& entry) {
+    return entry.second.executor == index_ && entry.second.phase != Process::Phase::ended &&
+           !entry.second.request.deferred_state;
+  }));
+}
+
 int SimulatedExecutor::free_slots() const {
   const int more = outside_.planted == Planted::takes_more_than_it_has_room_for ? 2 : 0;
   return std::max(0, slots_ + more - live());
@@ -199,7 +255,8 @@ int SimulatedExecutor::free_slots() const {
 Result<void> SimulatedExecutor::start(const TryRequest& request) {
   outside_.step();
   if (!takes(request.kind, request.queue)) outside_.complain("a try is handed to an executor that does not take it");
-  if (!outside_.processes_.contains(request.try_id.fence) && live() >= slots_) {
+  // What is deferred has been started: somebody has to take it.
+  if (!outside_.processes_.contains(request.try_id.fence) && started() >= slots_ && !request.deferred_state) {
     outside_.complain("executor " + name_ + " is given more than it has room for");
   }
   if (outside_.happens(outside_.unkindness.refused_start)) {
@@ -247,7 +304,10 @@ void SimulatedExecutor::notice() {
     if (process.phase == Process::Phase::running && process.request.kind == TryKind::probe &&
         process.next_poke <= outside_.clock().now()) {
       process.next_poke = outside_.clock().now() + process.request.poke_interval;
-      send(id, StillWaiting{.at = outside_.clock().now(), .message = "not yet"});
+      if (process.asks)
+        send(id, TryAsks{.at = outside_.clock().now(), .question = *process.asks});
+      else
+        send(id, StillWaiting{.at = outside_.clock().now(), .message = "not yet"});
     }
     if (process.phase == Process::Phase::ended) {
       process.is_reported = true;

@@ -42,7 +42,8 @@ struct Process {
   TimePoint next_poke{};
   TryEnded end;  // what it will end with
   bool is_killed = false;
-  bool is_reported = false;  // its end has been put on the way at least once
+  bool is_reported = false;      // its end has been put on the way at least once
+  std::optional<Question> asks;  // of a probe: instead of being looked at
 };
 
 // Faults of the simulation's own making, to see that the auditor notices.
@@ -57,6 +58,8 @@ enum class Planted {
   forgets_what_a_try_becomes,   // store
   wider_pools,                  // store
   forgets_an_edge,              // the DAGs that the scheduler is given are not what they should be
+  forgets_edges_at_an_index,    // … what holds index by index in mapped groups does not hold
+  waits_for_all_indices,        // … holds for all indices at once
   wider_max_active_runs,
   wider_max_active_tasks,
   wider_limits_of_a_task,
@@ -72,6 +75,7 @@ enum class Planted {
   overwrites_a_running_state,         // store: somebody writes `failed` over it without a look at what is there
   says_committed_before_it_is,        // store: a commit takes effect with the next one
   forgets_a_task,                     // the DAG that the scheduler is given has one task less
+  forgets_the_calendar,               // … runs on days off
   forgets_daylight_saving,            // … goes by the zone's winter time all year
   leaves_out_skipped_times,           // … has no run where the clock jumps over its time
   runs_twice_in_repeated_hours,       // … has two where it shows its time twice
@@ -83,6 +87,8 @@ enum class Planted {
   forgets_an_asset,                   // the DAG that the scheduler is given waits for one asset less
   forgets_backfills_after_restart,    // store
   hides_schedules_from_cleaning,      // store: no run is a scheduled one, and none is the last
+  forgets_answers,                    // store: what people have said
+  forgets_deferrals,                  // store: what tries wait for
   takes_dates_of_backfills_twice,     // store: how far they have come is not kept
 };
 
@@ -124,6 +130,8 @@ class Outside {
 
  private:
   TryEnded plan_end(const TryRequest& request);
+  void defer_or_go_on(const TryRequest& request, TryEnded& end);
+  void check_deferral(const TryRequest& request);
   void choose(const TryRequest& request, Value& xcom);
   bool happens(uint64_t once_in) { return once_in != 0 && random_.one_in(once_in); }
 
@@ -133,6 +141,9 @@ class Outside {
   std::deque<std::pair<int, Report>> told_;
   std::vector<TryId> told_ends_;
   std::map<Fence, InstanceNumber> instance_of_;
+  std::map<std::pair<InstanceNumber, int>, Value>
+      deferred_;  // by try: what it left last, and the event that it was given
+  std::map<std::pair<InstanceNumber, int>, Value> events_;
   friend class SimulatedExecutor;
 };
 
@@ -168,6 +179,7 @@ class SimulatedExecutor final : public Executor {
   int live() const;
 
  private:
+  int started() const;  // live, without what was deferred
   void send(const TryId& id, decltype(Report::what) what);
 
   Outside& outside_;

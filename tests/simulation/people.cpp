@@ -24,6 +24,8 @@ Selection People::random_selection() {
     selection.tasks.emplace_back(row.task_id, random_.one_in(2) ? row.map_index : -1);
   }
   if (random_.one_in(40)) selection.tasks.emplace_back("no_such_task", -1);
+  // Not every run has it.
+  if (random_.one_in(16)) selection.tasks.emplace_back("each", random_.one_in(2) ? 0 : -1);
   selection.upstream = random_.one_in(5);
   selection.downstream = random_.one_in(3);
   selection.only_failed = random_.one_in(6);
@@ -118,11 +120,37 @@ Command People::random_backfill(TimePoint now) {
   return create;
 }
 
+// Twice now and then: the second comes too late.
+void People::answer_somebody(Loop& loop) {
+  QuestionFilter filter;
+  if (!answers_.one_in(4)) filter.states = {TaskState::deferred};
+  const auto asked = store_.reader().questions(filter, {.limit = 8, .offset = 0});
+  if (!asked || asked->rows.empty()) return;
+  const QuestionRow& row = asked->rows[answers_.below(asked->rows.size())];
+  AnswerQuestion answer;
+  answer.key = {row.instance.dag_id, row.instance.run_id, row.instance.instance.task_id,
+                row.instance.instance.map_index};
+  answer.chosen = {answers_.one_in(3) ? "Reject" : "Approve"};
+  if (answers_.one_in(20)) answer.chosen = {"Perhaps"};
+  answer.user = answers_.one_in(2) ? "ada" : "grace";
+  keep(loop.enqueue(answer), answer);
+  if (!answers_.one_in(3)) return;
+  answer.chosen = {"Reject"};
+  keep(loop.enqueue(answer), answer);
+}
+
 void People::ask(Loop& loop, TimePoint now, Auditor&) {
+  if (answers_.one_in(4)) answer_somebody(loop);
   const bool is_of_backfill = asks_for_backfills_ && chances_.one_in(4);
-  const Command command = is_of_backfill                               ? random_backfill(now)
-                          : asks_for_backfills_ && chances_.one_in(12) ? random_clean(now)
-                                                                       : random_command(now);
+  Command command = is_of_backfill                               ? random_backfill(now)
+                    : asks_for_backfills_ && chances_.one_in(12) ? random_clean(now)
+                                                                 : random_command(now);
+  // Of a DAG whose file has changed meanwhile, more often than not.
+  if (auto* clear = std::get_if<ClearTasks>(&command); clear != nullptr && versions_.one_in(2)) {
+    clear->on_latest_version = true;
+    clear->only_new = versions_.one_in(5);
+  }
+  if (auto* create = std::get_if<CreateBackfill>(&command)) create->on_latest_version = versions_.one_in(2);
   keep(loop.enqueue(command), command);
 }
 
@@ -154,6 +182,14 @@ void People::promise(const State& state, const Command& command, const CommandOu
     const bool is_dry = std::holds_alternative<CreateBackfill>(command) && std::get<CreateBackfill>(command).dry_run;
     const auto there = store_.reader().backfill(outcome.backfill->number);
     if (!is_dry && (!there || !*there)) auditor.complain("a backfill was promised and is not in the store");
+    return;
+  }
+  if (std::holds_alternative<AnswerQuestion>(command)) {
+    const AskedQuestion& asked = *outcome.question;
+    auditor.answered(asked);
+    const bool fails = asked.question.fails_on_reject && is_rejection(asked.question, *asked.answer);
+    for (const TaskInstanceKey& key : outcome.instances)
+      auditor.expect(key, fails ? TaskState::failed : TaskState::success);
     return;
   }
   if (const auto* clean = std::get_if<CleanStep>(&command)) return auditor.cleaned(*clean, *outcome.cleaned);

@@ -16,7 +16,11 @@ class People {
  public:
   // `patience`: of those who ask for backfills; they have chances of their own.
   People(Random& random, MemoryStore& store, uint64_t patience)
-      : random_(random), store_(store), chances_(patience), asks_for_backfills_(chances_.one_in(2)) {}
+      : random_(random),
+        store_(store),
+        chances_(patience),
+        versions_(patience),
+        asks_for_backfills_(chances_.one_in(2)) {}
 
   void ask(Loop& loop, TimePoint now, Auditor& auditor);
   void keep(std::future<Result<CommandOutcome>> answer, Command command) {
@@ -35,12 +39,14 @@ class People {
   Command random_clean(TimePoint now);
   Command clear_run_of(const Backfill& backfill);
   Selection random_selection();
+  void answer_somebody(Loop& loop);
   void promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor);
 
   Random& random_;
+  Random answers_{1999};
   Random others_{2026};  // for what came later: the episodes of a seed stay what they were
   MemoryStore& store_;
-  Random chances_;
+  Random chances_, versions_;
   const bool asks_for_backfills_;
   std::vector<std::pair<Command, std::future<Result<CommandOutcome>>>> open_;
 };

@@ -47,6 +47,18 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
   Result<std::vector<RunNumber>> runs_of_asset_event(AssetEventNumber event) override {
     return read([&] { return behind.reader().runs_of_asset_event(event); });
   }
+  Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& page) override {
+    return read([&] { return behind.reader().questions(filter, page); });
+  }
+  Result<std::optional<AskedQuestion>> question(InstanceNumber instance, int try_number) override {
+    return read([&] { return behind.reader().question(instance, try_number); });
+  }
+  Result<std::vector<AskedQuestion>> live_questions_of(RunNumber run) override {
+    return read([&] { return behind.reader().live_questions_of(run); });
+  }
+  Result<std::vector<Deferral>> deferrals_of(RunNumber run) override {
+    return read([&] { return behind.reader().deferrals_of(run); });
+  }
   Result<std::optional<DagRecord>> dag(const std::string& id) override {
     return read([&] { return behind.reader().dag(id); });
   }
@@ -198,6 +210,14 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
     Batch sent = batch;
     if (plants(Planted::drops_xcoms)) {
       std::erase_if(sent.changes, [](const Change& change) { return std::holds_alternative<PutXCom>(change); });
+    }
+    if (plants(Planted::forgets_answers)) {
+      for (Change& change : sent.changes) {
+        if (auto* put = std::get_if<PutQuestion>(&change)) put->row.answer.reset();
+      }
+    }
+    if (plants(Planted::forgets_deferrals)) {
+      std::erase_if(sent.changes, [](const Change& change) { return std::holds_alternative<PutDeferral>(change); });
     }
     if (plants(Planted::takes_dates_of_backfills_twice)) {
       for (Change& change : sent.changes) {

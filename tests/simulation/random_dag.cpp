@@ -75,6 +75,42 @@ Task random_task(Random& random, const Dag& dag, int index) {
   return task;
 }
 
+// Some of its tasks become a mapped group, as the loader has them: what the group is mapped over comes before those of
+// its tasks that nothing in it comes before.
+void make_mapped_group(Dag& dag, int generation) {
+  Random random(static_cast<uint64_t>(generation) * 15'485'863 + static_cast<uint64_t>(dag.dag_id.front()));
+  if (dag.tasks.size() < 2 || !random.one_in(2)) return;
+  TaskGroup group{.group_id = "each"};
+  const auto first = static_cast<int>(random.below(dag.tasks.size() - 1));
+  MapSpec spec;
+  if (first > 0 && !random.one_in(3)) {
+    const auto source = static_cast<size_t>(random.below(static_cast<uint64_t>(first)));
+    spec.inputs.push_back({.name = "item", .source = dag.tasks[source].task_id});
+  }
+  if (spec.inputs.empty() || random.one_in(4)) spec.inputs.push_back(literal_input(random, "other"));
+  group.expand = std::move(spec);
+  for (int i = first; i < static_cast<int>(dag.tasks.size()); ++i) {
+    Task& task = dag.tasks[static_cast<size_t>(i)];
+    if (i > first && random.one_in(4)) continue;
+    task.group_id = random.one_in(3) ? "each.inner" : "each";
+    task.mapped_group = "each";
+    task.expand = group.expand;
+    if (i > first && random.one_in(2)) task.upstream.push_back(first);
+    std::ranges::sort(task.upstream);
+    task.upstream.erase(std::unique(task.upstream.begin(), task.upstream.end()), task.upstream.end());
+    const bool is_first = std::ranges::none_of(
+        task.upstream, [&](int before) { return dag.tasks[static_cast<size_t>(before)].mapped_group == "each"; });
+    for (const MapInput& input : group.expand->inputs) {
+      const auto* source = std::get_if<std::string>(&input.source);
+      const int index = source == nullptr ? -1 : dag.index_of(*source);
+      if (!is_first || index < 0 || std::ranges::binary_search(task.upstream, index)) continue;
+      task.upstream.insert(std::ranges::lower_bound(task.upstream, index), index);
+    }
+  }
+  dag.groups.push_back(std::move(group));
+  dag.groups.push_back({.group_id = "each.inner"});
+}
+
 // Once a day, at a time that the clock skips or repeats when summer time begins or ends.
 Schedule random_night(Random& random, TimePoint now) {
   struct Night {
@@ -113,6 +149,20 @@ std::vector<Notice> random_notices(Random& random, const std::vector<NoticeEvent
     notices.push_back(std::move(notice));
   }
   return notices;
+}
+
+// Days off around now: of nights that may be moved, those whose skipped times are made up for.
+std::optional<Calendar> random_calendar(Random& random, const Schedule& schedule, TimePoint now) {
+  const auto* cron = std::get_if<CronSchedule>(&schedule.kind);
+  if (cron == nullptr || !random.one_in(2)) return std::nullopt;
+  Calendar calendar;
+  const CivilDay today(std::chrono::floor<std::chrono::days>(now).time_since_epoch());
+  if (random.one_in(2)) calendar.weekdays = random.one_in(2) ? 0x3e : static_cast<uint8_t>(1 + random.below(127));
+  for (int day = -4; day < 8; ++day)
+    if (random.one_in(4)) calendar.except.push_back({today + std::chrono::days(day), "추석"});
+  if (cron->dst.skipped == DstPolicy::Skipped::run_after && random.one_in(2))
+    calendar.day_off = random.one_in(2) ? Calendar::DayOff::next : Calendar::DayOff::previous;
+  return calendar;
 }
 
 // Each makes its own and waits for those of DAGs before it, by name, or for what comes from outside: no circle, so that
@@ -165,6 +215,7 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation, Tim
   }
   const int count = 1 + static_cast<int>(random.below(8));
   for (int i = 0; i < count; ++i) dag->tasks.push_back(random_task(random, *dag, i));
+  make_mapped_group(*dag, generation);
   // With chances of their own: the episodes of a seed stay what they were.
   Random others(static_cast<uint64_t>(generation) * 7919 + static_cast<uint64_t>(dag_id.back()));
   if (others.one_in(2)) dag->notices = random_notices(others, {NoticeEvent::success, NoticeEvent::failure});
@@ -174,8 +225,23 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation, Tim
                               .notices = random_notices(others, {NoticeEvent::deadline})});
   }
   make_assets(*dag, generation);
+  Random calendars(static_cast<uint64_t>(generation) * 65'537 + static_cast<uint64_t>(dag_id.back()));
+  dag->schedule.calendar = random_calendar(calendars, dag->schedule, now);
+  Random waits(static_cast<uint64_t>(generation) * 15'485'863 + static_cast<uint64_t>(dag_id.back()));
+  for (Task& task : dag->tasks) {
+    if (task.kind == OperatorKind::sensor && waits.one_in(3)) {
+      task.parameters.set("asks", true);
+      if (waits.one_in(2)) task.notices.push_back({.on = NoticeEvent::asked, .connection = "slack"});
+    }
+    if (task.kind == OperatorKind::process && !task.needs_no_try && waits.one_in(4))
+      task.parameters.set("defers", true);
+  }
   for (Task& task : dag->tasks)
-    if (others.one_in(2)) task.notices = random_notices(others, all_notice_events());
+    if (others.one_in(2)) {
+      const std::vector<Notice> of_states = random_notices(
+          others, {NoticeEvent::success, NoticeEvent::failure, NoticeEvent::retry, NoticeEvent::skipped});
+      task.notices.insert(task.notices.begin(), of_states.begin(), of_states.end());
+    }
   for (int i = 0; i < count; ++i) {
     for (const int before : dag->tasks[static_cast<size_t>(i)].upstream) {
       dag->tasks[static_cast<size_t>(before)].downstream.push_back(i);
@@ -201,6 +267,20 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
         std::erase(copy->tasks[static_cast<size_t>(upstream.back())].downstream, static_cast<int>(i));
         upstream.pop_back();
       }
+      break;
+    case Planted::forgets_edges_at_an_index:
+      for (size_t i = 0; i < copy->tasks.size(); ++i) {
+        Task& task = copy->tasks[i];
+        std::erase_if(task.upstream, [&](int before) {
+          Task& other = copy->tasks[static_cast<size_t>(before)];
+          const bool is_inner = !task.mapped_group.empty() && other.mapped_group == task.mapped_group;
+          if (is_inner) std::erase(other.downstream, static_cast<int>(i));
+          return is_inner;
+        });
+      }
+      break;
+    case Planted::waits_for_all_indices:
+      for (Task& task : copy->tasks) task.mapped_group.clear();
       break;
     case Planted::wider_max_active_runs: copy->max_active_runs += 3; break;
     case Planted::wider_max_active_tasks: copy->max_active_tasks += 4; break;
@@ -233,6 +313,7 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
           cron->dst.repeated = DstPolicy::Repeated::both;
       }
       break;
+    case Planted::forgets_the_calendar: copy->schedule.calendar.reset(); break;
     case Planted::forgets_an_asset:
       if (copy->schedule.assets && copy->schedule.assets->parts.size() > 1) copy->schedule.assets->parts.pop_back();
       break;
@@ -243,6 +324,8 @@ DagPtr doctored(const DagPtr& dag, Planted planted) {
     case Planted::forgets_choices_after_restart:
     case Planted::forgets_backfills_after_restart:
     case Planted::hides_schedules_from_cleaning:
+    case Planted::forgets_answers:
+    case Planted::forgets_deferrals:
     case Planted::takes_dates_of_backfills_twice:
     case Planted::lies_that_a_try_is_unknown:
     case Planted::swaps_results:

@@ -73,7 +73,8 @@ TEST_CASE("whatever happens, no invariant of the scheduler breaks, and everythin
        {ReasonKind::finished, ReasonKind::running, ReasonKind::upstream, ReasonKind::dag_paused, ReasonKind::run_queued,
         ReasonKind::backfill_paused, ReasonKind::not_yet_due, ReasonKind::retry_delay, ReasonKind::max_active_tasks,
         ReasonKind::max_active_tis, ReasonKind::pool_full, ReasonKind::pool_unknown, ReasonKind::parallelism,
-        ReasonKind::no_worker, ReasonKind::handed_out, ReasonKind::sensor, ReasonKind::ending_old_try}) {
+        ReasonKind::no_worker, ReasonKind::handed_out, ReasonKind::sensor, ReasonKind::answer,
+        ReasonKind::ending_old_try}) {
     INFO(to_string(kind));
     CHECK(sum.reasons[kind] > 0);
   }
@@ -110,6 +111,9 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       Plant{Planted::hides_ends_of_adopted_tries, "was told, and its task instance is still"},
       // No task before its upstream.
       Plant{Planted::forgets_an_edge, "before its upstream allows it"},
+      // In a mapped group none before its upstream at the same index, and none waits for another index.
+      Plant{Planted::forgets_edges_at_an_index, "has not ended at the same index"},
+      Plant{Planted::waits_for_all_indices, "its upstream is done"},
       // Limits are never exceeded.
       Plant{Planted::wider_pools, "slots, "}, Plant{Planted::wider_max_active_runs, "more than max_active_runs"},
       Plant{Planted::wider_max_active_tasks, "more than max_active_tasks"},
@@ -141,6 +145,11 @@ TEST_CASE("the auditor finds what is planted, each fault by its own check") {
       Plant{Planted::forgets_daylight_saving, "is at another time there"},
       Plant{Planted::leaves_out_skipped_times, "leaves out one between it and the one before", 400},
       Plant{Planted::runs_twice_in_repeated_hours, "is the second of its day"},
+      // Nothing runs on a day off.
+      Plant{Planted::forgets_the_calendar, "is on a day off"},
+      // What people have answered is kept, and so is what a try waits for.
+      Plant{Planted::forgets_answers, "differs between memory and store"},
+      Plant{Planted::forgets_deferrals, "differs between memory and store"},
       // A backfill survives restarts, and deals with each date once.
       Plant{Planted::forgets_backfills_after_restart, "is active in the store only", 200},
       Plant{Planted::takes_dates_of_backfills_twice, "differs between memory and store"},

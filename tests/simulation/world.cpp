@@ -266,7 +266,8 @@ class World {
   void pass_time() {
     const auto next = next_event();
     Duration step = next ? *next - clock_.now() : Duration(60s);
-    if (step < Duration(0)) step = Duration(0);
+    // Where nothing but a process without end is waited for, the calendar would leap out of its range.
+    step = std::clamp(step, Duration(0), Duration(30 * 24h));
     if (random_.one_in(4)) step = Duration(random_.below(static_cast<uint64_t>(step.count()) + 1));
     if (random_.one_in(20)) step += Duration(random_.below(60'000'000));
     clock_.advance(step);

@@ -106,8 +106,8 @@ TEST_CASE("a wrong description is refused with the reason") {
         "operator `copy`: a sensor looks at something, so it needs a try");
   CHECK(refusal(R"({"name": "copy", "summary": "s", "chooses": "brnch", "params": []})") ==
         "operator `copy`: `chooses` is `brnch`, not branch or short_circuit; did you mean `branch`?");
-  CHECK(refusal(R"({"name": "copy", "summary": "s", "kind": "sensor", "chooses": "branch", "params": []})") ==
-        "operator `copy`: `chooses` is for a process: what it returns is the choice");
+  CHECK(refusal(R"({"name": "copy", "summary": "s", "kind": "external_job", "chooses": "branch", "params": []})") ==
+        "operator `copy`: `chooses` is for a process or a sensor: what it returns is the choice");
   CHECK(refusal(R"({"name": "copy", "summary": "s", "object": "../x.so", "params": []})") ==
         "operator `copy`: `object` must be a file name, not a path");
   const auto param = [](const std::string& json) {

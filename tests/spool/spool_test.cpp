@@ -74,6 +74,24 @@ TEST_CASE("of two runners of one try the second is turned away") {
   CHECK(mode_of(spool.folder(id) / "process.json") == 0600);
 }
 
+TEST_CASE("a try that is barred is begun by no runner, and one that was begun is not barred") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  CHECK(*spool.bar_runners(id));  // nothing is there that a runner could begin
+  REQUIRE(spool.write_request(some_request()));
+  CHECK(*spool.bar_runners(id));
+  CHECK(*spool.bar_runners(id));
+  CHECK_FALSE(spool.read_process(id)->has_value());
+  const RunnerProcess runner{.identity = *identity_of(getpid())};
+  CHECK(spool.write_process(id, runner).error().kind == ErrorKind::conflict);
+  REQUIRE(spool.remove(id));
+  REQUIRE(spool.write_request(some_request()));
+  REQUIRE(spool.write_process(id, runner));
+  CHECK_FALSE(*spool.bar_runners(id));
+  write(spool.folder(id) / "process.json", "{\"boot_id\":\"x\",");
+  CHECK_FALSE(*spool.bar_runners(id));
+}
+
 TEST_CASE("a process file that is half written or names no process counts as not written") {
   const TemporaryFolder home;
   const Spool spool(home.path());

@@ -187,7 +187,9 @@ TEST_CASE("a value that is too large for the budget is named") {
     const std::string huge = database.is("sqlite") ? "hex(zeroblob(3000000))" : "repeat('x', 6000000)";
     Sql run(database, "select 1 as id, " + huge + " as big", {{"memory", "32MB"}, {"to", "/replaced"}});
     run.context.parameter_map.set("to", (run.folder.path() / "lake/rows").string());
-    check_says(run.failure(), ErrorKind::data, {"column `big`", "row 1", "`memory`"});
+    check_says(
+        run.failure(), ErrorKind::data,
+        {"column `big`", "row 1", "more than the 4000000 that one may have here; it needs `memory: 49MB`, or leave"});
   }
 }
 

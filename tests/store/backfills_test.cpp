@@ -14,6 +14,7 @@ Backfill make_backfill(BackfillNumber number, const std::string& dag_id = "order
   row.to = t0;
   row.reprocess = ReprocessBehavior::completed;
   row.runs_backwards = true;
+  row.on_latest_version = true;
   row.max_active_runs = 7;
   row.conf = Value::Map{{"이름", "주문"}, {"size", 3}};
   row.user = "ada";

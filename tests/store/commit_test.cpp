@@ -29,6 +29,7 @@ TEST_CASE("a run is read back as it was committed") {
   row.start_date = t0 + 1us;
   row.conf = *parse_json(R"({"상점":"우동","n":[1,2.5,null,true],"nested":{"a":{}}})");
   row.triggering_user = "kim";
+  row.earlier_versions = {{"v0", t0}, {"판", t0 + std::chrono::hours(1)}};
   row.note = "메모 🍜 'quoted' \"twice\" \n second line";
   scene.commit({InsertRun{row, "kim"}});
   CHECK(scene.run(7) == row);
@@ -465,6 +466,8 @@ TEST_CASE("tries, XComs, DAGs and versions are kept and replaced") {
                             .version = name,
                             .number = 99,
                             .created_at = t0,
+                            .bundle = "etl",
+                            .bundle_version = "c0ffee",
                             .serialized = Value::Map{{"dag_id", "orders"}},
                             .source = "dag: orders # " + name};
   };
@@ -484,6 +487,9 @@ TEST_CASE("tries, XComs, DAGs and versions are kept and replaced") {
   const auto versions = must(scene.reader().dag_versions("orders"));
   REQUIRE(versions.size() == 2);
   CHECK(versions[1].version == "v2");
+  CHECK(versions[1].bundle == "etl");
+  CHECK(versions[1].bundle_version == "c0ffee");
+  CHECK(first->bundle_version == "c0ffee");
   CHECK(versions[1].source.empty());
   CHECK(must(scene.reader().dag_versions("items")).empty());
 }

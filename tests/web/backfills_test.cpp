@@ -81,6 +81,7 @@ TEST_CASE("a backfill is made of what Airflow's clients send") {
   CHECK(scene.control.last<CreateBackfill>().max_active_runs == 10);
   CHECK(scene.control.last<CreateBackfill>().reprocess == ReprocessBehavior::none);
   CHECK(!scene.control.last<CreateBackfill>().runs_backwards);
+  CHECK(scene.control.last<CreateBackfill>().on_latest_version);
 }
 
 TEST_CASE("a backfill that makes no sense is refused as Airflow refuses it") {
@@ -96,7 +97,6 @@ TEST_CASE("a backfill that makes no sense is refused as Airflow refuses it") {
   CHECK(status(orders + R"(, "reprocess_behavior": "some")") == 422);
   CHECK(status(orders + R"(, "dag_run_conf": [1])") == 422);
   CHECK(status(orders + R"(, "max_active_rums": 2)") == 422);
-  CHECK(status(orders + R"(, "run_on_latest_version": true, "reprocess_behavior": "failed")") == 422);
   CHECK(scene.control.commands.empty());
   // What the scheduler says of it.
   const auto answers = [&](ErrorKind kind, const char* message) {

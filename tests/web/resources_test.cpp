@@ -201,27 +201,51 @@ TEST_CASE("who triggers a DAG that is not there has its file looked for, once") 
   CHECK_THAT(trigger(404, "new"), Catch::Contains("errors: see `udon dags check`; a file that was just saved"));
 }
 
-TEST_CASE("a run keeps its version of the DAG, and who wants the newest is told so") {
+TEST_CASE("who clears a run may ask for the newest version of its DAG") {
   ApiScene scene;
   scene.add_run();
   const std::string body = R"("dry_run": false, "run_on_latest_version": true})";
-  const std::string of_tasks =
-      R"({"dag_run_id": "scheduled__2026-01-31T00:00:00+00:00", "only_failed": false, )" + body;
   scene.json(200, "POST", run_url + "/clear", "{" + body);
-  scene.json(200, "POST", "/api/v2/dags/orders/clearTaskInstances", of_tasks);
-  const size_t before = scene.control.commands.size();
-  auto dag = scene.store.reader().dag("orders").value().value();
-  dag.version = "v2";
-  scene.commit({PutDag{dag}, PutDagVersion{{.dag_id = "orders",
-                                            .version = "v2",
-                                            .created_at = t0,
-                                            .serialized = serialize(*make_dag()),
-                                            .source = "dag: orders\n"}}});
-  for (const auto& [target, asked] : {std::pair(run_url + "/clear", "{" + body),
-                                      std::pair(std::string("/api/v2/dags/orders/clearTaskInstances"), of_tasks)})
-    CHECK_THAT(scene.json(400, "POST", target, asked).text("detail"),
-               Catch::Contains("keeps version 1 of DAG `orders`, also when it is cleared; the file is at version 2"));
-  CHECK(scene.control.commands.size() == before);
+  CHECK(scene.control.last<ClearTasks>().on_latest_version);
+  CHECK(!scene.control.last<ClearTasks>().only_new);
+  scene.json(200, "POST", run_url + "/clear", R"({"dry_run": false, "only_new": true})");
+  CHECK(scene.control.last<ClearTasks>().on_latest_version);
+  CHECK(scene.control.last<ClearTasks>().only_new);
+  scene.json(200, "POST", "/api/v2/dags/orders/clearTaskInstances",
+             R"({"dag_run_id": "scheduled__2026-01-31T00:00:00+00:00", "only_failed": false, )" + body);
+  CHECK(scene.control.last<ClearTasks>().on_latest_version);
+  scene.json(200, "POST", run_url + "/clear", R"({"dry_run": false})");
+  CHECK(!scene.control.last<ClearTasks>().on_latest_version);
+}
+
+TEST_CASE("a run tells of all versions that it has had, and a task instance of the one that it ran with") {
+  ApiScene scene;
+  scene.add_run();
+  scene.commit({PutDagVersion{{.dag_id = "orders",
+                               .version = "v2",
+                               .created_at = t0,
+                               .bundle = "etl",
+                               .bundle_version = "0123456789abcdef0123456789abcdef01234567",
+                               .serialized = serialize(*make_dag()),
+                               .source = "dag: orders\n"}}});
+  DagRun run = scene.store.reader().run("orders", "scheduled__2026-01-31T00:00:00+00:00").value().value();
+  const std::string before = run.dag_version;
+  run.earlier_versions = {{before, t0 + std::chrono::hours(24 * 365 * 50)}};
+  run.dag_version = "v2";
+  scene.commit({ChangeRun{.expected_state = run.state, .row = run, .event_text = "another version"}});
+  const Value shown = scene.json(200, "GET", run_url);
+  REQUIRE(shown.get("dag_versions").size() == 2);
+  CHECK(shown.get("dag_versions").as_list()[0].integer("version_number") == 1);
+  CHECK(shown.get("dag_versions").as_list()[0].text("bundle_name") == "dags-folder");
+  CHECK(shown.get("dag_versions").as_list()[1].integer("version_number") == 2);
+  CHECK(shown.get("dag_versions").as_list()[1].text("bundle_name") == "etl");
+  CHECK(shown.text("bundle_version") == "0123456789abcdef0123456789abcdef01234567");
+  // What has a time of its own was before that; what has none is still to come.
+  const Value instances = scene.json(200, "GET", run_url + "/taskInstances");
+  for (const Value& row : instances.get("task_instances").as_list()) {
+    const bool has_begun = !row.get("queued_when").is_null() || !row.get("end_date").is_null();
+    CHECK(row.get("dag_version").integer("version_number") == (has_begun ? 1 : 2));
+  }
 }
 
 TEST_CASE("what the loop refuses has the status that Airflow gives it") {
@@ -369,6 +393,73 @@ TEST_CASE("a task that is not mapped yet is one task instance without a state") 
   scene.commit({InsertInstances{{make_instance(9, 2, "load", 0)}}});
   CHECK(listed("") == "fetch tell load 3");
   CHECK_THAT(scene.json(404, "GET", instances + "/load").text("detail"), Catch::Contains("mapped"));
+}
+
+TEST_CASE("clearing and marking reach the runs before and after, or those between two dates, oldest first") {
+  ApiScene scene;
+  scene.add_run();
+  const std::string of_31st = "scheduled__2026-01-31T00:00:00+00:00";
+  const auto add = [&](RunNumber number, const std::string& id, std::optional<TimePoint> date,
+                       const std::string& version) {
+    DagRun run = make_run(number);
+    run.run_id = id;
+    run.logical_date = date;
+    run.dag_version = version;
+    scene.commit({InsertRun{run, ""}, InsertInstances{{make_instance(10 * number, number, "fetch")}}});
+  };
+  const TimePoint named = scene.store.reader().run("orders", of_31st)->value().logical_date.value();
+  const std::string version = scene.store.reader().dag("orders")->value().version;
+  add(2, "later", named + std::chrono::hours(24), version);
+  add(3, "earlier", named - std::chrono::hours(24), version);
+  add(4, "undated", std::nullopt, version);
+  add(5, "of another shape", named - std::chrono::hours(48), "gone");
+  scene.control.answer = [&](const Command& command) {
+    const auto* clear = std::get_if<ClearTasks>(&command);
+    const Selection& selection = clear != nullptr ? clear->selection : std::get<MarkTasks>(command).selection;
+    return CommandOutcome{std::nullopt, {{"orders", selection.run_id, "fetch", -1}}};
+  };
+  const std::string clear_url = "/api/v2/dags/orders/clearTaskInstances";
+  const auto asked = [&](const std::function<void()>& ask) {
+    scene.control.commands.clear();
+    ask();
+    std::string runs;
+    for (const Command& command : scene.control.commands) {
+      const auto* clear = std::get_if<ClearTasks>(&command);
+      runs += (clear != nullptr ? clear->selection : std::get<MarkTasks>(command).selection).run_id + ", ";
+    }
+    return runs;
+  };
+  const auto clear = [&](const std::string& body) {
+    return asked([&] { scene.json(200, "POST", clear_url, "{" + body + "}"); });
+  };
+  const std::string of_run = R"("dag_run_id": ")" + of_31st + R"(", "task_ids": ["fetch"])";
+  CHECK(clear(of_run) == of_31st + ", ");
+  CHECK(clear(of_run + R"(, "include_future": true)") == of_31st + ", later, ");
+  CHECK(clear(of_run + R"(, "include_past": true)") == "earlier, " + of_31st + ", ");
+  CHECK(clear(of_run + R"(, "include_past": true, "include_future": true)") == "earlier, " + of_31st + ", later, ");
+  const auto date = [&](int hours) { return format_time(named + std::chrono::hours(hours)); };
+  CHECK(clear(R"("task_ids": ["fetch"], "start_date": ")" + date(0) + R"(", "end_date": ")" + date(24) + "\"") ==
+        of_31st + ", later, ");
+  CHECK(clear(R"("end_date": ")" + date(-24) + "\"") == "of another shape, earlier, ");
+  CHECK(clear(R"("task_ids": [["load", 1], ["fetch", -1]], "start_date": ")" + date(-48) + "\"") ==
+        "earlier, " + of_31st + ", later, ");
+  CHECK(scene.control.last<ClearTasks>().selection.tasks == std::vector<std::pair<std::string, int>>{{"fetch", -1}});
+  const Value changed = scene.json(200, "POST", clear_url, "{" + of_run + R"(, "include_past": true})");
+  CHECK(changed.integer("total_entries") == 2);
+  CHECK(changed.get("task_instances").as_list()[0].text("dag_run_id") == "earlier");
+  CHECK(asked([&] {
+          scene.json(200, "PATCH", run_url + "/taskInstances/fetch",
+                     R"({"new_state": "success", "include_past": true, "include_upstream": true})");
+        }) == "earlier, " + of_31st + ", ");
+  CHECK(scene.control.last<MarkTasks>().selection.upstream);
+  // What makes no sense.
+  CHECK_THAT(scene.json(400, "POST", clear_url, R"({"dag_run_id": "undated", "include_past": true})").text("detail"),
+             Catch::Contains("no logical_date"));
+  CHECK_THAT(
+      scene.json(404, "POST", clear_url, R"({"task_ids": ["fetsch"], "end_date": ")" + date(0) + "\"}").text("detail"),
+      Catch::Contains("has the task `fetsch`"));
+  scene.json(422, "POST", clear_url, "{" + of_run + R"(, "start_date": ")" + date(0) + "\"}");
+  scene.json(422, "POST", clear_url, R"({"start_date": ")" + date(1) + R"(", "end_date": ")" + date(0) + "\"}");
 }
 
 TEST_CASE("clearing, marking and killing task instances are commands with their selection") {

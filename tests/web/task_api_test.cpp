@@ -78,6 +78,21 @@ TEST_CASE("a try pulls XComs of its run: one, a list over a mapped task, or none
   CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=x").status == 400);
 }
 
+TEST_CASE("a try in a mapped group pulls what its group has pushed at the same index, unless it asks for another") {
+  TryScene scene;
+  auto dag = std::make_shared<Dag>(*make_dag());
+  dag->groups = {{.group_id = "each", .expand = dag->tasks[1].expand}};
+  dag->tasks[1].mapped_group = "each";
+  auto snapshot = std::make_shared<CatalogSnapshot>();
+  snapshot->dags.emplace("orders", dag);
+  scene.catalog = std::move(snapshot);
+  scene.commit({PutXCom{{.instance = 2, .key = "return_value", .value = Value(5), .at = t0}},
+                PutXCom{{.instance = 3, .key = "return_value", .value = Value("둘"), .at = t0}}});
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load").body == R"({"found":true,"value":"둘"})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=load&map_index=0").body == R"({"found":true,"value":5})");
+  CHECK(scene.ask_as_try("/task/v1/xcoms?task_id=fetch").body == R"({"found":true,"value":{"rows":12,"이름":"주문"}})");
+}
+
 TEST_CASE("a try is given its share of a server, by the strictest bounds of all connections to it") {
   TryScene scene;
   const auto ask = [&](const std::string& body) {

@@ -76,7 +76,7 @@ Result<Response> create(World& world, const Call& call, DryRun dry_run) {
     command.reprocess = *parse_reprocess_behavior(*word);
   command.max_active_runs =
       static_cast<int>(body.integer("max_active_runs", 1, active_runs_max).value_or(command.max_active_runs));
-  const bool on_latest_version = body.flag("run_on_latest_version").value_or(false);
+  command.on_latest_version = body.flag("run_on_latest_version").value_or(false);
   body.only({"dag_id", "from_date", "to_date", "run_backwards", "dag_run_conf", "reprocess_behavior", "max_active_runs",
              "run_on_latest_version"});
   if (problems.empty() && !from)
@@ -84,30 +84,20 @@ Result<Response> create(World& world, const Call& call, DryRun dry_run) {
   if (problems.empty() && !to)
     problems.add("datetime_type", {"body", "to_date"}, "Input should be a valid datetime", nullptr);
   if (!problems.empty()) return problems.response();
-  if (on_latest_version && command.reprocess != ReprocessBehavior::none)
-    return Error{
-        ErrorKind::invalid,
-        "run_on_latest_version: a run that is run again keeps the version of its DAG; delete the runs of these "
-        "dates first, then a backfill makes new ones"};
   command.from = *from;
   command.to = *to;
   command.dry_run = dry_run == DryRun::yes;
   command.user = call.user.name;
   const std::string dag_id = command.dag_id;
-  const auto made = world.control.submit(std::move(command));
-  if (!made) {
-    Error error = made.error();
-    if (error.message.starts_with("no DAG ")) error.message = hinting_at_files(world, dag_id, error.message);
-    return error;
-  }
+  TRY_ASSIGN(const CommandOutcome made, submit_of_dag(world, dag_id, std::move(command)));
   if (dry_run == DryRun::yes) {
     Value::List rows;
-    for (const BackfillDate& date : made->dates) rows.push_back(show_date(date));
+    for (const BackfillDate& date : made.dates) rows.push_back(show_date(date));
     const auto total = static_cast<int64_t>(rows.size());
     return json_response(200, show_list("backfills", std::move(rows), total));
   }
-  if (!made->backfill) return Error{ErrorKind::unavailable, "the scheduler made no backfill"};
-  return show(world, *made->backfill);
+  if (!made.backfill) return Error{ErrorKind::unavailable, "the scheduler made no backfill"};
+  return show(world, *made.backfill);
 }
 
 Result<Response> list(World& world, const Call& call) {

@@ -42,6 +42,8 @@ void add_api(Router& router, World& world) {
   add_xcoms(router, world);
   add_certificates(router, world);
   add_backfills(router, world);
+  add_questions(router, world);
+  add_bundles(router, world);
   add_clean(router, world);
   add_pools(router, world);
   add_variables(router, world);
@@ -65,6 +67,19 @@ Result<DagRecord> need_dag(World& world, const std::string& dag_id) {
   return *std::move(dag);
 }
 
+Result<CommandOutcome> submit_of_dag(World& world, const std::string& dag_id, Command command) {
+  Result<CommandOutcome> outcome = world.control.submit(command);
+  const auto is_unknown = [&] { return !outcome && outcome.error().message.starts_with("no DAG "); };
+  // Its file may have been written a moment ago.
+  FilesSeen seen = FilesSeen::in_turn;
+  if (is_unknown() && world.look_at_files && world.look_at_files()) {
+    seen = FilesSeen::just_now;
+    outcome = world.control.submit(std::move(command));
+  }
+  if (is_unknown()) outcome.error().message = hinting_at_files(world, dag_id, outcome.error().message, seen);
+  return outcome;
+}
+
 std::string hinting_at_files(World& world, const std::string& dag_id, std::string message, FilesSeen seen) {
   const CatalogPtr catalog = world.catalog ? world.catalog() : nullptr;
   if (!catalog) return message;
@@ -74,6 +89,7 @@ std::string hinting_at_files(World& world, const std::string& dag_id, std::strin
   const auto is_it = [&](const std::string& file) {
     if (Path(file).stem() == dag_id) return true;
     if (broken.size() > broken_files_read_max) return false;
+    if (file.starts_with('@')) return false;  // of a bundle
     const auto text = read_file(world.dags_folder / file, limits::dag_file_bytes_max);
     return text && names_dag(*text, dag_id);
   };
@@ -86,19 +102,6 @@ std::string hinting_at_files(World& world, const std::string& dag_id, std::strin
   if (seen == FilesSeen::just_now) return message;
   return message + "; a file that was just saved is read within " + pause + ", thousands within " +
          format_duration(limits::catalog_pause_max);
-}
-
-Result<void> need_newest_version(World& world, const DagRun& run) {
-  TRY_ASSIGN(const DagRecord dag, need_dag(world, run.dag_id));
-  if (dag.version == run.dag_version) return {};
-  const auto number_of = [&](const std::string& version) {
-    const DagInfoPtr info = world.dags.find(run.dag_id, version);
-    return info ? std::to_string(info->number) : version;
-  };
-  return Error{ErrorKind::invalid, "run " + run.run_id + " keeps version " + number_of(run.dag_version) + " of DAG `" +
-                                       run.dag_id + "`, also when it is cleared; the file is at version " +
-                                       number_of(dag.version) +
-                                       ": trigger a new run, or clear this one without run_on_latest_version"};
 }
 
 Result<DagRun> need_run(World& world, const Call& call) {

@@ -1,4 +1,5 @@
 // What hangs on DAGs: their tasks, source text, versions, tags, counts of runs.
+#include <algorithm>
 #include <set>
 
 #include "web/fields.h"
@@ -51,6 +52,48 @@ Result<void> for_each_dag(World& world, Each each) {
     for (const DagRecord& dag : found.rows) TRY(each(dag));
     if (page.offset + page.limit >= found.total) return {};
   }
+}
+
+// Of a DAG, or of all (~).
+Result<Response> versions(World& world, const Call& call) {
+  Problems problems;
+  QueryFields query(call.request, problems);
+  const auto number = query.integer("version_number", 0);
+  const auto bundle = query.text("bundle_name"), bundle_version = query.text("bundle_version");
+  const PageRequest page = query.page();
+  if (!problems.empty()) return problems.response();
+  TRY_ASSIGN(const std::string order, query.order_by("id", {{"id", "id"},
+                                                            {"version_number", "version_number"},
+                                                            {"bundle_name", "bundle_name"},
+                                                            {"bundle_version", "bundle_version"}}));
+  Value::List rows;
+  const auto add = [&](const std::string& dag_id) -> Result<void> {
+    TRY_ASSIGN(const std::vector<DagVersionRecord> found, world.reader.dag_versions(dag_id));
+    for (const DagVersionRecord& version : found) {
+      Value row = show_dag_version(version);
+      if (number && version.number != *number) continue;
+      if (bundle && row.text("bundle_name") != *bundle) continue;
+      if (bundle_version && version.bundle_version != *bundle_version) continue;
+      rows.push_back(std::move(row));
+    }
+    return {};
+  };
+  if (call.part("dag_id") == "~") {
+    TRY(for_each_dag(world, [&](const DagRecord& dag) { return add(dag.dag_id); }));
+  } else {
+    TRY(need_dag(world, call.part("dag_id")));
+    TRY(add(call.part("dag_id")));
+  }
+  const bool descends = order.starts_with('-');
+  const std::string key = order.substr(descends ? 1 : 0);
+  std::stable_sort(rows.begin(), rows.end(), [&](const Value& a, const Value& b) {
+    const Value& first = descends ? b : a;
+    const Value& second = descends ? a : b;
+    return key == "version_number" ? first.integer(key) < second.integer(key) : first.text(key) < second.text(key);
+  });
+  const auto total = static_cast<int64_t>(rows.size());
+  const auto from = std::min<int64_t>(page.offset, total), to = std::min<int64_t>(total, from + page.limit);
+  return json_response(200, show_list("dag_versions", Value::List(rows.begin() + from, rows.begin() + to), total));
 }
 
 Result<Response> stats(World& world, const Call& call) {
@@ -119,15 +162,20 @@ void add_dag_facts(Router& router, World& world) {
   router.add("GET", "/api/v2/dagSources/{dag_id}", viewer, "The text of a DAG's file",
              [&world](const Call& call) { return source(world, call); });
   router.add("GET", "/api/v2/dags/{dag_id}/dagVersions", viewer, "The versions of a DAG",
+             [&world](const Call& call) { return versions(world, call); });
+  router.add("GET", "/api/udon/dags/{dag_id}/versions/{version_number}", viewer,
+             "What a version of a DAG comes to, with all that its file includes",
              [&world](const Call& call) -> Result<Response> {
+               Problems problems;
+               const auto number = path_integer(call, "version_number", problems);
+               if (!number) return problems.response();
                const std::string& dag_id = call.part("dag_id");
-               TRY(need_dag(world, dag_id));
-               TRY_ASSIGN(const std::vector<DagVersionRecord> versions, world.reader.dag_versions(dag_id));
-               Value::List rows;
-               for (const DagVersionRecord& version : versions)
-                 rows.push_back(show_dag_version(dag_id, version.number, version.created_at));
-               const auto total = static_cast<int64_t>(rows.size());
-               return json_response(200, show_list("dag_versions", std::move(rows), total));
+               TRY_ASSIGN(const std::optional<DagVersionRecord> found, version_by_number(world, dag_id, *number));
+               if (!found)
+                 return Error{ErrorKind::not_found, "DAG `" + dag_id + "` has no version " + std::to_string(*number)};
+               Value shown = show_dag_version(*found);
+               shown.set("content", found->serialized);
+               return json_response(200, shown);
              });
   router.add("GET", "/api/v2/dags/{dag_id}/dagVersions/{version_number}", viewer, "A version of a DAG",
              [&world](const Call& call) -> Result<Response> {
@@ -140,7 +188,7 @@ void add_dag_facts(Router& router, World& world) {
                  return Error{ErrorKind::not_found, "The DagVersion with dag_id: `" + dag_id +
                                                         "` and version_number: `" + std::to_string(*number) +
                                                         "` was not found"};
-               return json_response(200, show_dag_version(dag_id, found->number, found->created_at));
+               return json_response(200, show_dag_version(*found));
              });
   router.add("GET", "/api/v2/dagTags", viewer, "All tags", [&world](const Call& call) { return tags(world, call); });
   router.add("GET", "/api/v2/dagStats", viewer, "How many runs of each DAG are in each state",

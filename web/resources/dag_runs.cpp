@@ -153,14 +153,12 @@ Result<Response> clear(World& world, const Call& call) {
   ClearTasks command;
   command.dry_run = body.flag("dry_run").value_or(true);
   command.selection.only_failed = body.flag("only_failed").value_or(false);
-  const bool only_new = body.flag("only_new").value_or(false);
-  const bool on_newest = body.flag("run_on_latest_version").value_or(false);
+  command.only_new = body.flag("only_new").value_or(false);
+  command.on_latest_version = body.flag("run_on_latest_version").value_or(false) || command.only_new;
   const auto note = body.text("note");
   body.only({"dry_run", "only_failed", "only_new", "run_on_latest_version", "note"});
   if (!problems.empty()) return problems.response();
-  if (only_new) return Error{ErrorKind::invalid, "only_new is not supported by this server"};
   TRY_ASSIGN(const DagRun run, need_run(world, call));
-  if (on_newest) TRY(need_newest_version(world, run));
   command.selection.dag_id = run.dag_id;
   command.selection.run_id = run.run_id;
   command.user = call.user.name;
@@ -182,20 +180,7 @@ Result<Response> clear(World& world, const Call& call) {
 
 Result<DagRun> trigger_run(World& world, TriggerRun command) {
   const std::string dag_id = command.dag_id;
-  Result<CommandOutcome> triggered = world.control.submit(command);
-  const auto is_unknown = [&] { return !triggered && triggered.error().message.starts_with("no DAG "); };
-  // Its file may have been written a moment ago.
-  FilesSeen seen = FilesSeen::in_turn;
-  if (is_unknown() && world.look_at_files && world.look_at_files()) {
-    seen = FilesSeen::just_now;
-    triggered = world.control.submit(std::move(command));
-  }
-  if (!triggered) {
-    Error error = triggered.error();
-    if (is_unknown()) error.message = hinting_at_files(world, dag_id, error.message, seen);
-    return error;
-  }
-  const CommandOutcome& outcome = *triggered;
+  TRY_ASSIGN(const CommandOutcome outcome, submit_of_dag(world, dag_id, std::move(command)));
   if (!outcome.run) return Error{ErrorKind::unavailable, "the scheduler made no run"};
   return *outcome.run;
 }

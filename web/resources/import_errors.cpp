@@ -23,11 +23,12 @@ std::vector<FileErrors> collect(World& world) {
 }
 
 Value show(World& world, const FileErrors& errors, size_t index) {
-  return Value::Map{{"import_error_id", static_cast<int64_t>(index + 1)},
-                    {"timestamp", format_time(world.clock.now())},
-                    {"filename", errors.file},
-                    {"bundle_name", "dags-folder"},
-                    {"stack_trace", errors.text}};
+  return Value::Map{
+      {"import_error_id", static_cast<int64_t>(index + 1)},
+      {"timestamp", format_time(world.clock.now())},
+      {"filename", errors.file},
+      {"bundle_name", errors.file.starts_with('@') ? errors.file.substr(1, errors.file.find('/') - 1) : "dags-folder"},
+      {"stack_trace", errors.text}};
 }
 
 }  // namespace

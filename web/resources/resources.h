@@ -14,6 +14,8 @@ void add_task_instances(Router& router, World& world);
 void add_task_instance_changes(Router& router, World& world);
 void add_logs(Router& router, World& world);
 void add_xcoms(Router& router, World& world);
+void add_questions(Router& router, World& world);
+void add_bundles(Router& router, World& world);
 void add_backfills(Router& router, World& world);
 void add_clean(Router& router, World& world);
 void add_pools(Router& router, World& world);
@@ -30,8 +32,9 @@ void add_operators(Router& router, World& world);
 void add_users(Router& router, World& world);
 void add_openapi(Router& router, World& world);
 
-// Makes a run. Before it says that there is no such DAG, the files are looked at: one may have been written a moment
-// ago.
+// A command that needs a DAG. Before it says that there is none, the files are looked at: one may have been written a
+// moment ago.
+Result<CommandOutcome> submit_of_dag(World& world, const std::string& dag_id, Command command);
 Result<DagRun> trigger_run(World& world, TriggerRun command);
 
 // What several of them need: the thing that the path names, or Airflow's words that it is not there.
@@ -42,8 +45,6 @@ Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<
 enum class FilesSeen { in_turn, just_now };
 std::string hinting_at_files(World& world, const std::string& dag_id, std::string message,
                              FilesSeen seen = FilesSeen::in_turn);
-// A run keeps the version of its DAG that it was made with, also when it is cleared: an error for who wants another.
-Result<void> need_newest_version(World& world, const DagRun& run);
 // An integer of the path; nothing: a problem was collected.
 std::optional<int> path_integer(const Call& call, std::string_view name, class Problems& problems);
 

@@ -29,16 +29,123 @@ void read_task_ids(const std::optional<Value>& list, Selection& selection, Probl
   }
 }
 
-Result<Response> answer_with(World& world, RunNumber run, const CommandOutcome& outcome) {
-  TRY_ASSIGN(Value::List rows, show_instances(world, run, outcome.instances));
+Response show_changed(Value::List rows) {
   const auto total = static_cast<int64_t>(rows.size());
   return json_response(200, show_list_with_cursors("task_instances", std::move(rows), total));
+}
+
+Result<Response> answer_with(World& world, RunNumber run, const CommandOutcome& outcome) {
+  TRY_ASSIGN(Value::List rows, show_instances(world, run, outcome.instances));
+  return show_changed(std::move(rows));
 }
 
 Result<DagRun> need_run_of(World& world, const std::string& dag_id, const std::string& run_id) {
   TRY_ASSIGN(std::optional<DagRun> run, world.reader.run(dag_id, run_id));
   if (!run) return Error{ErrorKind::not_found, "Dag Run id " + run_id + " not found in dag " + dag_id};
   return *std::move(run);
+}
+
+// The runs that a change is about: the one that is named, with those of earlier and later logical dates if so asked; or
+// those between two dates.
+struct RunsAsked {
+  std::optional<DagRun> named;
+  bool past = false;
+  bool future = false;
+  std::optional<TimePoint> start, end;  // inclusive
+
+  bool is_one() const { return named && !past && !future; }
+};
+
+constexpr int64_t runs_changed_max = 1000;  // each is a command of its own, and a caller waits for all of them
+
+// Oldest first.
+Result<std::vector<DagRun>> runs_of(World& world, const std::string& dag_id, const RunsAsked& asked) {
+  if (asked.is_one()) return std::vector<DagRun>{*asked.named};
+  RunFilter filter;
+  filter.dag_ids = {dag_id};
+  filter.order_by = "logical_date";
+  filter.logical_date_gte = asked.start;
+  filter.logical_date_lte = asked.end;
+  if (asked.named) {
+    if (!asked.named->logical_date)
+      return Error{ErrorKind::invalid, "Cannot use include_past or include_future with no logical_date: run " +
+                                           asked.named->run_id + " has none"};
+    filter.logical_date_gte = filter.logical_date_lte = asked.named->logical_date;
+  } else if (!filter.logical_date_gte && !filter.logical_date_lte) {
+    filter.logical_date_lte = TimePoint::max();  // one without a logical date is in no range
+  }
+  if (asked.past) filter.logical_date_gte.reset();
+  if (asked.future) filter.logical_date_lte.reset();
+  TRY_ASSIGN(Page<DagRun> page, world.reader.runs(filter, {.limit = runs_changed_max, .offset = 0}));
+  if (page.total > runs_changed_max)
+    return Error{ErrorKind::invalid, "that is about " + std::to_string(page.total) + " runs; at most " +
+                                         std::to_string(runs_changed_max) +
+                                         " are changed at once: give a start_date and an end_date"};
+  std::erase_if(page.rows, [](const DagRun& run) { return !run.logical_date; });
+  return std::move(page.rows);
+}
+
+// Whose tasks are meant: those of the version that a run has, or of the newest, with which it is to go on.
+enum class Of { its_version, newest_version };
+
+// What of `asked` a run has that was not named itself: its version may lack tasks, and it may have mapped fewer.
+// Nothing: none of it.
+Result<std::optional<Selection>> selection_in(World& world, const DagRun& run, Selection asked, Of of) {
+  asked.run_id = run.run_id;
+  if (asked.tasks.empty()) return std::optional(std::move(asked));
+  std::string version = run.dag_version;
+  if (of == Of::newest_version) {
+    TRY_ASSIGN(const DagRecord dag, need_dag(world, run.dag_id));
+    version = dag.version;
+  }
+  const DagInfoPtr info = world.dags.find(run.dag_id, version);
+  std::vector<std::pair<std::string, int>> there;
+  for (const auto& [task_id, map_index] : asked.tasks) {
+    if (!info) continue;
+    // A task, or all that lie in a task group.
+    std::vector<std::string> meant;
+    if (info->dag->index_of(task_id) >= 0) meant.push_back(task_id);
+    for (const int task : meant.empty() ? info->dag->tasks_in(task_id) : std::vector<int>{})
+      meant.push_back(info->dag->tasks[static_cast<size_t>(task)].task_id);
+    if (meant.empty()) continue;
+    if (map_index >= 0) {
+      InstanceFilter filter;
+      filter.dag_ids = {run.dag_id}, filter.run_ids = {run.run_id}, filter.task_ids = meant;
+      filter.map_index = map_index;
+      TRY_ASSIGN(const Page<InstanceRow> rows, world.reader.instances(filter, {.limit = 1, .offset = 0}));
+      if (rows.total < std::ssize(meant)) continue;
+    }
+    there.emplace_back(task_id, map_index);
+  }
+  if (there.empty()) return std::optional<Selection>();
+  asked.tasks = std::move(there);
+  return std::optional(std::move(asked));
+}
+
+// Run by run, each in a commit of its own; what has been changed.
+template <class C>
+Result<Value::List> change_runs(World& world, const RunsAsked& asked, const C& command, Of of) {
+  const Selection& selection = command.selection;
+  TRY_ASSIGN(const std::vector<DagRun> runs, runs_of(world, selection.dag_id, asked));
+  Value::List rows;
+  bool has_any = runs.empty();
+  for (const DagRun& run : runs) {
+    C one = command;
+    one.selection.run_id = run.run_id;
+    if (!asked.named || run.number != asked.named->number) {
+      TRY_ASSIGN(auto there, selection_in(world, run, selection, of));
+      if (!there) continue;
+      one.selection = *std::move(there);
+    }
+    has_any = true;
+    TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(one)));
+    TRY_ASSIGN(Value::List changed, show_instances(world, run.number, outcome.instances));
+    for (Value& row : changed) rows.push_back(std::move(row));
+  }
+  if (!has_any)
+    return Error{ErrorKind::not_found, "none of " + std::to_string(runs.size()) + " runs of DAG `" + selection.dag_id +
+                                           "` has the task `" + selection.tasks.front().first + "`"};
+  return rows;
 }
 
 Result<Response> clear(World& world, const Call& call) {
@@ -52,9 +159,11 @@ Result<Response> clear(World& world, const Call& call) {
   selection.only_running = body.flag("only_running").value_or(false);
   selection.upstream = body.flag("include_upstream").value_or(false);
   selection.downstream = body.flag("include_downstream").value_or(false);
-  const bool others = body.flag("include_future").value_or(false) || body.flag("include_past").value_or(false);
-  const auto start = body.time("start_date"), end = body.time("end_date");
-  const bool on_newest = body.flag("run_on_latest_version").value_or(false);
+  RunsAsked asked{.past = body.flag("include_past").value_or(false),
+                  .future = body.flag("include_future").value_or(false),
+                  .start = body.time("start_date"),
+                  .end = body.time("end_date")};
+  command.on_latest_version = body.flag("run_on_latest_version").value_or(false);
   body.flag("reset_dag_runs"), body.flag("prevent_running_task");
   body.text("note");
   const auto run_id = body.text("dag_run_id");
@@ -62,18 +171,22 @@ Result<Response> clear(World& world, const Call& call) {
   body.only({"dry_run", "start_date", "end_date", "only_failed", "only_running", "reset_dag_runs", "task_ids",
              "dag_run_id", "include_upstream", "include_downstream", "include_future", "include_past",
              "run_on_latest_version", "prevent_running_task", "note"});
+  if (asked.start && asked.end && *asked.start > *asked.end)
+    problems.add("value_error", {"body"}, "Value error, end_date is sooner than start_date");
+  if (run_id && (asked.start || asked.end))
+    problems.add("value_error", {"body"},
+                 "Value error, Exactly one of dag_run_id or (start_date and end_date) must be provided");
   if (!problems.empty()) return problems.response();
   TRY(need_dag(world, selection.dag_id));
-  if (!run_id || others || start || end)
-    return Error{ErrorKind::invalid,
-                 "this server clears one run at a time: give dag_run_id, without start_date, end_date, "
-                 "include_past and include_future"};
-  TRY_ASSIGN(const DagRun run, need_run_of(world, selection.dag_id, *run_id));
-  if (on_newest) TRY(need_newest_version(world, run));
-  selection.run_id = run.run_id;
+  if (!run_id && !asked.start && !asked.end)
+    return Error{ErrorKind::invalid, "give dag_run_id, or start_date and end_date (one is enough): which runs"};
+  if (run_id) {
+    TRY_ASSIGN(asked.named, need_run_of(world, selection.dag_id, *run_id));
+  }
   command.user = call.user.name;
-  TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
-  return answer_with(world, run.number, outcome);
+  TRY_ASSIGN(Value::List rows,
+             change_runs(world, asked, command, command.on_latest_version ? Of::newest_version : Of::its_version));
+  return show_changed(std::move(rows));
 }
 
 Result<Response> mark(World& world, const Call& call) {
@@ -85,7 +198,8 @@ Result<Response> mark(World& world, const Call& call) {
   const auto note = body.text("note");
   selection.upstream = body.flag("include_upstream").value_or(false);
   selection.downstream = body.flag("include_downstream").value_or(false);
-  const bool others = body.flag("include_future").value_or(false) || body.flag("include_past").value_or(false);
+  RunsAsked asked{.past = body.flag("include_past").value_or(false),
+                  .future = body.flag("include_future").value_or(false)};
   body.only({"new_state", "note", "include_upstream", "include_downstream", "include_future", "include_past"});
   std::optional<int> map_index;
   if (call.path.contains("map_index"))
@@ -93,7 +207,6 @@ Result<Response> mark(World& world, const Call& call) {
   else if (const auto given = QueryFields(call.request, problems).integer("map_index", -1))
     map_index = static_cast<int>(*given);
   if (!problems.empty()) return problems.response();
-  if (others) return Error{ErrorKind::invalid, "include_past and include_future are not supported by this server"};
   if (note) return Error{ErrorKind::invalid, "this server keeps no notes on task instances; a run's note it does"};
   TRY_ASSIGN(const DagRun run, need_run(world, call));
   const std::string& task_id = call.part("task_id");
@@ -116,10 +229,10 @@ Result<Response> mark(World& world, const Call& call) {
   selection.run_id = run.run_id;
   selection.tasks = {{task_id, map_index.value_or(-1)}};
   command.user = call.user.name;
-  TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(command)));
-  if (outcome.instances.empty())
-    return Error{ErrorKind::conflict, "Task id " + task_id + " is already in " + *state + " state"};
-  return answer_with(world, run.number, outcome);
+  asked.named = run;
+  TRY_ASSIGN(Value::List rows, change_runs(world, asked, command, Of::its_version));
+  if (rows.empty()) return Error{ErrorKind::conflict, "Task id " + task_id + " is already in " + *state + " state"};
+  return show_changed(std::move(rows));
 }
 
 Result<Response> kill(World& world, const Call& call) {

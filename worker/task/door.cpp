@@ -1,10 +1,9 @@
 #include "worker/task/door.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include "base/error_kind.h"
+#include "base/pause.h"
 #include "base/text.h"
 
 namespace udon {
@@ -24,13 +23,6 @@ ErrorKind kind_of(int status, const std::string& word) {
     case 504: return ErrorKind::timeout;
     default: return ErrorKind::invalid;
   }
-}
-
-void pause(std::chrono::milliseconds duration, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any condition;
-  std::unique_lock lock(mutex);
-  condition.wait_for(lock, stop, duration, [] { return false; });
 }
 
 Error unexpected(const std::string& target) {
@@ -63,8 +55,8 @@ Result<HttpResponse> Door::ask_patiently(const HttpRequest& request) const {
       options_.tell("waiting for the server: " + (response ? std::string("it is busy") : response.error().message));
     }
     has_told = true;
-    pause(delay, stop_);
-    if (stop_.stop_requested()) return Error{ErrorKind::cancelled, "asked to stop while waiting for the server"};
+    if (!pause_unless_stopped(delay, stop_))
+      return Error{ErrorKind::cancelled, "asked to stop while waiting for the server"};
   }
 }
 

@@ -14,12 +14,28 @@
 namespace udon {
 namespace {
 
-FoundOperator built_in(const char* description, std::unique_ptr<Operator> code) {
-  const auto value = parse_json(description);
-  ENSURE(value, "the build embeds operator.json as it is");
-  auto spec = parse_operator_spec(*value);
-  ENSURE(spec, "operator.json was checked by a test");
-  return {.spec = std::move(*spec), .code = std::move(code), .is_built_in = true};
+struct BuiltIn {
+  OperatorSpec spec;
+  std::unique_ptr<Operator> (*make)();
+};
+
+const std::vector<BuiltIn>& built_in_operators() {
+  static const std::vector<BuiltIn> all = [] {
+    std::vector<BuiltIn> made;
+    const auto add = [&](const char* description, std::unique_ptr<Operator> (*make)()) {
+      const auto value = parse_json(description);
+      ENSURE(value, "the build embeds operator.json as it is");
+      auto spec = parse_operator_spec(*value);
+      ENSURE(spec, "operator.json was checked by a test");
+      made.push_back({std::move(*spec), make});
+    };
+    add(bash_description, make_bash_operator);
+    add(branch_description, make_branch_operator);
+    add(short_circuit_description, make_short_circuit_operator);
+    add(empty_description, make_empty_operator);
+    return made;
+  }();
+  return all;
 }
 
 Error not_a_process(const OperatorSpec& spec) {
@@ -34,11 +50,12 @@ Result<FoundOperator> of_object(PluginHost& host, const Path& object, const std:
 
 }  // namespace
 
+void prepare_operators() { static_cast<void>(built_in_operators()); }
+
 Result<FoundOperator> find_operator(const std::string& name, const Path& plugins, const Path& home) {
-  if (name == "bash") return built_in(bash_description, make_bash_operator());
-  if (name == "branch") return built_in(branch_description, make_branch_operator());
-  if (name == "short_circuit") return built_in(short_circuit_description, make_short_circuit_operator());
-  if (name == "empty") return built_in(empty_description, make_empty_operator());
+  for (const BuiltIn& own : built_in_operators()) {
+    if (own.spec.name == name) return FoundOperator{.spec = own.spec, .code = own.make(), .is_built_in = true};
+  }
   // Never destroyed: its objects stay open as long as the process lives.
   static PluginHost& host = *new PluginHost(plugins);
   auto own = of_object(host, name + ".so", name);

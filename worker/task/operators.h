@@ -15,6 +15,8 @@ struct FoundOperator {
   std::unique_ptr<Operator> code;
   bool is_built_in = false;
 };
+// Those of udon-task itself are ready afterwards, in this process and its forks.
+void prepare_operators();
 Result<FoundOperator> find_operator(const std::string& name, const Path& plugins, const Path& home);
 
 }  // namespace udon

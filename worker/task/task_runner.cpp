@@ -304,6 +304,15 @@ class TaskRunner {
       if (death.cause == EndCause::exit_code) ended.exit_code = outcome_->exit->exit_code;
       ended.message = death.message;
       if (!outcome_->message.empty()) ended.message += " (" + log_.redact(outcome_->message) + ")";
+    } else if (outcome_->defer) {
+      ended.result = TryEnded::Result::deferred;
+      ended.cause = EndCause::finished;
+      ended.message = log_.redact(outcome_->message);
+      ended.deferring = Deferring{.state = std::move(outcome_->defer->state),
+                                  .poke_interval = outcome_->defer->poke_interval,
+                                  .timeout = outcome_->defer->timeout};
+      outcome_->return_value = Value();
+      take_xcoms(ended);
     } else {
       ended.result = outcome_->skipped ? TryEnded::Result::skipped : TryEnded::Result::success;
       ended.cause = EndCause::finished;
@@ -385,6 +394,8 @@ std::string outcome_line(const TryEnded& ended, Duration lasted) {
     case TryEnded::Result::success: line += "success"; break;
     case TryEnded::Result::failed: line += "failed"; break;
     case TryEnded::Result::skipped: line += "skipped"; break;
+    case TryEnded::Result::deferred: line += "deferred"; break;
+    case TryEnded::Result::resumed: line += "resumed"; break;
   }
   line += " after " + format_duration(std::chrono::floor<std::chrono::milliseconds>(lasted));
   return ended.message.empty() ? line : line + ": " + ended.message;

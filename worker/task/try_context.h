@@ -43,6 +43,8 @@ class TryContext : public TaskContext {
   std::stop_token stop_token() const override { return stop_; }
   Result<std::filesystem::path> staging() override;
   std::filesystem::path dags_folder() const override { return request_.dags_folder; }
+  std::optional<Value> deferred_state() const override { return request_.deferred_state; }
+  Value event() const override { return request_.event.value_or(Value()); }
   const Clock& clock() const override { return clock_; }
 
   Value take_xcoms();

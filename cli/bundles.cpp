@@ -1,0 +1,271 @@
+#include "cli/bundles.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace udon::cli {
+
+namespace {
+
+constexpr int64_t secret_bytes_max = 64 << 10;
+constexpr int64_t request_bytes_max = 64 << 20;
+
+std::string short_of(const std::string& commit) { return commit.substr(0, 12); }
+
+Result<std::string> secret_of_file(const Path& file) {
+  TRY_ASSIGN(const std::string text, read_file(file, secret_bytes_max));
+  const std::string secret(trim(text));
+  if (secret.empty()) return Error{ErrorKind::invalid, file.string() + " is empty"};
+  return secret;
+}
+
+}  // namespace
+
+BundleKeeper::BundleKeeper(BundleKeeperOptions options, const Clock& clock, const OperatorCatalog& operators)
+    : options_(std::move(options)), clock_(clock), operators_(operators) {
+  for (const BundleSpec& spec : options_.bundles) {
+    bundles_.push_back(
+        std::make_unique<Bundle>(Checkouts(spec, options_.home / "bundles" / spec.name, options_.environment)));
+    bundles_.back()->status.spec = spec;
+  }
+}
+
+Result<void> BundleKeeper::open() {
+  for (const auto& bundle : bundles_) {
+    TRY(bundle->checkouts.open());
+    const std::string& commit = bundle->checkouts.current();
+    std::error_code error;
+    // The settings may name another subfolder now.
+    if (commit.empty() || !std::filesystem::is_directory(bundle->checkouts.dags_of(commit), error)) continue;
+    bundle->status.commit = commit;
+    bundle->folder = bundle->checkouts.dags_of(commit);
+  }
+  return {};
+}
+
+void BundleKeeper::start() {
+  if (bundles_.empty()) return;
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void BundleKeeper::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+BundleKeeper::Bundle* BundleKeeper::find(const std::string& name) {
+  for (const auto& bundle : bundles_)
+    if (bundle->status.spec.name == name) return bundle.get();
+  return nullptr;
+}
+const BundleKeeper::Bundle* BundleKeeper::find(const std::string& name) const {
+  for (const auto& bundle : bundles_)
+    if (bundle->status.spec.name == name) return bundle.get();
+  return nullptr;
+}
+
+std::vector<CatalogRoot> BundleKeeper::roots() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<CatalogRoot> roots;
+  for (const auto& bundle : bundles_) {
+    const BundleStatus& status = bundle->status;
+    CatalogRoot root{.bundle = status.spec.name, .version = status.commit, .folder = bundle->folder, .diagnostics = {}};
+    const std::string file = name_in_bundle(status.spec.name, "");
+    if (!status.problem.empty()) {
+      root.diagnostics.push_back({Diagnostic::Severity::error, file, 0, 0,
+                                  to_string(status.spec.ref) + ": " + status.problem +
+                                      (status.commit.empty() ? "; there is no earlier commit to go on with"
+                                                             : "; commit " + short_of(status.commit) + " stays in use"),
+                                  ""});
+    }
+    if (!status.warning.empty())
+      root.diagnostics.push_back({Diagnostic::Severity::warning, file, 0, 0, status.warning, ""});
+    for (Diagnostic diagnostic : bundle->refused) {
+      diagnostic.file = name_in_bundle(status.spec.name, diagnostic.file);
+      root.diagnostics.push_back(std::move(diagnostic));
+    }
+    roots.push_back(std::move(root));
+  }
+  return roots;
+}
+
+std::vector<BundleStatus> BundleKeeper::status() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<BundleStatus> all;
+  for (const auto& bundle : bundles_) all.push_back(bundle->status);
+  return all;
+}
+
+Path BundleKeeper::folder_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const Bundle* bundle = find(name);
+  return bundle == nullptr ? Path() : bundle->folder;
+}
+
+Result<void> BundleKeeper::ask(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    Bundle* bundle = find(name);
+    if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
+    bundle->is_asked = true;
+  }
+  changed_.notify_all();
+  return {};
+}
+
+Result<void> BundleKeeper::ask_and_wait(const std::string& name, Duration at_most) {
+  TRY(ask(name));
+  std::unique_lock lock(mutex_);
+  const Bundle* bundle = find(name);
+  const uint64_t wanted = bundle->looks_begun + 1;  // one that is under way may have asked the server already
+  const auto is_over = [&] { return bundle->looks_ended >= wanted || is_stopping_; };
+  if (!changed_.wait_for(lock, at_most, is_over) || is_stopping_)
+    return Error{ErrorKind::timeout, "bundle `" + name + "` is still being looked at; see `udon bundles list`"};
+  return {};
+}
+
+Result<std::string> BundleKeeper::webhook_secret(const std::string& name) const {
+  const Bundle* bundle = find(name);  // spec never changes
+  if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
+  const BundleSpec& spec = bundle->status.spec;
+  if (!spec.webhook_secret_file.empty()) return secret_of_file(spec.webhook_secret_file);
+  if (spec.webhook_connection.empty()) return Error{ErrorKind::not_found, "bundle `" + name + "` has no webhook"};
+  TRY_ASSIGN(const Connection connection, options_.connection(spec.webhook_connection));
+  if (connection.password.empty())
+    return Error{ErrorKind::invalid, "connection `" + spec.webhook_connection + "` has no password"};
+  return connection.password;
+}
+
+Result<std::optional<GitCredentials>> BundleKeeper::credentials_of(const BundleSpec& spec) const {
+  if (!spec.password_file.empty()) {
+    TRY_ASSIGN(std::string password, secret_of_file(spec.password_file));
+    return std::optional(GitCredentials{spec.username, std::move(password)});
+  }
+  if (spec.connection.empty()) return std::optional<GitCredentials>();
+  TRY_ASSIGN(const Connection connection, options_.connection(spec.connection));
+  return std::optional(
+      GitCredentials{connection.login.empty() ? spec.username : connection.login, connection.password});
+}
+
+void BundleKeeper::run(const std::stop_token& stop) {
+  for (const auto& bundle : bundles_) bundle->checkouts.stop_with(stop);
+  while (!stop.stop_requested()) {
+    Bundle* next = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      const Duration now = clock_.monotonic();
+      Duration due = Duration::max();
+      for (const auto& bundle : bundles_) {
+        if (next == nullptr && (bundle->is_asked || bundle->due <= now)) next = bundle.get();
+        due = std::min(due, bundle->due);
+      }
+      if (next == nullptr) {
+        const auto is_wanted = [&] {
+          return is_stopping_ || std::ranges::any_of(bundles_, [](const auto& bundle) { return bundle->is_asked; });
+        };
+        changed_.wait_for(lock, due - now, is_wanted);
+        continue;
+      }
+      next->is_asked = false;
+      next->looks_begun += 1;
+    }
+    look_at(*next);
+    if (stop.stop_requested()) break;
+    {
+      const std::lock_guard lock(mutex_);
+      next->looks_ended = next->looks_begun;
+      next->due = clock_.monotonic() + next->status.spec.every;
+    }
+    changed_.notify_all();
+  }
+}
+
+void BundleKeeper::look_at(Bundle& bundle) {
+  remove_old(bundle);
+  BundleStatus status;
+  std::vector<Diagnostic> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    status = bundle.status;
+    refused = bundle.refused;
+  }
+  const std::string before = status.commit;
+  const Result<void> brought = bring(bundle, status, refused);
+  if (!brought && brought.error().kind == ErrorKind::cancelled) return;
+  if (!brought) {
+    status.problem = brought.error().message;
+    status.refused_commit.clear();
+    refused.clear();
+  }
+  status.looked_at = clock_.now();
+  if (status.commit != before)
+    log_info("bundles", "bundle `" + status.spec.name + "` is at commit " + short_of(status.commit) +
+                            (before.empty() ? "" : ", after " + short_of(before)));
+  bool has_changed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    has_changed = status.commit != before || status.problem != bundle.status.problem ||
+                  status.warning != bundle.status.warning || refused != bundle.refused;
+    bundle.status = std::move(status);
+    bundle.refused = std::move(refused);
+    if (!bundle.status.commit.empty()) bundle.folder = bundle.checkouts.dags_of(bundle.status.commit);
+  }
+  if (has_changed && options_.on_change) options_.on_change();
+}
+
+// An error: the repository cannot be had, and all stays as it is.
+Result<void> BundleKeeper::bring(Bundle& bundle, BundleStatus& status, std::vector<Diagnostic>& refused) {
+  Checkouts& checkouts = bundle.checkouts;
+  TRY_ASSIGN(const std::optional<GitCredentials> credentials, credentials_of(status.spec));
+  TRY_ASSIGN(const std::string commit, checkouts.fetch(credentials));
+  const uint64_t operators = operators_.generation();
+  if (commit == status.refused_commit && operators == bundle.operators_seen) return {};
+  bundle.operators_seen = operators;
+  if (commit != status.commit) {
+    TRY(checkouts.check_out(commit));
+    const std::vector<Diagnostic> lost =
+        status.commit.empty() ? std::vector<Diagnostic>()
+                              : lost_by_change(checkouts.dags_of(status.commit), checkouts.dags_of(commit), operators_);
+    if (!lost.empty()) {
+      status.problem = "the files of commit " + short_of(commit) + " have errors (" + lost.front().file +
+                       (lost.size() > 1 ? " and " + std::to_string(lost.size() - 1) + " more" : "") + ")";
+      status.refused_commit = commit;
+      refused = lost;
+      return {};
+    }
+    TRY(checkouts.use(commit));
+    bundle.previous = status.commit;
+    status.commit = commit;
+    status.since = clock_.now();
+  }
+  status.warning = checkouts.has_submodules(commit) ? "the repository has submodules; they are not followed" : "";
+  status.problem.clear();
+  status.refused_commit.clear();
+  refused.clear();
+  return {};
+}
+
+// What no try stands in any more. The commit before the one in use stays: it may just be read, or handed to a try.
+void BundleKeeper::remove_old(Bundle& bundle) {
+  std::vector<std::string> kept{bundle.previous};
+  const std::vector<std::string> commits = bundle.checkouts.commits();
+  if (commits.size() <= 2) return;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(options_.home / "spool", error), end; !error && at != end;
+       at.increment(error)) {
+    const Result<std::string> request = read_file(at->path() / "request.json", request_bytes_max);
+    if (!request) continue;
+    for (const std::string& commit : commits)
+      if (request->find(commit) != std::string::npos) kept.push_back(commit);
+  }
+  bundle.checkouts.remove_others(kept);
+}
+
+}  // namespace udon::cli

@@ -1,0 +1,86 @@
+#pragma once
+// Keeps the DAG files of bundles (git repositories) up to date: looks at each in turn, or at once when somebody asks;
+// takes over a commit whose files are no worse than those before; says what is wrong otherwise, and what was in use
+// stays. A thread of its own; Standalone owns it. docs/git.md says it for users.
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "connections/connection.h"
+#include "dagfile/bundles/bundle.h"
+#include "dagfile/bundles/checkouts.h"
+#include "dagfile/catalog.h"
+
+namespace udon::cli {
+
+struct BundleKeeperOptions {
+  Path home;
+  std::vector<BundleSpec> bundles;
+  std::vector<std::string> environment;  // of git
+  std::function<Result<Connection>(const std::string& id)> connection;
+  // Files or problems differ; in the keeper's thread, may wait until the catalog has looked.
+  std::function<void()> on_change = nullptr;
+};
+
+class BundleKeeper {
+ public:
+  // `clock` and `operators` outlive it.
+  BundleKeeper(BundleKeeperOptions options, const Clock& clock, const OperatorCatalog& operators);
+  ~BundleKeeper() { stop(); }
+
+  // Finds what was in use; asks no network. Before start.
+  Result<void> open();
+  void start();
+  void stop();
+
+  // Any thread.
+  std::vector<CatalogRoot> roots() const;
+  std::vector<BundleStatus> status() const;
+  // Of the commit in use; empty: none, or no such bundle.
+  Path folder_of(const std::string& bundle) const;
+  // Looks at once. not_found: no such bundle.
+  Result<void> ask(const std::string& bundle);
+  // And waits until that is done; timeout.
+  Result<void> ask_and_wait(const std::string& bundle, Duration at_most);
+  // not_found: no such bundle, or it has no webhook.
+  Result<std::string> webhook_secret(const std::string& bundle) const;
+
+ private:
+  struct Bundle {
+    explicit Bundle(Checkouts given) : checkouts(std::move(given)) {}
+    Checkouts checkouts;   // the thread's alone
+    std::string previous;  // likewise: the commit in use before; somebody may still be reading its files
+    uint64_t operators_seen = 0;
+    BundleStatus status;  // this and what follows: guarded by mutex_
+    std::vector<Diagnostic> refused;
+    Path folder;
+    Duration due{0};  // monotonic
+    bool is_asked = false;
+    uint64_t looks_begun = 0, looks_ended = 0;
+  };
+
+  void run(const std::stop_token& stop);
+  void look_at(Bundle& bundle);
+  Result<void> bring(Bundle& bundle, BundleStatus& status, std::vector<Diagnostic>& refused);
+  Result<std::optional<GitCredentials>> credentials_of(const BundleSpec& spec) const;
+  void remove_old(Bundle& bundle);
+  Bundle* find(const std::string& name);
+  const Bundle* find(const std::string& name) const;
+
+  const BundleKeeperOptions options_;
+  const Clock& clock_;
+  const OperatorCatalog& operators_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool is_stopping_ = false;
+  std::vector<std::unique_ptr<Bundle>> bundles_;  // fixed once open
+  std::jthread thread_;
+};
+
+}  // namespace udon::cli

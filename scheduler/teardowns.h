@@ -1,0 +1,15 @@
+#pragma once
+// The teardowns of a run that is to end before its time, by its dagrun_timeout or because somebody marks it: what has
+// been set up is cleared away first, as in Airflow when a run is marked.
+#include "scheduler/active_run.h"
+
+namespace udon {
+
+// An unfinished teardown that runs already, or whose setup has succeeded; one without setups is such a one, too.
+bool has_to_clear_away(const ActiveRun& run, int task);
+bool has_to_clear_away(const ActiveRun& run);  // any task of it
+
+// Unfinished task instances of such teardowns.
+int64_t left_to_teardowns(const ActiveRun& run);
+
+}  // namespace udon

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""DAG files out of git repositories: real git, real pushes, and what goes wrong with them."""
+import hashlib
+import hmac
+import json
+import pathlib
+import signal
+import sys
+import unittest
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from git_server import Repository, Server  # noqa: E402
+from installation import Installation, until  # noqa: E402
+
+
+def dag(name, words="true"):
+    return f"dag: {name}\ntasks:\n  a: {{operator: bash, working_directory: ., command: \"{words}\"}}\n"
+
+
+class Bundles(unittest.TestCase):
+    def installation(self, text, **environment):
+        i = Installation(**environment)
+        i.home.mkdir()
+        (i.home / "bundles.yaml").write_text(text)
+        return i
+
+    def bundle(self, i, name="etl"):
+        return next(row for row in i.json("bundles", "list")["bundles"] if row["name"] == name)
+
+    def ids(self, i):
+        return sorted(row["dag_id"] for row in i.json("dags", "list")["dags"])
+
+    def wait_for(self, i, commit, name="etl"):
+        until(f"commit {commit} is in use", lambda: self.bundle(i, name)["version"] == commit)
+
+    def checkouts(self, i):
+        return sorted(path.name for path in (i.home / "bundles/etl/checkouts").iterdir())
+
+    def test_what_is_pushed_is_run_and_each_version_tells_its_commit(self):
+        i = self.installation("")
+        with i:
+            shop = Repository(i.root / "git")
+            first = shop.push(files={"dags/주문.yaml": dag("orders", "cat 자료/값"), "dags/자료/값": "하나\n", "other.yaml": dag("other")})
+            (i.home / "bundles.yaml").write_text(f"etl: {{url: 'file://{shop.bare}', subfolder: dags, every: 1s}}\n")
+            i.dag("here", dag("here"))
+            i.start()
+            self.wait_for(i, first)
+            until("both are there", lambda: self.ids(i) == ["here", "orders"])
+            shown = i.json("dags", "show", "orders")
+            self.assertEqual((shown["bundle_name"], shown["bundle_version"], shown["relative_fileloc"]), ("etl", first, "@etl/주문.yaml"))
+            self.assertEqual(i.json("dags", "show", "here")["bundle_name"], "dags-folder")
+            # Relative paths start from the commit's files.
+            i.udon("dags", "trigger", "orders", "--run-id", "r1", "--wait")
+            self.assertIn("하나", i.udon("tasks", "logs", "orders", "r1", "a"))
+            second = shop.push(files={"dags/자료/값": "둘\n"})
+            self.wait_for(i, second)
+            i.udon("dags", "trigger", "orders", "--run-id", "r2", "--wait")
+            self.assertIn("둘", i.udon("tasks", "logs", "orders", "r2", "a"))
+            third = shop.push(files={"dags/주문.yaml": dag("orders", "echo 셋"), "dags/more.yaml": dag("more")})
+            self.wait_for(i, third)
+            until("the new DAG is there", lambda: self.ids(i) == ["here", "more", "orders"])
+            versions = i.json("dags", "versions", "orders")["dag_versions"]
+            self.assertEqual([(v["version_number"], v["bundle_name"], v["bundle_version"]) for v in versions],
+                             [(1, "etl", first), (2, "etl", third)])
+            self.assertIn("+  a: {operator: bash, working_directory: ., command: \"echo 셋\"}", i.udon("dags", "diff", "orders"))
+            fourth = shop.push(files={"dags/more.yaml": None})
+            self.wait_for(i, fourth)
+            until("it is gone", lambda: self.ids(i) == ["here", "orders"])
+            # The folder in use, and the one before.
+            until("old folders are gone", lambda: self.checkouts(i) == sorted([third, fourth]))
+
+    def test_a_broken_push_leaves_the_last_good_commit_in_use_and_says_so_once(self):
+        i = self.installation("")
+        with i:
+            shop = Repository(i.root / "git")
+            good = shop.push(files={"orders.yaml": dag("orders"), "items.yaml": dag("items")})
+            (i.home / "bundles.yaml").write_text(f"etl: {{url: 'file://{shop.bare}', every: 1s}}\n")
+            i.start()
+            self.wait_for(i, good)
+            until("both are there", lambda: self.ids(i) == ["items", "orders"])
+            broken = shop.push(files={"orders.yaml": "dag: orders\ntasks: [\n", "items.yaml": dag("items", "echo new")})
+            until("it is refused", lambda: self.bundle(i)["refused_version"] == broken)
+            told = self.bundle(i)
+            self.assertEqual(told["version"], good)
+            self.assertIn(f"the files of commit {broken[:12]} have errors (orders.yaml", told["problem"])
+            i.udon("bundles", "refresh", "etl", code=1)
+            token = i.login()
+            until("the errors are shown", lambda: "@etl/orders.yaml" in json.dumps(i.call("GET", "/api/v2/importErrors", token=token)))
+            i.udon("dags", "list")
+            self.assertIn("`orders`", i.told)
+            # A whole commit or none: what runs is of one.
+            self.assertEqual(i.json("dags", "show", "items")["bundle_version"], good)
+            looked = self.bundle(i)["last_refreshed"]
+            until("it has looked again", lambda: self.bundle(i)["last_refreshed"] > looked)
+            self.assertEqual(i.log.read_text().count("have errors (orders.yaml"), 1)
+            # A restart loads the good one, also without the repository.
+            shop.bare.rename(i.root / "away")
+            i.stop(signal.SIGKILL)
+            i.start()
+            until("both are there", lambda: self.ids(i) == ["items", "orders"])
+            until("it says what is wrong", lambda: "git fetch" in (self.bundle(i)["problem"] or ""))
+            i.udon("dags", "trigger", "orders", "--wait")
+            looked = self.bundle(i)["last_refreshed"]
+            until("it has looked again", lambda: self.bundle(i)["last_refreshed"] > looked)
+            self.assertEqual(i.log.read_text().count("stays in use"), 1)
+            (i.root / "away").rename(shop.bare)
+            # History that is written anew is followed.
+            shop.run("reset", "-q", "--hard", good)
+            anew = shop.push("--force", files={"orders.yaml": dag("orders", "echo anew")})
+            self.wait_for(i, anew)
+            self.assertIsNone(self.bundle(i)["problem"])
+            shop.run("push", "-q", "origin", "HEAD:refs/heads/other")
+            shop.run("symbolic-ref", "HEAD", "refs/heads/other", cwd=shop.bare)
+            shop.run("push", "-q", "origin", ":refs/heads/main")
+            until("the branch is missed", lambda: "refs/heads/main" in (self.bundle(i)["problem"] or ""))
+            self.assertEqual(self.bundle(i)["version"], anew)
+
+    def test_a_webhook_makes_it_look_at_once_and_passwords_are_nowhere_to_be_seen(self):
+        i = self.installation("", UDON_CONN_GIT_ETL="http://bot:s3cr%2Ft-t0ken@git", UDON_CONN_HOOK="http://:hook-s3cret@git")
+        with i:
+            shop = Repository(i.root / "git")
+            first = shop.push(files={"orders.yaml": dag("orders")})
+            server = Server(i.root / "git", login="bot:s3cr/t-t0ken")
+            self.addCleanup(server.close)
+            (i.home / "bundles.yaml").write_text(
+                f"etl: {{url: '{server.url}/shop.git', every: 1h, connection: git_etl, webhook_connection: hook}}\n"
+                f"wrong: {{url: '{server.url}/shop.git', every: 1h, password_file: '{i.root}/wrong'}}\n")
+            (i.root / "wrong").write_text("no-such-s3cret\n")
+            i.start()
+            self.wait_for(i, first)
+            until("the wrong password is told", lambda: self.bundle(i, "wrong")["problem"])
+            self.assertIn("Authentication failed", self.bundle(i, "wrong")["problem"])
+            second = shop.push(files={"orders.yaml": dag("orders", "echo 2")})
+            body = json.dumps({"ref": "refs/heads/main"}).encode()
+
+            def post(secret, name="etl", event="push"):
+                signature = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+                request = urllib.request.Request(f"{i.url}/api/udon/bundles/{name}/webhook", data=body, method="POST", headers={
+                    "X-Hub-Signature-256": signature, "X-GitHub-Event": event, "Content-Type": "application/json"})
+                try:
+                    with urllib.request.urlopen(request, timeout=60) as answer:
+                        return answer.status
+                except urllib.error.HTTPError as refused:
+                    return refused.code
+
+            self.assertEqual([post("guess"), post("hook-s3cret", name="wrong"), post("hook-s3cret", name="nobody")], [403] * 3)
+            self.assertEqual(post("hook-s3cret", event="ping"), 200)
+            server.go.clear()
+            server.asked.clear()
+            self.assertEqual(post("hook-s3cret"), 202)
+            server.asked.wait(60)
+            # While git is at work: what every user of the machine can see of it.
+            seen = "".join(path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                           for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+            self.assertIn(f"{server.url}/shop.git", seen)
+            server.go.set()
+            self.wait_for(i, second)
+            for secret in ("s3cr/t-t0ken", "s3cr%2Ft-t0ken", "hook-s3cret", "no-such-s3cret"):
+                self.assertNotIn(secret, seen)
+                self.assertNotIn(secret, i.log.read_text())
+                for file in (i.home / "bundles").rglob("*"):
+                    if file.is_file():
+                        self.assertNotIn(secret.encode(), file.read_bytes(), file)
+
+    def test_a_kill_in_the_middle_of_a_fetch_spoils_nothing(self):
+        i = self.installation("")
+        with i:
+            shop = Repository(i.root / "git")
+            first = shop.push(files={"orders.yaml": dag("orders")})
+            server = Server(i.root / "git")
+            self.addCleanup(server.close)
+            (i.home / "bundles.yaml").write_text(f"etl: {{url: '{server.url}/shop.git', every: 1s}}\n")
+            i.start()
+            self.wait_for(i, first)
+            for attempt in range(3):
+                commit = shop.push(files={"orders.yaml": dag("orders", f"echo {attempt}")})
+                server.go.clear()
+                server.asked.clear()
+                self.assertTrue(server.asked.wait(60))
+                i.stop(signal.SIGKILL)
+                # What a git that was killed too may leave behind.
+                repository = i.home / "bundles/etl/repository.git"
+                (repository / "shallow.lock").write_text("")
+                (repository / "refs/udon/head.lock").write_text("")
+                half = i.home / f"bundles/etl/checkouts/.half-done-{commit}"
+                half.mkdir()
+                (half / "orders.yaml").write_text("dag: half\n")
+                if attempt == 1:  # power was lost
+                    for pack in (repository / "objects/pack").glob("*.pack"):
+                        pack.chmod(0o600)
+                        pack.write_bytes(b"")
+                    for loose in repository.glob("objects/??/*"):
+                        loose.chmod(0o600)
+                        loose.write_bytes(b"")
+                i.start()
+                until("the last good one is there", lambda: self.ids(i) == ["orders"])
+                server.go.set()
+                self.wait_for(i, commit)
+            self.assertFalse([name for name in self.checkouts(i) if name.startswith(".")])
+
+    def test_a_tag_and_a_commit_stay_where_they_are(self):
+        i = self.installation("")
+        with i:
+            shop = Repository(i.root / "git")
+            first = shop.push(files={"orders.yaml": dag("orders")})
+            shop.run("tag", "-a", "-m", "v1", "v1")
+            shop.run("push", "-q", "origin", "v1")
+            second = shop.push(files={"orders.yaml": dag("items"), ".gitmodules": ""})
+            shop.push(files={"orders.yaml": dag("more")})
+            (i.home / "bundles.yaml").write_text(f"tagged: {{url: 'file://{shop.bare}', tag: v1}}\n"
+                                                 f"fixed: {{url: 'file://{shop.bare}', commit: {second}}}\n"
+                                                 f"nowhere: {{url: 'file://{shop.bare}', subfolder: no/such}}\n")
+            i.start()
+            self.wait_for(i, first, "tagged")
+            self.wait_for(i, second, "fixed")
+            until("both are there", lambda: self.ids(i) == ["items", "orders"])
+            self.assertIn("submodules", self.bundle(i, "fixed")["warning"])
+            until("the subfolder is missed", lambda: "no folder `no/such`" in (self.bundle(i, "nowhere")["problem"] or ""))
+
+    def test_a_file_of_bundles_that_makes_no_sense_is_refused_with_its_place(self):
+        for text, words in (("etl: {url: x, brunch: a}\n", "bundles.yaml:1:15: unknown key `brunch`; did you mean `branch`?"),
+                            ("etl: {branch: main}\n", "bundle `etl` has no `url`"),
+                            ("etl: {url: 'https://a:s3cret@x/y'}\n", "a password has no place in it"),
+                            ("etl: {url: x, branch: a, tag: b}\n", "give one of `branch`, `tag` and `commit`"),
+                            ("etl: {url: x, commit: abc}\n", "expected all 40 hexadecimal digits"),
+                            ("etl: {url: x, subfolder: ../..}\n", "a path inside of the repository"),
+                            ("etl: {url: '--upload-pack=x'}\n", "expected the URL of a git repository"),
+                            ("etl: {url: x, branch: '--x'}\n", "cannot be one's name"),
+                            ("Etl: {url: x}\n", "small letters"),
+                            ("etl: {url: 'ext::sh -c true'}\n", "remote helpers")):
+            with self.installation(text) as i:
+                i.start(healthy=False)
+                self.assertNotEqual(i.server.wait(60), 0)
+                self.assertIn(words, i.log.read_text())
+                self.assertNotIn("s3cret", i.log.read_text())
+
+
+if __name__ == "__main__":
+    unittest.main()
