@@ -131,8 +131,14 @@ Result<void> write_file_atomically(const Path& path, std::string_view content, D
 }
 
 Result<void> overwrite_file(const Path& path, std::string_view content) {
-  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_TRUNC | O_NOFOLLOW));
-  return write_all(file.get(), content, path);
+  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_NOFOLLOW));
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return io_error("stat", path, errno);
+  TRY(write_all(file.get(), content, path));
+  // Never cut to nothing: ext4 would write the file out when it is closed, in case it stood for a rename.
+  const auto size = static_cast<off_t>(content.size());
+  if (status.st_size > size && ftruncate(file.get(), size) != 0) return io_error("cut", path, errno);
+  return {};
 }
 
 Result<void> make_directories(const Path& path, int mode) {

@@ -38,7 +38,7 @@ enum class Durability { survives_kill, survives_power_loss };  // the latter fsy
 // Written beside, then renamed over: a reader sees the old content or the new. A kill in between leaves a
 // ".udon-<hex>.tmp" in the folder.
 Result<void> write_file_atomically(const Path& path, std::string_view content, Durability durability, int mode = 0644);
-// In place, of a file that is there (else not_found): for files that nobody reads before they are renamed.
+// In place, of a file that is there (else not_found): for readers who can tell half of it from the whole.
 Result<void> overwrite_file(const Path& path, std::string_view content);
 Result<void> write_all(int fd, std::string_view bytes, const Path& path_for_messages);
 Result<void> make_directories(const Path& path, int mode = 0755);

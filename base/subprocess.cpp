@@ -208,9 +208,12 @@ Result<Pipe> make_pipe() {
 }
 
 std::string current_boot_id() {
-  const auto content = read_file("/proc/sys/kernel/random/boot_id");
-  ENSURE(content.has_value(), "every Linux has a boot id; without it a process of before a reboot can look alive");
-  return std::string(trim(*content));
+  static const std::string id = [] {
+    const auto content = read_file("/proc/sys/kernel/random/boot_id");
+    ENSURE(content.has_value(), "every Linux has a boot id; without it a process of before a reboot can look alive");
+    return std::string(trim(*content));
+  }();
+  return id;
 }
 
 Result<ProcessIdentity> identity_of(pid_t pid) {

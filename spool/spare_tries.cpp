@@ -7,28 +7,30 @@
 #include <string_view>
 
 #include "spool/layout.h"
+#include "spool/stamped_file.h"
 
 namespace udon {
 namespace {
 
 constexpr std::string_view spare_prefix = ".spare-";
 
-// False: there is something in it that we don't know, or not all that a spare has.
+// Never to nothing: ext4 would write the file out when the next try closes it, in case it stood for a rename.
+constexpr off_t emptied_bytes = 1;
+
+// False: there is something in it that we don't know.
 bool make_spare(const Path& folder) {
-  const auto keep = [&](const char* name, const char* spare_name) {
-    const Path to = folder / spare_name;
-    return truncate((folder / name).c_str(), 0) == 0 && rename((folder / name).c_str(), to.c_str()) == 0;
-  };
-  if (truncate((folder / layout::request).c_str(), 0) != 0) return false;
-  if (!keep(layout::process, layout::spare_process) || !keep(layout::result, layout::spare_result)) return false;
-  if (unlink((folder / layout::tree).c_str()) != 0 && errno != ENOENT) return false;
   std::error_code error;
   std::filesystem::directory_iterator entry(folder, error);
   for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    const bool is_known = name == layout::request || name == layout::spare_process || name == layout::spare_result ||
-                          name == layout::spare_staging;
-    if (!is_known) return false;
+    if (name == layout::spare_staging || name == layout::request) continue;
+    if (name == layout::tree) {
+      if (unlink(entry->path().c_str()) != 0) return false;
+      continue;
+    }
+    if (name != layout::process && name != layout::result) return false;
+    // The next try may bear the same id, if nobody has begun this one.
+    if (truncate(entry->path().c_str(), emptied_bytes) != 0) return false;
   }
   return !error;
 }
@@ -57,7 +59,7 @@ Result<void> SpareTries::write_request(const TryRequest& request) {
     }
   }
   if (spare.empty()) return spool_.write_request(request);
-  const auto written = overwrite_file(spare / layout::request, to_json(to_value(request)));
+  const auto written = write_in_place(spare / layout::request, stamped(request.try_id, to_value(request)));
   if (written && rename(spare.c_str(), spool_.folder(request.try_id).c_str()) == 0) return {};
   // The try has a folder already, or the spare has come to harm: the long way says what is wrong.
   static_cast<void>(remove_tree(spare));

@@ -1,7 +1,7 @@
 #pragma once
-// The folders of ended tries, emptied and used again. A folder with its files is five inodes, and on ext4 each new one
-// is searched past all that were freed in the last minutes: where a thousand short tasks run, that costs more than they
-// do. One object in the process that starts tries; its calls may come from any thread.
+// The folders of ended tries, emptied and used again (see stamped_file.h). A folder with its files is five inodes, and
+// on ext4 each new one is searched past all that were freed in the last minutes: where a thousand short tasks run, that
+// costs more than they do. One object in the process that starts tries; its calls may come from any thread.
 #include <cstddef>
 #include <mutex>
 #include <vector>

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "model/fields.h"
 #include "spool/layout.h"
 #include "spool/log_parts.h"
+#include "spool/stamped_file.h"
 
 namespace udon {
 namespace {
@@ -21,8 +23,13 @@ constexpr int file_mode = 0600;
 // A request holds the parameters and the context of one task instance; both come from DAG files and confs.
 constexpr int64_t request_bytes_max = 4 * limits::dag_file_bytes_max;
 
-// Where a runner's process stands, if there is to be none: no JSON, so no reader takes it for one.
-constexpr std::string_view barred = "no runner any more\n";
+constexpr int64_t process_bytes_max = 64 << 10;
+
+// Where a runner's process stands, if there is to be none.
+const Value& barred() {
+  static const Value text("no runner any more");
+  return text;
+}
 
 Value to_value(const ProcessIdentity& identity) {
   return Value(Value::Map{{"boot_id", identity.boot_id},
@@ -52,10 +59,29 @@ Result<Value> read_json(const Path& path, int64_t bytes_max) {
   return value;
 }
 
-Result<void> write_json(const Path& path, const Value& value) {
-  // A power loss ends the try's process too; and what is lost then is found out by its absence.
-  return write_file_atomically(path, to_json(value), Durability::survives_kill, file_mode);
-}
+// process.json, which a runner writes to begin a try and the scheduler to bar it, as the only one who is at it. Its
+// content was read under the lock. conflict: somebody else is at it.
+class Claim {
+ public:
+  static Result<Claim> take(const Path& path, const TryId& id) {
+    TRY_ASSIGN(FileDescriptor file, open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, file_mode));
+    if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return io_error("lock", path, errno);
+      return Error{ErrorKind::conflict, path.string() + ": another runner is just beginning"};
+    }
+    TRY_ASSIGN(auto content, read_stamped(path, id, process_bytes_max));
+    return Claim(std::move(file), path, std::move(content));
+  }
+  const std::optional<Value>& content() const { return content_; }
+  Result<void> write(const TryId& id, const Value& value) const { return overwrite_file(path_, stamped(id, value)); }
+
+ private:
+  Claim(FileDescriptor file, Path path, std::optional<Value> content)
+      : file_(std::move(file)), path_(std::move(path)), content_(std::move(content)) {}
+  FileDescriptor file_;
+  Path path_;
+  std::optional<Value> content_;
+};
 
 }  // namespace
 
@@ -81,13 +107,15 @@ Path Spool::socket() const { return home_ / "run" / "udon.sock"; }
 Result<void> Spool::write_request(const TryRequest& request) const {
   const Path path = folder(request.try_id);
   TRY(make_directories(path, folder_mode));
-  return write_json(path / layout::request, to_value(request));
+  return write_in_place(path / layout::request, stamped(request.try_id, to_value(request)));
 }
 
 Result<TryRequest> Spool::read_request(const TryId& id) const {
   const Path path = folder(id) / layout::request;
-  TRY_ASSIGN(const Value value, read_json(path, request_bytes_max));
-  auto request = parse_try_request(value);
+  TRY_ASSIGN(const auto value, read_stamped(path, id, request_bytes_max));
+  if (!value && !std::filesystem::exists(path)) return io_error("open", path, ENOENT);
+  if (!value) return Error{ErrorKind::invalid, "read " + path.string() + ": it is damaged, or not of this try"};
+  auto request = parse_try_request(*value);
   if (!request) return request.error().within("read " + path.string());
   return request;
 }
@@ -96,28 +124,13 @@ Result<void> Spool::write_process(const TryId& id, const RunnerProcess& process)
   Value value = to_value(process.identity);
   if (!process.cgroup.empty()) value.set("cgroup", process.cgroup.string());
   const Path path = folder(id) / layout::process;
-  const std::string content = to_json(value);
-  // Only one runner can take the spare, and a link is made only where there is none.
-  const Path spare = folder(id) / layout::spare_process;
-  const Path own = folder(id) / ("process-" + std::to_string(process.identity.pid));
-  if (rename(spare.c_str(), own.c_str()) == 0) {
-    TRY(overwrite_file(own, content));
-    if (link(own.c_str(), path.c_str()) != 0) return io_error("make", path, errno);
-    unlink(own.c_str());
-    return {};
-  }
-  // Not by rename: being the first is what counts here. A reader that meets half of it takes it for not yet written.
-  TRY_ASSIGN(const FileDescriptor file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, file_mode));
-  return write_all(file.get(), content, path);
+  TRY_ASSIGN(const Claim claim, Claim::take(path, id));
+  if (claim.content()) return Error{ErrorKind::conflict, path.string() + ": another runner was first"};
+  return claim.write(id, value);
 }
 
 Result<std::optional<RunnerProcess>> Spool::read_process(const TryId& id) const {
-  const auto content = read_file(folder(id) / layout::process);
-  if (!content) {
-    if (is_not_found(content.error())) return std::nullopt;
-    return content.error();
-  }
-  const auto value = parse_json(*content);
+  TRY_ASSIGN(const auto value, read_stamped(folder(id) / layout::process, id, process_bytes_max));
   if (!value) return std::nullopt;
   const auto identity = parse_identity(*value);
   if (!identity) return std::nullopt;
@@ -125,22 +138,22 @@ Result<std::optional<RunnerProcess>> Spool::read_process(const TryId& id) const 
 }
 
 Result<bool> Spool::bar_runners(const TryId& id) const {
-  const Path path = folder(id) / layout::process;
-  const auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, file_mode);
-  if (file) {
-    TRY(write_all(file->get(), barred, path));
-    return true;
+  const auto claim = Claim::take(folder(id) / layout::process, id);
+  if (!claim) {
+    if (is_not_found(claim.error())) return true;
+    if (claim.error().kind == ErrorKind::conflict) return false;
+    return claim.error();
   }
-  if (is_not_found(file.error())) return true;
-  if (file.error().kind != ErrorKind::conflict) return file.error();
-  const auto content = read_file(path);
-  return content && *content == barred;
+  if (claim->content()) return *claim->content() == barred();
+  TRY(claim->write(id, barred()));
+  return true;
 }
 
 Result<void> Spool::write_tree(const TryId& id, const std::vector<ProcessIdentity>& descendants) const {
   Value list = Value::list();
   for (const ProcessIdentity& identity : descendants) list.push_back(to_value(identity));
-  return write_json(folder(id) / layout::tree, list);
+  // A power loss ends the try's process too; and what is lost then is found out by its absence.
+  return write_file_atomically(folder(id) / layout::tree, to_json(list), Durability::survives_kill, file_mode);
 }
 
 Result<std::vector<ProcessIdentity>> Spool::read_tree(const TryId& id) const {
@@ -159,29 +172,23 @@ Result<std::vector<ProcessIdentity>> Spool::read_tree(const TryId& id) const {
 }
 
 Result<void> Spool::write_result(const TryId& id, const TryEnded& ended) const {
-  const std::string content = to_json(to_value(ended));
+  const std::string content = stamped(id, to_value(ended));
   if (static_cast<int64_t>(content.size()) > limits::result_bytes_max) {
     return Error{ErrorKind::data, "the result of the try has " + std::to_string(content.size()) +
                                       " bytes as JSON; at most " + std::to_string(limits::result_bytes_max) +
                                       " are kept. Large data goes to a file, its path to the XCom"};
   }
-  const Path path = folder(id) / layout::result;
-  const Path spare = folder(id) / layout::spare_result;
-  const auto written = overwrite_file(spare, content);
-  if (written && rename(spare.c_str(), path.c_str()) == 0) return {};
-  if (!written && !is_not_found(written.error())) return written;
-  return write_file_atomically(path, content, Durability::survives_kill, file_mode);
+  return write_in_place(folder(id) / layout::result, content);
 }
 
 Result<std::optional<TryEnded>> Spool::read_result(const TryId& id) const {
-  const auto content = read_file(folder(id) / layout::result, limits::result_bytes_max);
-  if (!content) {
-    if (is_not_found(content.error()) || content.error().kind == ErrorKind::data) return std::nullopt;
-    return content.error();
+  const auto value = read_stamped(folder(id) / layout::result, id, limits::result_bytes_max);
+  if (!value) {
+    if (value.error().kind == ErrorKind::data) return std::nullopt;
+    return value.error();
   }
-  const auto value = parse_json(*content);
-  if (!value) return std::nullopt;
-  auto ended = parse_try_ended(*value);
+  if (!*value) return std::nullopt;
+  auto ended = parse_try_ended(**value);
   if (!ended) return std::nullopt;
   return std::move(*ended);
 }

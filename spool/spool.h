@@ -2,10 +2,12 @@
 // The folder of one try: $UDON_HOME/spool/<try id>/ with
 //   request.json  what is to be done (0600: holds the try's token), written before the process starts
 //   process.json  identity of the runner (boot id, pid, start time) and the control group of what it starts, written by
-//                 the runner as its first act, and never twice: a second runner of the same try finds it and gives up
-//   result.json   how it ended, written by rename as its last act
+//                 the runner as its first act, under the file's lock and never twice: a second runner of the same try
+//                 finds it and gives up
+//   result.json   how it ended, written as its last act; half of it says nothing
 //   tree.json     descendants that the runner saw while it lived, so that a later scheduler can end them too
 // It outlives the scheduler: whoever finds it can tell what became of the try. Removed once the end is committed.
+// These three say which try they are of and are written in place (stamped_file.h): the folder is an earlier try's.
 // Folders are 0700. No secret but the try's token is in it, and that opens only what the try's DAG file names, while it
 // lives.
 #include <optional>

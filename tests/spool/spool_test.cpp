@@ -1,6 +1,8 @@
 #include "spool/spool.h"
 #include "spool/spare_tries.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,8 +90,24 @@ TEST_CASE("a try that is barred is begun by no runner, and one that was begun is
   REQUIRE(spool.write_request(some_request()));
   REQUIRE(spool.write_process(id, runner));
   CHECK_FALSE(*spool.bar_runners(id));
-  write(spool.folder(id) / "process.json", "{\"boot_id\":\"x\",");
-  CHECK_FALSE(*spool.bar_runners(id));
+}
+
+TEST_CASE("a runner that is just beginning is not barred, and one that was killed at it is") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  REQUIRE(spool.write_request(some_request()));
+  const Path path = spool.folder(id) / "process.json";
+  write(path, "{\"boot_id\":\"x\",");
+  const RunnerProcess runner{.identity = *identity_of(getpid())};
+  {
+    const auto file = open_file(path, O_RDWR);
+    REQUIRE(file);
+    REQUIRE(flock(file->get(), LOCK_EX) == 0);
+    CHECK_FALSE(*spool.bar_runners(id));
+    CHECK(spool.write_process(id, runner).error().kind == ErrorKind::conflict);
+  }
+  CHECK(*spool.bar_runners(id));
+  CHECK(spool.write_process(id, runner).error().kind == ErrorKind::conflict);
 }
 
 TEST_CASE("a process file that is half written or names no process counts as not written") {
@@ -238,25 +256,76 @@ TEST_CASE("the folder of an ended try serves the next one, and nothing of the fi
   }
 }
 
-TEST_CASE("an ended try's folder that holds something else, or not all, is removed and not used again") {
+TEST_CASE("a folder serves the next try however far the one before came") {
+  const Fence next_fence = GENERATE(7, 8);  // who was never begun is started with the same id
   const TemporaryFolder home;
   const Spool spool(home.path());
   SpareTries spares(spool);
-  SECTION("a file of somebody else") {
-    live_through(spool, spares, some_request());
-    write(spool.folder(id) / "note", "x");
-  }
-  SECTION("never started") { REQUIRE(spares.write_request(some_request())); }
+  TryRequest before = some_request();
+  before.try_id.fence = 6;
+  live_through(spool, spares, before);
+  REQUIRE(spares.remove(before.try_id));
+  REQUIRE(spares.write_request(some_request()));
+  SECTION("never started") {}
   SECTION("killed before its end") {
-    REQUIRE(spares.write_request(some_request()));
     REQUIRE(spool.write_process(id, {.identity = *identity_of(getpid())}));
     REQUIRE(spool.write_tree(id, {*identity_of(getpid())}));
     REQUIRE(make_directories(*spool.make_staging(id) / "deep"));
   }
+  SECTION("ended with much to say") {
+    TryEnded ended;
+    ended.xcom = Value::Map{{"return_value", std::string(1 << 20, 'x')}};
+    REQUIRE(spool.write_result(id, ended));
+    CHECK(**spool.read_result(id) == ended);
+  }
+  SECTION("barred") { REQUIRE(spool.bar_runners(id)); }
+  const ino_t folder = inode_of(spool.folder(id));
   REQUIRE(spares.remove(id));
-  CHECK(std::filesystem::is_empty(home.path() / "spool"));
   CHECK_FALSE(std::filesystem::exists(spool.staging(id)));
   CHECK(spares.remove(id));
+  TryRequest next = some_request();
+  next.try_id.fence = next_fence;
+  live_through(spool, spares, next);
+  CHECK(inode_of(spool.folder(next.try_id)) == folder);
+  CHECK(std::filesystem::file_size(spool.folder(next.try_id) / "result.json") < 1000);
+}
+
+TEST_CASE("an ended try's folder that holds a file of somebody else is removed and not used again") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  SpareTries spares(spool);
+  live_through(spool, spares, some_request());
+  write(spool.folder(id) / "note", "x");
+  REQUIRE(spares.remove(id));
+  CHECK(std::filesystem::is_empty(home.path() / "spool"));
+  CHECK(spares.remove(id));
+}
+
+TEST_CASE("what a power loss has mixed of two tries says nothing of either") {
+  const TemporaryFolder home;
+  const Spool spool(home.path());
+  REQUIRE(spool.write_request(some_request()));
+  TryId other = id;
+  other.fence = 8;
+  const TryEnded ended{.result = TryEnded::Result::success, .message = "all is well"};
+  REQUIRE(spool.write_result(id, ended));
+  const Path path = spool.folder(id) / "result.json";
+  const std::string content = read_file(path).value();
+  CHECK(spool.read_result(id).value() == ended);
+  for (size_t size = 0; size < content.size(); ++size) {
+    INFO(size);
+    write(path, content.substr(0, size));
+    REQUIRE_FALSE(spool.read_result(id).value().has_value());
+    std::string mixed = content;
+    mixed[size] = mixed[size] == 'x' ? 'y' : 'x';
+    write(path, mixed);
+    REQUIRE_FALSE(spool.read_result(id).value().has_value());
+    write(path, content + content.substr(size));
+    REQUIRE_FALSE(spool.read_result(id).value().has_value());
+  }
+  REQUIRE(make_directories(spool.folder(other)));
+  write(spool.folder(other) / "result.json", content);
+  CHECK_FALSE(spool.read_result(other).value().has_value());
 }
 
 TEST_CASE("a staging folder that became a link is not followed when it is emptied") {
