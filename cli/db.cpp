@@ -1,11 +1,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <iostream>
 
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/home.h"
+#include "cli/verbs.h"
+#include "store/sqlite/downgrade.h"
 #include "store/sqlite/restore.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -23,12 +26,29 @@ Result<int> check(const Arguments&, Session& session) {
   return found.problems.empty() ? succeeded : failed;
 }
 
-Result<int> migrate(const Arguments&, Session& session) {
+// Nobody else works on the store.
+Result<FileLock> lock_home(const Session& session) {
   TRY(make_directories(session.home(), 0700));
-  const Result<FileLock> lock = FileLock::acquire(lock_file(session.home()));
+  Result<FileLock> lock = FileLock::acquire(lock_file(session.home()));
   if (!lock)
     return Error{ErrorKind::conflict,
                  "a scheduler has " + session.home().string() + " (" + lock.error().message + "): stop it first"};
+  return lock;
+}
+
+// "would be deleted: …" needs a yes, of a person or by the flag.
+Result<bool> is_meant(const Arguments& arguments, Session& session, const std::string& happens,
+                      const std::string& would_happen) {
+  if (arguments.has("yes")) return true;
+  if (::isatty(STDIN_FILENO) != 1) return Error{ErrorKind::invalid, would_happen + "; say --yes to do it"};
+  session.output().note(happens + ". Go on? [y/N]");
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+Result<int> migrate(const Arguments&, Session& session) {
+  TRY_ASSIGN(const FileLock lock, lock_home(session));
   TRY_ASSIGN(const MigrationReport report, migrate_sqlite_store(store_file(session.home())));
   const std::string sentence = report.from == report.to ? "schema " + std::to_string(report.to) + ": nothing to do"
                                : report.from == 0
@@ -42,6 +62,48 @@ Result<int> migrate(const Arguments&, Session& session) {
   return succeeded;
 }
 
+std::string text_of(const std::vector<DowngradeReport::Lost>& lost) {
+  std::string text;
+  for (const auto& [what, count] : lost) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  return text.empty() ? "nothing" : text;
+}
+
+Result<int> downgrade(const Arguments& arguments, Session& session) {
+  const Path file = store_file(session.home());
+  std::optional<int> to;
+  if (arguments.has("to")) {
+    TRY_ASSIGN(const int64_t number, parse_count("--to", arguments.text("to")));
+    to = static_cast<int>(std::clamp<int64_t>(number, -1, INT_MAX));
+  }
+  if (!std::filesystem::exists(file)) return Error{ErrorKind::not_found, file.string() + " is not there"};
+  const bool is_dry = arguments.has("dry-run");
+  std::optional<FileLock> lock;
+  if (!is_dry) {
+    TRY_ASSIGN(lock, lock_home(session));
+  }
+  TRY_ASSIGN(DowngradeReport report, plan_sqlite_downgrade(file, to));
+  const std::string way = "schema " + std::to_string(report.from) + " → " + std::to_string(report.to);
+  const auto answer = [&](const std::string& sentence) {
+    Value::List lost;
+    for (const auto& [what, count] : report.lost) lost.push_back(Value::Map{{"what", what}, {"count", count}});
+    session.output().done(file.string() + ": " + sentence,
+                          Value::Map{{"dry_run", is_dry},
+                                     {"from", report.from},
+                                     {"to", report.to},
+                                     {"lost", std::move(lost)},
+                                     {"backup", report.backup ? Value(report.backup->string()) : Value()}});
+    return succeeded;
+  };
+  if (report.from == report.to) return answer("schema " + std::to_string(report.to) + ": nothing to do");
+  if (is_dry) return answer(way + " would lose " + text_of(report.lost));
+  TRY_ASSIGN(const bool goes_on,
+             is_meant(arguments, session, file.string() + ": " + way + " loses " + text_of(report.lost),
+                      file.string() + ": " + way + " would lose " + text_of(report.lost)));
+  if (!goes_on) return Error{ErrorKind::cancelled, "nothing was changed"};
+  TRY_ASSIGN(report, downgrade_sqlite_store(file, report.to));
+  return answer(way + ", without " + text_of(report.lost) + "; as it was: " + report.backup->string());
+}
+
 Result<int> backup(const Arguments& arguments, Session& session) {
   TRY(backup_sqlite_store(store_file(session.home()), arguments.text("FILE")));
   session.output().done("backed up to " + arguments.text("FILE") + "; secrets in it open only with the key of " +
@@ -51,11 +113,7 @@ Result<int> backup(const Arguments& arguments, Session& session) {
 }
 
 Result<int> restore(const Arguments& arguments, Session& session) {
-  TRY(make_directories(session.home(), 0700));
-  const Result<FileLock> lock = FileLock::acquire(lock_file(session.home()));
-  if (!lock)
-    return Error{ErrorKind::conflict,
-                 "a scheduler has " + session.home().string() + " (" + lock.error().message + "): stop it first"};
+  TRY_ASSIGN(const FileLock lock, lock_home(session));
   const Path backup = arguments.text("FILE");
   if (!std::filesystem::exists(backup)) return Error{ErrorKind::not_found, backup.string() + " is not there"};
   TRY_ASSIGN(const RestoreReport report,
@@ -106,16 +164,6 @@ Result<Counted> clean_all(Api& api, Value body, bool dry_run) {
   }
 }
 
-Result<bool> is_meant(const Arguments& arguments, Session& session, const Counted& counted) {
-  if (arguments.has("yes")) return true;
-  if (::isatty(STDIN_FILENO) != 1)
-    return Error{ErrorKind::invalid, counted.text() + " would be deleted; say --yes to do it"};
-  session.output().note("this deletes " + counted.text() + ", and their logs. Go on? [y/N]");
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "Y" || answer == "yes";
-}
-
 Result<int> clean(const Arguments& arguments, Session& session) {
   TRY(tables_of(arguments));
   Value body = Value::Map{{"before", arguments.text("clean-before-timestamp")}};
@@ -134,7 +182,8 @@ Result<int> clean(const Arguments& arguments, Session& session) {
   };
   if (arguments.has("dry-run")) return answer("would delete", there);
   if (there.runs == 0) return answer("deleted", there);
-  TRY_ASSIGN(const bool goes_on, is_meant(arguments, session, there));
+  TRY_ASSIGN(const bool goes_on, is_meant(arguments, session, "this deletes " + there.text() + ", and their logs",
+                                          there.text() + " would be deleted"));
   if (!goes_on) return Error{ErrorKind::cancelled, "nothing was deleted"};
   TRY_ASSIGN(const Counted deleted, clean_all(*api, body, false));
   return answer("deleted", deleted);
@@ -145,6 +194,14 @@ Result<int> clean(const Arguments& arguments, Session& session) {
 std::vector<Command> db_commands() {
   return {{"db", "check", "Reads the whole store and says what is wrong with it", {}, {}, check},
           {"db", "migrate", "Brings the store's schema up to date, as a start of the scheduler does", {}, {}, migrate},
+          {"db",
+           "downgrade",
+           "Brings the store's schema down to what an older udon knows; says first what that loses",
+           {},
+           {{"to", "the schema; else one less than it is", "N"},
+            {"dry-run", "only say what would be lost", ""},
+            {"yes", "do not ask", ""}},
+           downgrade},
           {"db",
            "backup",
            "Writes a consistent copy of the store, running or not",
