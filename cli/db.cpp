@@ -128,44 +128,64 @@ Result<int> restore(const Arguments& arguments, Session& session) {
   return succeeded;
 }
 
+constexpr const char* runs_table = "dag_run";
+
+// What is to be cleaned, runs first: what only they refer to goes with them.
 Result<std::vector<std::string>> tables_of(const Arguments& arguments) {
-  std::vector<std::string> tables;
-  if (!arguments.has("tables")) return tables;
-  static const std::vector<std::string> known{"dag_run"};
+  std::vector<std::string> known{runs_table};
+  for (const RowTable table : all_row_tables()) known.emplace_back(to_string(table));
+  if (!arguments.has("tables")) return known;
+  std::vector<std::string> asked;
   for (const std::string& one : split(arguments.text("tables"), ',')) {
     const std::string name(trim(one));
     if (std::ranges::find(known, name) == known.end())
-      return Error{ErrorKind::invalid, "--tables: there is no `" + name +
-                                           "` to be cleaned alone; dag_run goes with its task instances, tries, XComs, "
-                                           "events and logs"};
-    tables.push_back(name);
+      return Error{ErrorKind::invalid, "--tables: there is no `" + name + "` to be cleaned alone" +
+                                           did_you_mean(name, known) + "; there are " + join(known, ", ") +
+                                           ". Task instances, tries, XComs, events and logs go with their dag_run"};
+    asked.push_back(name);
   }
-  return tables;
+  std::erase_if(known, [&](const std::string& name) { return std::ranges::find(asked, name) == asked.end(); });
+  return known;
 }
 
 struct Counted {
   int64_t runs = 0, instances = 0;
+  std::vector<std::pair<std::string, int64_t>> rows;  // of the other tables
+
+  bool is_nothing() const {
+    return runs == 0 && std::ranges::all_of(rows, [](const auto& of_table) { return of_table.second == 0; });
+  }
   std::string text() const {
-    return std::to_string(runs) + (runs == 1 ? " run" : " runs") + " with " + std::to_string(instances) +
-           (instances == 1 ? " task instance" : " task instances");
+    std::string text = std::to_string(runs) + (runs == 1 ? " run" : " runs") + " with " + std::to_string(instances) +
+                       (instances == 1 ? " task instance" : " task instances");
+    for (const auto& [table, count] : rows)
+      if (count > 0) text += ", " + std::to_string(count) + " of " + table;
+    return text;
   }
 };
 
-// Step by step, each a turn of the scheduler.
-Result<Counted> clean_all(Api& api, Value body, bool dry_run) {
+// Step by step, each a turn of the scheduler or a transaction.
+Result<Counted> clean_all(Api& api, const std::vector<std::string>& tables, const Value& asked, bool dry_run) {
   Counted counted;
-  body.set("dry_run", dry_run);
-  while (true) {
-    TRY_ASSIGN(const Value answer, api.post("/api/udon/clean", body));
-    counted.runs += answer.integer("dag_runs");
-    counted.instances += answer.integer("task_instances");
-    if (answer.flag("is_done")) return counted;
-    body.set("after", answer.get("after"));
+  for (const std::string& table : tables) {
+    const bool is_runs = table == runs_table;
+    Value body = asked;
+    body.set("dry_run", dry_run);
+    if (!is_runs) counted.rows.emplace_back(table, 0);
+    while (true) {
+      TRY_ASSIGN(const Value answer, api.post(is_runs ? "/api/udon/clean" : "/api/udon/clean/" + table, body));
+      counted.runs += answer.integer("dag_runs");
+      counted.instances += answer.integer("task_instances");
+      if (!is_runs) counted.rows.back().second += answer.integer("rows");
+      if (answer.flag("is_done")) break;
+      body.set("after", answer.get("after"));
+    }
   }
+  return counted;
 }
 
 Result<int> clean(const Arguments& arguments, Session& session) {
-  TRY(tables_of(arguments));
+  TRY_ASSIGN(const std::vector<std::string> tables, tables_of(arguments));
   Value body = Value::Map{{"before", arguments.text("clean-before-timestamp")}};
   if (arguments.has("dag-ids")) {
     Value ids = Value::list();
@@ -173,20 +193,26 @@ Result<int> clean(const Arguments& arguments, Session& session) {
     body.set("dag_ids", std::move(ids));
   }
   TRY_ASSIGN(Api* const api, session.api(Access::write));
-  TRY_ASSIGN(const Counted there, clean_all(*api, body, true));
+  TRY_ASSIGN(const Counted there, clean_all(*api, tables, body, true));
+  // The runs that go are still there where it is counted.
+  const std::string more = there.runs > 0 && tables.size() > 1 ? ", and what only these runs refer to" : "";
   const auto answer = [&](const std::string& what, const Counted& counted) {
-    session.output().done(what + " " + counted.text(), Value::Map{{"dry_run", arguments.has("dry-run")},
-                                                                  {"dag_runs", counted.runs},
-                                                                  {"task_instances", counted.instances}});
+    Value of_tables = Value::map();
+    for (const auto& [table, count] : counted.rows) of_tables.set(table, count);
+    session.output().done(what, Value::Map{{"dry_run", arguments.has("dry-run")},
+                                           {"dag_runs", counted.runs},
+                                           {"task_instances", counted.instances},
+                                           {"rows", std::move(of_tables)}});
     return succeeded;
   };
-  if (arguments.has("dry-run")) return answer("would delete", there);
-  if (there.runs == 0) return answer("deleted", there);
-  TRY_ASSIGN(const bool goes_on, is_meant(arguments, session, "this deletes " + there.text() + ", and their logs",
-                                          there.text() + " would be deleted"));
+  if (arguments.has("dry-run")) return answer("would delete " + there.text() + more, there);
+  if (there.is_nothing()) return answer("deleted " + there.text(), there);
+  TRY_ASSIGN(const bool goes_on,
+             is_meant(arguments, session, "this deletes " + there.text() + more + ", and their logs",
+                      there.text() + more + " would be deleted"));
   if (!goes_on) return Error{ErrorKind::cancelled, "nothing was deleted"};
-  TRY_ASSIGN(const Counted deleted, clean_all(*api, body, false));
-  return answer("deleted", deleted);
+  TRY_ASSIGN(const Counted deleted, clean_all(*api, tables, body, false));
+  return answer("deleted " + deleted.text(), deleted);
 }
 
 }  // namespace
@@ -216,11 +242,15 @@ std::vector<Command> db_commands() {
            restore},
           {"db",
            "clean",
-           "Deletes runs that ended long ago, with all that hangs on them; the last run of each DAG stays",
+           "Deletes runs that ended long ago, with all that hangs on them, and old rows that nothing refers to; the "
+           "last run "
+           "of each DAG stays",
            {},
-           {{"clean-before-timestamp", "runs that ended before that", "TIME", Flag::Count::required},
+           {{"clean-before-timestamp", "runs that ended, and rows that were made, before that", "TIME",
+             Flag::Count::required},
             {"dag-ids", "only of these DAGs, with commas between them", "DAGS"},
-            {"tables", "dag_run: all that there is to be cleaned", "TABLES"},
+            {"tables", "of dag_run, asset_event, backfill, dag_version, notification, log; else all, with commas",
+             "TABLES"},
             {"dry-run", "only count them", ""},
             {"yes", "do not ask", ""}},
            clean}};

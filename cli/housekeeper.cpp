@@ -93,11 +93,21 @@ void Housekeeper::remove_what_nobody_took_up() {
                             std::to_string(resume_kept_for.count()) + " hours");
 }
 
+// Runs first: what only they refer to goes in the same pass.
 void Housekeeper::clean(const std::stop_token& stop) {
   if (!options_.keep_runs) return;
-  CleanStep step{.before = clock_.now() - *options_.keep_runs, .user = "retention"};
+  const TimePoint before = clock_.now() - *options_.keep_runs;
+  if (!clean_runs(before, stop)) return;
+  if (!options_.clean_rows) return;
+  for (const RowTable table : all_row_tables())
+    if (!clean_rows(table, before, stop)) return;
+}
+
+bool Housekeeper::clean_runs(TimePoint before, const std::stop_token& stop) {
+  CleanStep step{.before = before, .user = "retention"};
   int64_t runs = 0;
-  for (bool is_done = false; !is_done;) {
+  bool is_done = false;
+  while (!is_done) {
     const auto outcome = control_.submit(step);
     if (!outcome || !outcome->cleaned) {
       // The store fails, and has said so, or the server ends. The next pass begins anew.
@@ -112,7 +122,29 @@ void Housekeeper::clean(const std::stop_token& stop) {
   }
   if (runs > 0)
     log_info("housekeeper", "deleted " + std::to_string(runs) + (runs == 1 ? " run that" : " runs that") +
-                                " had ended before " + format_time(step.before));
+                                " had ended before " + format_time(before));
+  return is_done;
+}
+
+bool Housekeeper::clean_rows(RowTable table, TimePoint before, const std::stop_token& stop) {
+  RowsStep step{.table = table, .before = before};
+  int64_t rows = 0;
+  bool is_done = false;
+  while (!is_done) {
+    const auto cleaned = options_.clean_rows(step);
+    if (!cleaned) {
+      if (!stop.stop_requested()) log_warning("housekeeper", cleaned.error().message);
+      break;
+    }
+    rows += cleaned->rows;
+    step.after = cleaned->next;
+    is_done = cleaned->is_done;
+    if (!is_done && !wait(stop, options_.pause)) break;
+  }
+  if (rows > 0)
+    log_info("housekeeper", "deleted " + std::to_string(rows) + " of " + std::string(to_string(table)) + " of before " +
+                                format_time(before) + " that nothing refers to");
+  return is_done;
 }
 
 bool Housekeeper::wait(const std::stop_token& stop, Duration at_most) {

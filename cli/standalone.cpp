@@ -15,6 +15,7 @@
 #include "executor/local/environment.h"
 #include "plugins/spec/builtin.h"
 #include "plugins/spec/foreign.h"
+#include "web/clean_rows.h"
 #include "web/task_api.h"
 #include "worker/plugin_scan.h"
 
@@ -143,7 +144,8 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
             make_token_, metrics_),
       housekeeper_({.home = home,
                     .keep_runs = settings.duration("retention", "runs"),
-                    .every = settings.duration("retention", "every").value_or(std::chrono::hours(1))},
+                    .every = settings.duration("retention", "every").value_or(std::chrono::hours(1)),
+                    .clean_rows = [this](const RowsStep& step) { return store_->clean_rows(step); }},
                    clock, loop_, store_->reader()),
       connections_(connection_source(environment_, store_->settings())),
       variables_(variable_source(environment_, store_->settings())),
@@ -178,6 +180,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       router_([this](const web::Request& request) { return authenticator_.authenticate(request); }),
       server_({}, clock, [this](const web::Request& request) { return router_.handle(request); }) {
   web::add_api(router_, world_);
+  web::add_clean_rows(router_, world_, [this](const RowsStep& step) { return store_->clean_rows(step); });
   web::add_task_api(router_, world_);
   waker_.set(&loop_);
 }

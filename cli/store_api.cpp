@@ -11,6 +11,7 @@
 #include "plugins/spec/builtin.h"
 #include "scheduler/retention.h"
 #include "store/sqlite/sqlite_store.h"
+#include "web/clean_rows.h"
 #include "web/world.h"
 
 namespace udon::cli {
@@ -80,6 +81,7 @@ class StoreApi final : public Api {
                .dags_folder = settings.path("core", "dags_folder")},
         router_([this](const web::Request& request) { return authenticator_.authenticate(request); }) {
     web::add_api(router_, world_);
+    web::add_clean_rows(router_, world_, [this](const RowsStep& step) { return store_->clean_rows(step); });
   }
 
   Result<ApiAnswer> send(const std::string& method, const std::string& target, const std::string& body,
