@@ -41,12 +41,14 @@ class Housekeeper {
 
  private:
   void run(const std::stop_token& stop);
-  void remove_logs();
+  void remove_logs(const std::stop_token& stop);
+  void delete_rest_of(RunNumber run, const std::stop_token& stop);
   void remove_what_nobody_took_up();
   void sweep_logs(const std::stop_token& stop);
   void clean(const std::stop_token& stop);
   bool clean_runs(TimePoint before, const std::stop_token& stop);  // false: not to the end
   bool clean_rows(RowTable table, TimePoint before, const std::stop_token& stop);
+  void pause(const std::stop_token& stop);
   bool wait(const std::stop_token& stop, Duration at_most);  // false: it is to stop
 
   const HousekeeperOptions options_;
