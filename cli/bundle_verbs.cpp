@@ -20,6 +20,8 @@ Result<int> list(const Arguments&, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   TRY_ASSIGN(const Value found, api->get("/api/udon/bundles"));
   session.output().list(found, "bundles", columns());
+  if (const std::string problem = found.text("problem_of_file"); !problem.empty())
+    session.output().note(problem + "; what it said before stays in use");
   for (const Value& row : found.get("bundles").as_list())
     if (!row.text("warning").empty()) session.output().note(row.text("name") + ": " + row.text("warning"));
   if (found.get("bundles").size() == 0 && session.output().format() == Format::table)

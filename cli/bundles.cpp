@@ -1,14 +1,17 @@
 #include "cli/bundles.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/home.h"
 
 namespace udon::cli {
 
 namespace {
 
+constexpr Duration file_looked_at_every = std::chrono::seconds(1);
 constexpr int64_t secret_bytes_max = 64 << 10;
 constexpr int64_t request_bytes_max = 64 << 20;
 
@@ -24,29 +27,89 @@ Result<std::string> secret_of_file(const Path& file) {
 }  // namespace
 
 BundleKeeper::BundleKeeper(BundleKeeperOptions options, const Clock& clock, const OperatorCatalog& operators)
-    : options_(std::move(options)), clock_(clock), operators_(operators) {
-  for (const BundleSpec& spec : options_.bundles) {
-    bundles_.push_back(
-        std::make_unique<Bundle>(Checkouts(spec, options_.home / "bundles" / spec.name, options_.environment)));
-    bundles_.back()->status.spec = spec;
-  }
-}
+    : options_(std::move(options)), clock_(clock), operators_(operators) {}
 
 Result<void> BundleKeeper::open() {
-  for (const auto& bundle : bundles_) {
-    TRY(bundle->checkouts.open());
-    const std::string& commit = bundle->checkouts.current();
-    std::error_code error;
-    // The settings may name another subfolder now.
-    if (commit.empty() || !std::filesystem::is_directory(bundle->checkouts.dags_of(commit), error)) continue;
-    bundle->status.commit = commit;
-    bundle->folder = bundle->checkouts.dags_of(commit);
+  if (options_.file.empty()) return {};
+  file_taken_ = file_seen_ = stamp_of(options_.file);
+  TRY_ASSIGN(const std::vector<BundleSpec> specs, read_bundles(options_.file));
+  return take(specs, {});
+}
+
+Result<std::unique_ptr<BundleKeeper::Bundle>> BundleKeeper::make_bundle(const BundleSpec& spec) const {
+  auto bundle =
+      std::make_unique<Bundle>(Checkouts(spec, bundle_folder(options_.home, spec.name), options_.environment));
+  bundle->status.spec = spec;
+  TRY(bundle->checkouts.open());
+  const std::string& commit = bundle->checkouts.current();
+  std::error_code error;
+  // Another subfolder may be named now.
+  if (commit.empty() || !std::filesystem::is_directory(bundle->checkouts.dags_of(commit), error)) return bundle;
+  bundle->status.commit = commit;
+  bundle->folder = bundle->checkouts.dags_of(commit);
+  return bundle;
+}
+
+// Those that are said to be as before go on as they are; what a changed one had in use stays so until it was looked at.
+Result<void> BundleKeeper::take(const std::vector<BundleSpec>& specs, const std::stop_token& stop) {
+  std::vector<std::unique_ptr<Bundle>> fresh;
+  for (const BundleSpec& spec : specs) {
+    const Bundle* known = find(spec.name);
+    if (known != nullptr && known->status.spec == spec) continue;
+    TRY_ASSIGN(auto made, make_bundle(spec));
+    made->checkouts.stop_with(stop);
+    fresh.push_back(std::move(made));
   }
+  const std::lock_guard lock(mutex_);
+  std::erase_if(bundles_, [&](const auto& bundle) {
+    return std::ranges::find(specs, bundle->status.spec.name, [](const BundleSpec& spec) { return spec.name; }) ==
+           specs.end();
+  });
+  for (auto& made : fresh) {
+    const auto known = std::ranges::find_if(
+        bundles_, [&](const auto& bundle) { return bundle->status.spec.name == made->status.spec.name; });
+    if (known == bundles_.end()) {
+      bundles_.push_back(std::move(made));
+      continue;
+    }
+    // Who waits for a look waits for that of the new one.
+    made->looks_begun = (*known)->looks_begun;
+    made->looks_ended = (*known)->looks_ended;
+    made->previous = (*known)->status.commit;
+    *known = std::move(made);
+  }
+  std::ranges::sort(bundles_, {}, [](const auto& bundle) { return bundle->status.spec.name; });
   return {};
 }
 
+// Taken when it has stood still from one look to the next: who writes it may not have ended yet.
+void BundleKeeper::look_at_file(const std::stop_token& stop) {
+  const FileStamp now = stamp_of(options_.file);
+  if (now == file_taken_ || now != std::exchange(file_seen_, now)) return;
+  file_taken_ = now;
+  const Result<std::vector<BundleSpec>> specs = read_bundles(options_.file);
+  const Result<void> taken = specs ? take(*specs, stop) : specs.error();
+  // It makes sense, but its folders could not be made: tried again.
+  if (specs && !taken) file_taken_ = FileStamp{};
+  const std::string problem = taken ? "" : taken.error().message;
+  bool is_new = taken.has_value();
+  {
+    const std::lock_guard lock(mutex_);
+    is_new = std::exchange(problem_of_file_, problem) != problem || is_new;
+  }
+  if (taken)
+    log_info("bundles", options_.file.string() + " has changed: " + std::to_string(specs->size()) +
+                            (specs->size() == 1 ? " bundle" : " bundles"));
+  changed_.notify_all();
+  if (is_new) tell_change();
+}
+
+void BundleKeeper::tell_change() {
+  if (options_.on_change) options_.on_change();
+}
+
 void BundleKeeper::start() {
-  if (bundles_.empty()) return;
+  if (options_.file.empty()) return;
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -93,7 +156,19 @@ std::vector<CatalogRoot> BundleKeeper::roots() const {
     }
     roots.push_back(std::move(root));
   }
+  // No bundle has such a name: a root that has nothing but the mistake in it.
+  if (!problem_of_file_.empty())
+    roots.push_back({.bundle = options_.file.filename().string() + "!",
+                     .version = {},
+                     .folder = {},
+                     .diagnostics = {{Diagnostic::Severity::error, options_.file.string(), 0, 0,
+                                      problem_of_file_ + "; what it said before stays in use", ""}}});
   return roots;
+}
+
+std::string BundleKeeper::problem_of_file() const {
+  const std::lock_guard lock(mutex_);
+  return problem_of_file_;
 }
 
 std::vector<BundleStatus> BundleKeeper::status() const {
@@ -124,17 +199,25 @@ Result<void> BundleKeeper::ask_and_wait(const std::string& name, Duration at_mos
   TRY(ask(name));
   std::unique_lock lock(mutex_);
   const Bundle* bundle = find(name);
+  if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
   const uint64_t wanted = bundle->looks_begun + 1;  // one that is under way may have asked the server already
-  const auto is_over = [&] { return bundle->looks_ended >= wanted || is_stopping_; };
+  const auto is_over = [&] {
+    bundle = find(name);  // it may be another by now, or none
+    return bundle == nullptr || bundle->looks_ended >= wanted || is_stopping_;
+  };
   if (!changed_.wait_for(lock, at_most, is_over) || is_stopping_)
     return Error{ErrorKind::timeout, "bundle `" + name + "` is still being looked at; see `udon bundles list`"};
   return {};
 }
 
 Result<std::string> BundleKeeper::webhook_secret(const std::string& name) const {
-  const Bundle* bundle = find(name);  // spec never changes
-  if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
-  const BundleSpec& spec = bundle->status.spec;
+  BundleSpec spec;
+  {
+    const std::lock_guard lock(mutex_);
+    const Bundle* bundle = find(name);
+    if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
+    spec = bundle->status.spec;
+  }
   if (!spec.webhook_secret_file.empty()) return secret_of_file(spec.webhook_secret_file);
   if (spec.webhook_connection.empty()) return Error{ErrorKind::not_found, "bundle `" + name + "` has no webhook"};
   TRY_ASSIGN(const Connection connection, options_.connection(spec.webhook_connection));
@@ -157,11 +240,12 @@ Result<std::optional<GitCredentials>> BundleKeeper::credentials_of(const BundleS
 void BundleKeeper::run(const std::stop_token& stop) {
   for (const auto& bundle : bundles_) bundle->checkouts.stop_with(stop);
   while (!stop.stop_requested()) {
+    look_at_file(stop);
     Bundle* next = nullptr;
     {
       std::unique_lock lock(mutex_);
       const Duration now = clock_.monotonic();
-      Duration due = Duration::max();
+      Duration due = now + file_looked_at_every;
       for (const auto& bundle : bundles_) {
         if (next == nullptr && (bundle->is_asked || bundle->due <= now)) next = bundle.get();
         due = std::min(due, bundle->due);
@@ -217,7 +301,7 @@ void BundleKeeper::look_at(Bundle& bundle) {
     bundle.refused = std::move(refused);
     if (!bundle.status.commit.empty()) bundle.folder = bundle.checkouts.dags_of(bundle.status.commit);
   }
-  if (has_changed && options_.on_change) options_.on_change();
+  if (has_changed) tell_change();
 }
 
 // An error: the repository cannot be had, and all stays as it is.

@@ -1,7 +1,8 @@
 #pragma once
 // Keeps the DAG files of bundles (git repositories) up to date: looks at each in turn, or at once when somebody asks;
 // takes over a commit whose files are no worse than those before; says what is wrong otherwise, and what was in use
-// stays. A thread of its own; Standalone owns it. docs/git.md says it for users.
+// stays. Which there are is read again when their file changes. A thread of its own; Standalone owns it. docs/git.md
+// says it for users.
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/file_stamp.h"
 #include "connections/connection.h"
 #include "dagfile/bundles/bundle.h"
 #include "dagfile/bundles/checkouts.h"
@@ -21,7 +23,7 @@ namespace udon::cli {
 
 struct BundleKeeperOptions {
   Path home;
-  std::vector<BundleSpec> bundles;
+  Path file;                             // bundles.yaml; empty: there are none
   std::vector<std::string> environment;  // of git
   std::function<Result<Connection>(const std::string& id)> connection;
   // Files or problems differ; in the keeper's thread, may wait until the catalog has looked.
@@ -34,7 +36,7 @@ class BundleKeeper {
   BundleKeeper(BundleKeeperOptions options, const Clock& clock, const OperatorCatalog& operators);
   ~BundleKeeper() { stop(); }
 
-  // Finds what was in use; asks no network. Before start.
+  // Reads the file, and finds what was in use; asks no network. Before start. invalid: the file makes no sense.
   Result<void> open();
   void start();
   void stop();
@@ -42,6 +44,8 @@ class BundleKeeper {
   // Any thread.
   std::vector<CatalogRoot> roots() const;
   std::vector<BundleStatus> status() const;
+  // What is wrong with the file as it is now; empty: nothing. What it said before holds meanwhile.
+  std::string problem_of_file() const;
   // Of the commit in use; empty: none, or no such bundle.
   Path folder_of(const std::string& bundle) const;
   // Looks at once. not_found: no such bundle.
@@ -66,6 +70,10 @@ class BundleKeeper {
   };
 
   void run(const std::stop_token& stop);
+  void look_at_file(const std::stop_token& stop);
+  Result<void> take(const std::vector<BundleSpec>& specs, const std::stop_token& stop);
+  Result<std::unique_ptr<Bundle>> make_bundle(const BundleSpec& spec) const;
+  void tell_change();
   void look_at(Bundle& bundle);
   Result<void> bring(Bundle& bundle, BundleStatus& status, std::vector<Diagnostic>& refused);
   Result<std::optional<GitCredentials>> credentials_of(const BundleSpec& spec) const;
@@ -79,7 +87,9 @@ class BundleKeeper {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   bool is_stopping_ = false;
-  std::vector<std::unique_ptr<Bundle>> bundles_;  // fixed once open
+  std::vector<std::unique_ptr<Bundle>> bundles_;  // made and removed by the thread alone
+  std::string problem_of_file_;
+  FileStamp file_taken_, file_seen_;  // the thread's alone: as it was last read, as it was at the last look
   std::jthread thread_;
 };
 

@@ -1,11 +1,13 @@
 #include "cli/dags_check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <tuple>
 
 #include "base/subprocess.h"
 #include "base/text.h"
+#include "cli/local_dags.h"
 #include "connections/secrets/sources.h"
 #include "dagfile/catalog.h"
 #include "plugins/spec/builtin.h"
@@ -103,6 +105,37 @@ Result<CatalogSnapshot> load(const Path& path, const Path& dags_folder, const Op
   return catalog;
 }
 
+// What there is of one DAG: its file, or what is wrong with it.
+Result<CatalogSnapshot> load_dag(const Session& session, const std::string& dag_id, const OperatorCatalog& operators) {
+  const CatalogPtr all = load_local_dags(session, operators);
+  const auto refused = std::ranges::find(all->refused, dag_id, &Dag::dag_id);
+  CatalogSnapshot one;
+  one.files = 1;
+  std::string file;
+  if (const auto found = all->dags.find(dag_id); found != all->dags.end()) {
+    one.dags.insert(*found);
+    file = found->second->file;
+  } else if (refused != all->refused.end()) {
+    one.refused.push_back(*refused);
+    file = (*refused)->file;
+  } else {
+    return find_local_dag(session, *all, dag_id).error();
+  }
+  std::ranges::copy_if(all->diagnostics, std::back_inserter(one.diagnostics), [&](const Diagnostic& diagnostic) {
+    return diagnostic.dag_id.empty() ? diagnostic.file == file : diagnostic.dag_id == dag_id;
+  });
+  return one;
+}
+
+// A path; where there is no such file, the id of a DAG. Paths have a slash or an ending.
+Result<CatalogSnapshot> load_named(const std::string& named, const Session& session, const Path& dags_folder,
+                                   const OperatorCatalog& operators) {
+  std::error_code problem;
+  const bool is_path = named.find('/') != named.npos || named.ends_with(".yaml") || named.ends_with(".yml");
+  if (is_path || std::filesystem::exists(named, problem)) return load(named, dags_folder, operators);
+  return load_dag(session, named, operators);
+}
+
 Value show(const Diagnostic& diagnostic) {
   return Value::Map{{"severity", diagnostic.severity == Diagnostic::Severity::error ? "error" : "warning"},
                     {"file", diagnostic.file},
@@ -117,7 +150,8 @@ Value show(const Diagnostic& diagnostic) {
 Result<int> check_dags(const Arguments& arguments, Session& session) {
   const Path dags_folder = session.settings().path("core", "dags_folder");
   TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
-  TRY_ASSIGN(CatalogSnapshot catalog, load(arguments.text_or("PATH", dags_folder.string()), dags_folder, operators));
+  TRY_ASSIGN(CatalogSnapshot catalog,
+             load_named(arguments.text_or("PATH", dags_folder.string()), session, dags_folder, operators));
   TRY_ASSIGN(KnownNames names, known_names(arguments, session));
   TRY(add_environment_connections(catalog, session, names));
   for (Diagnostic& diagnostic : check_names(catalog, names, operators))

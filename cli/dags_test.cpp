@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/home.h"
 #include "cli/keys.h"
+#include "cli/local_dags.h"
 #include "cli/standalone.h"
 #include "cli/verbs.h"
 #include "model/schedule.h"
@@ -83,20 +84,6 @@ DagPtr for_test(const Dag& dag, const Asked& asked) {
     task.kind = OperatorKind::process;
   }
   return test;
-}
-
-Result<DagPtr> find_dag(const Session& session, const std::string& dag_id, const OperatorCatalog& operators) {
-  Catalog catalog(session.settings().path("core", "dags_folder"), operators);
-  const CatalogPtr snapshot = catalog.refresh();
-  if (const auto found = snapshot->dags.find(dag_id); found != snapshot->dags.end()) return found->second;
-  for (const DagPtr& refused : snapshot->refused)
-    if (refused->dag_id == dag_id)
-      return Error{ErrorKind::invalid, "the file of `" + dag_id + "` has errors; see `udon dags check`"};
-  std::vector<std::string> ids;
-  for (const auto& [id, dag] : snapshot->dags) ids.push_back(id);
-  return Error{ErrorKind::not_found, "there is no DAG `" + dag_id + "` in " +
-                                         session.settings().text("core", "dags_folder") + did_you_mean(dag_id, ids) +
-                                         "; see `udon dags check`"};
 }
 
 std::string name_of(const TaskInstance& instance) {
@@ -237,7 +224,7 @@ Result<int> test(const Arguments& arguments, Session& session) {
     }
   }
   TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
-  TRY_ASSIGN(const DagPtr dag, find_dag(session, asked.dag_id, operators));
+  TRY_ASSIGN(const DagPtr dag, find_local_dag(session, *load_local_dags(session, operators), asked.dag_id));
 
   // Blocked before any thread is made: they come to follow() alone.
   sigset_t stopping;
@@ -252,6 +239,7 @@ Result<int> test(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const std::unique_ptr<TestHome> home, TestHome::make());
   StandaloneOptions options;
   options.serves = false;
+  options.roots = bundle_roots(session);
   options.schedule = [&asked](const CatalogPtr& all) {
     auto one = std::make_shared<CatalogSnapshot>();
     one->generation = all->generation;
@@ -278,7 +266,7 @@ Command dags_test_command() {
   return {"dags",
           "test",
           "Runs a DAG once, for real, in this process: no server is needed, and nothing of the run is kept",
-          {{"DAG", "id of a DAG in the DAGs folder"}},
+          {{"DAG", "id of a DAG in the DAGs folder or a bundle"}},
           {{"logical-date", "else now", "TIME"},
            {"conf", "the run's conf", "JSON"},
            {"retries", "retry what fails as the DAG says; else the first failure is the last", ""},

@@ -4,6 +4,8 @@
 
 #include "base/kept_folders.h"
 #include "base/log.h"
+#include "scheduler/retention.h"
+#include "store/leaving.h"
 
 namespace udon::cli {
 namespace {
@@ -46,7 +48,7 @@ void Housekeeper::run(const std::stop_token& stop) {
   sweep_logs(stop);
   Duration next_pass = clock_.monotonic() + std::min(first_pass_after, options_.every);
   while (!stop.stop_requested()) {
-    remove_logs();
+    remove_logs(stop);
     if (clock_.monotonic() >= next_pass) {
       remove_what_nobody_took_up();
       clean(stop);
@@ -54,19 +56,36 @@ void Housekeeper::run(const std::stop_token& stop) {
     }
     wait(stop, std::max(Duration(0), next_pass - clock_.monotonic()));
   }
-  remove_logs();
+  remove_logs(stop);
+}
+
+// A run that was too large for one turn. The folder of its logs goes last, and is made if there is none, so that a
+// start after a kill finds it by that.
+void Housekeeper::delete_rest_of(RunNumber number, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    const auto run = reader_.run_by_number(number);
+    if (!run || !*run || !is_rest(**run)) return;
+    if (const auto made = make_directories(options_.home / logs_folder / std::to_string(number), 0700); !made)
+      log_warning("housekeeper", made.error().message);
+    if (!control_.submit(step_for_rest(**run))) return;  // the store fails, and has said so, or the server ends
+    pause(stop);
+  }
 }
 
 // Whatever is left of them is swept up after the next start.
-void Housekeeper::remove_logs() {
+void Housekeeper::remove_logs(const std::stop_token& stop) {
   std::vector<RunNumber> runs;
   {
     const std::lock_guard lock(mutex_);
     runs.swap(deleted_);
   }
-  for (const RunNumber run : runs)
+  for (const RunNumber run : runs) {
+    delete_rest_of(run, stop);
+    const auto left = reader_.run_by_number(run);
+    if (!left || *left) continue;
     if (const auto removed = remove_logs_of(options_.home, run); !removed)
       log_error("housekeeper", removed.error().message);
+  }
 }
 
 // Logs of runs that are gone: the server has died between the commit that deleted them and their files.
@@ -78,7 +97,8 @@ void Housekeeper::sweep_logs(const std::stop_token& stop) {
     const auto number = number_of(entry->path().filename().string());
     if (!number) continue;
     const auto run = reader_.run_by_number(*number);
-    if (!run || *run) continue;
+    if (!run || (*run && !is_rest(**run))) continue;
+    delete_rest_of(*number, stop);
     if (const auto removed = remove_logs_of(options_.home, *number); !removed)
       log_error("housekeeper", removed.error().message);
   }
@@ -93,11 +113,21 @@ void Housekeeper::remove_what_nobody_took_up() {
                             std::to_string(resume_kept_for.count()) + " hours");
 }
 
+// Runs first: what only they refer to goes in the same pass.
 void Housekeeper::clean(const std::stop_token& stop) {
   if (!options_.keep_runs) return;
-  CleanStep step{.before = clock_.now() - *options_.keep_runs, .user = "retention"};
+  const TimePoint before = clock_.now() - *options_.keep_runs;
+  if (!clean_runs(before, stop)) return;
+  if (!options_.clean_rows) return;
+  for (const RowTable table : all_row_tables())
+    if (!clean_rows(table, before, stop)) return;
+}
+
+bool Housekeeper::clean_runs(TimePoint before, const std::stop_token& stop) {
+  CleanStep step{.before = before, .user = "retention"};
   int64_t runs = 0;
-  for (bool is_done = false; !is_done;) {
+  bool is_done = false;
+  while (!is_done) {
     const auto outcome = control_.submit(step);
     if (!outcome || !outcome->cleaned) {
       // The store fails, and has said so, or the server ends. The next pass begins anew.
@@ -107,12 +137,39 @@ void Housekeeper::clean(const std::stop_token& stop) {
     runs += static_cast<int64_t>(outcome->cleaned->runs.size());
     step.after = outcome->cleaned->next;
     is_done = outcome->cleaned->is_done;
-    remove_logs();
+    remove_logs(stop);
     if (!is_done && !wait(stop, options_.pause)) break;
   }
   if (runs > 0)
     log_info("housekeeper", "deleted " + std::to_string(runs) + (runs == 1 ? " run that" : " runs that") +
-                                " had ended before " + format_time(step.before));
+                                " had ended before " + format_time(before));
+  return is_done;
+}
+
+bool Housekeeper::clean_rows(RowTable table, TimePoint before, const std::stop_token& stop) {
+  RowsStep step{.table = table, .before = before};
+  int64_t rows = 0;
+  bool is_done = false;
+  while (!is_done) {
+    const auto cleaned = options_.clean_rows(step);
+    if (!cleaned) {
+      if (!stop.stop_requested()) log_warning("housekeeper", cleaned.error().message);
+      break;
+    }
+    rows += cleaned->rows;
+    step.after = cleaned->next;
+    is_done = cleaned->is_done;
+    if (!is_done && !wait(stop, options_.pause)) break;
+  }
+  if (rows > 0)
+    log_info("housekeeper", "deleted " + std::to_string(rows) + " of " + std::string(to_string(table)) + " of before " +
+                                format_time(before) + " that nothing refers to");
+  return is_done;
+}
+
+void Housekeeper::pause(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, stop, options_.pause, [] { return false; });
 }
 
 bool Housekeeper::wait(const std::stop_token& stop, Duration at_most) {

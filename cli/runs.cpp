@@ -5,16 +5,20 @@
 namespace udon::cli {
 namespace {
 
+// The number of the version of its DAG that a run goes on with; those that it had before stand in front of it.
+std::string version_of(const Value& run) {
+  std::string text;
+  for (const Value& version : run.get("dag_versions").as_list())
+    text += (text.empty() ? "" : " → ") + std::to_string(version.integer("version_number"));
+  return text;
+}
+
 const std::vector<Column>& list_columns() {
-  static const std::vector<Column> columns{column("DAG", "dag_id"),
-                                           column("RUN", "dag_run_id"),
-                                           column("STATE", "state"),
-                                           column("TYPE", "run_type"),
-                                           column("LOGICAL DATE", "logical_date"),
-                                           column("START", "start_date"),
-                                           column("END", "end_date"),
-                                           column("SECONDS", "duration"),
-                                           column("NOTE", "note")};
+  static const std::vector<Column> columns{column("DAG", "dag_id"),       column("RUN", "dag_run_id"),
+                                           column("STATE", "state"),      column("TYPE", "run_type"),
+                                           {"VERSION", version_of},       column("LOGICAL DATE", "logical_date"),
+                                           column("START", "start_date"), column("END", "end_date"),
+                                           column("SECONDS", "duration"), column("NOTE", "note")};
   return columns;
 }
 
@@ -66,6 +70,7 @@ Result<int> show(const Arguments& arguments, Session& session) {
        column("run", "dag_run_id"),
        column("state", "state"),
        column("type", "run_type"),
+       {"version", version_of},
        column("logical date", "logical_date"),
        column("interval start", "data_interval_start"),
        column("interval end", "data_interval_end"),

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "cli/local_dags.h"
 #include "cli/next_execution.h"
 #include "dagfile/catalog.h"
 #include "model/forecast.h"
@@ -82,8 +83,8 @@ Result<void> put_pool(const std::string& text, std::vector<Pool>& pools) {
 }
 
 // Those that are named; else all that are not paused.
-Result<std::vector<DagPtr>> chosen(const CatalogSnapshot& catalog, const std::vector<std::string>& named,
-                                   const Known& known) {
+Result<std::vector<DagPtr>> chosen(const Session& session, const CatalogSnapshot& catalog,
+                                   const std::vector<std::string>& named, const Known& known) {
   std::vector<DagPtr> dags;
   for (const auto& [id, dag] : catalog.dags) {
     const auto paused = known.is_paused.find(id);
@@ -91,12 +92,7 @@ Result<std::vector<DagPtr>> chosen(const CatalogSnapshot& catalog, const std::ve
         paused == known.is_paused.end() ? dag->is_paused_upon_creation.value_or(false) : paused->second;
     if (named.empty() ? !is_paused : std::ranges::find(named, id) != named.end()) dags.push_back(dag);
   }
-  std::vector<std::string> ids;
-  for (const auto& [id, dag] : catalog.dags) ids.push_back(id);
-  for (const std::string& id : named)
-    if (!catalog.dags.contains(id))
-      return Error{ErrorKind::not_found, "there is no DAG `" + id + "` in the DAGs folder" + did_you_mean(id, ids) +
-                                             "; see `udon dags check`"};
+  for (const std::string& id : named) TRY(find_local_dag(session, catalog, id));
   if (dags.empty())
     return Error{ErrorKind::not_found, catalog.dags.empty()
                                            ? "there are no DAGs in the DAGs folder; see `udon dags check`"
@@ -224,9 +220,8 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Duration otherwise, parse_duration(arguments.text_or("duration", "1m")));
   if (otherwise <= Duration(0)) return Error{ErrorKind::invalid, "--duration: a task takes some time"};
   TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
-  Catalog catalog(session.settings().path("core", "dags_folder"), operators);
-  const CatalogPtr snapshot = catalog.refresh();
-  TRY_ASSIGN(rehearsal.dags, chosen(*snapshot, arguments.all("DAG"), known));
+  const CatalogPtr snapshot = load_local_dags(session, operators);
+  TRY_ASSIGN(rehearsal.dags, chosen(session, *snapshot, arguments.all("DAG"), known));
   TRY_ASSIGN(const auto habits, habits_of(rehearsal.dags, api));
   rehearsal.duration = [&](const std::string& dag_id, const std::string& task_id) {
     return habits.at(dag_id).usual(task_id).value_or(otherwise);

@@ -15,6 +15,7 @@
 #include "executor/local/environment.h"
 #include "plugins/spec/builtin.h"
 #include "plugins/spec/foreign.h"
+#include "web/clean_rows.h"
 #include "web/task_api.h"
 #include "worker/plugin_scan.h"
 
@@ -87,10 +88,6 @@ Result<std::unique_ptr<Standalone>> Standalone::make(const Path& home, const Set
   if (options.serves) {
     TRY_ASSIGN(first_password, make_first_user(home, settings, store->settings()));
   }
-  // Who only tries a DAG out has that of the DAGs folder.
-  if (options.serves) {
-    TRY_ASSIGN(options.bundles, read_bundles(settings.path("core", "bundles_file")));
-  }
   const bool serves = options.serves;
   std::unique_ptr<Standalone> made(new Standalone(home, settings, clock, std::move(lease), std::move(key),
                                                   std::move(store), std::move(installation), std::move(token_key),
@@ -124,7 +121,8 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       catalog_(settings.path("core", "dags_folder"), operators_),
       looks_(clock),
       bundles_({.home = home,
-                .bundles = options_.bundles,
+                // Who only tries a DAG out keeps nothing up to date.
+                .file = options_.serves ? settings.path("core", "bundles_file") : Path(),
                 .environment = environment_of_tries(current_environment()),
                 .connection = [this](const std::string& id) { return connections_.find(id); },
                 .on_change = [this] { (void)looks_.ask(); }},
@@ -135,7 +133,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
       environment_(current_environment()),
       loop_({.installation = std::move(installation),
              .dags_folder = settings.path("core", "dags_folder").string(),
-             .folder_of_bundle = [this](const std::string& bundle) { return bundles_.folder_of(bundle).string(); },
+             .folder_of_bundle = [this](const std::string& bundle) { return folder_of_bundle(bundle).string(); },
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
              .connections_of_environment = environment_.connection_names(),
@@ -146,7 +144,8 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
             make_token_, metrics_),
       housekeeper_({.home = home,
                     .keep_runs = settings.duration("retention", "runs"),
-                    .every = settings.duration("retention", "every").value_or(std::chrono::hours(1))},
+                    .every = settings.duration("retention", "every").value_or(std::chrono::hours(1)),
+                    .clean_rows = [this](const RowsStep& step) { return store_->clean_rows(step); }},
                    clock, loop_, store_->reader()),
       connections_(connection_source(environment_, store_->settings())),
       variables_(variable_source(environment_, store_->settings())),
@@ -176,10 +175,12 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .look_at_bundle = [this](const std::string& bundle,
                                       Duration at_most) { return bundles_.ask_and_wait(bundle, at_most); },
              .ask_for_bundle = [this](const std::string& bundle) { return bundles_.ask(bundle); },
-             .webhook_secret = [this](const std::string& bundle) { return bundles_.webhook_secret(bundle); }},
+             .webhook_secret = [this](const std::string& bundle) { return bundles_.webhook_secret(bundle); },
+             .problem_of_bundles_file = [this] { return bundles_.problem_of_file(); }},
       router_([this](const web::Request& request) { return authenticator_.authenticate(request); }),
       server_({}, clock, [this](const web::Request& request) { return router_.handle(request); }) {
   web::add_api(router_, world_);
+  web::add_clean_rows(router_, world_, [this](const RowsStep& step) { return store_->clean_rows(step); });
   web::add_task_api(router_, world_);
   waker_.set(&loop_);
 }
@@ -266,12 +267,18 @@ void Standalone::take_plugins() {
     log_info("plugins", std::to_string(index->operators().size()) + " operators of plugins from outside");
 }
 
+Path Standalone::folder_of_bundle(const std::string& bundle) const {
+  if (options_.serves) return bundles_.folder_of(bundle);
+  const auto root = std::ranges::find(options_.roots, bundle, &CatalogRoot::bundle);
+  return root == options_.roots.end() ? Path() : root->folder;
+}
+
 void Standalone::keep_catalog_fresh(const std::stop_token& stop) {
   CatalogPtr last;
   while (!stop.stop_requested()) {
     looks_.begin();
     take_plugins();
-    catalog_.set_roots(bundles_.roots());
+    catalog_.set_roots(options_.serves ? bundles_.roots() : options_.roots);
     CatalogPtr now = catalog_.refresh();
     if (now != last) {
       for (const Diagnostic& diagnostic : now->diagnostics)

@@ -47,7 +47,7 @@ class Waker {
 struct StandaloneOptions {
   bool serves = true;                                     // on the settings' host and port, to the users that it makes
   std::function<CatalogPtr(const CatalogPtr&)> schedule;  // what is scheduled of the DAG files; nullptr: all
-  std::vector<BundleSpec> bundles = {};                   // `make` reads them
+  std::vector<CatalogRoot> roots = {};                    // what there is beside the DAGs folder, if it does not serve
 };
 
 class Standalone {
@@ -76,6 +76,7 @@ class Standalone {
   void scan_plugins_folder(const Path& folder);
   void take_plugins();
   void wake_notifier();
+  Path folder_of_bundle(const std::string& bundle) const;
   void keep_catalog_fresh(const std::stop_token& stop);
 
   const Clock& clock_;

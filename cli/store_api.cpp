@@ -10,7 +10,9 @@
 #include "cli/sources.h"
 #include "plugins/spec/builtin.h"
 #include "scheduler/retention.h"
+#include "store/leaving.h"
 #include "store/sqlite/sqlite_store.h"
+#include "web/clean_rows.h"
 #include "web/world.h"
 
 namespace udon::cli {
@@ -36,8 +38,20 @@ class NoScheduler final : public Control {
     }
     TRY_ASSIGN(CommandOutcome outcome, retention_->step(step));
     if (!step.dry_run)
-      for (const RunNumber run : outcome.cleaned->runs) TRY(remove_logs_of(home_, run));
+      for (const RunNumber run : outcome.cleaned->runs) {
+        TRY(delete_rest_of(run));
+        TRY(remove_logs_of(home_, run));
+      }
     return outcome;
+  }
+
+  // Of a run that was too large for one transaction.
+  Result<void> delete_rest_of(RunNumber run) {
+    while (true) {
+      TRY_ASSIGN(const auto rest, store_.reader().run_by_number(run));
+      if (!rest || !is_rest(*rest)) return {};
+      TRY(retention_->step(step_for_rest(*rest)));
+    }
   }
 
   Error refuse() const {
@@ -80,6 +94,7 @@ class StoreApi final : public Api {
                .dags_folder = settings.path("core", "dags_folder")},
         router_([this](const web::Request& request) { return authenticator_.authenticate(request); }) {
     web::add_api(router_, world_);
+    web::add_clean_rows(router_, world_, [this](const RowsStep& step) { return store_->clean_rows(step); });
   }
 
   Result<ApiAnswer> send(const std::string& method, const std::string& target, const std::string& body,

@@ -5,6 +5,7 @@
 #include "dagfile/serialize.h"
 #include "scheduler/map_inputs.h"
 #include "scheduler/plan.h"
+#include "store/leaving.h"
 
 namespace udon {
 
@@ -171,7 +172,7 @@ Result<LoadedRun> History::load_run(const DagRun& row) {
 Result<void> History::bring_into_memory(const std::string& dag_id, const std::string& run_id, State& state) {
   if (state.find_run(dag_id, run_id) != nullptr) return {};
   TRY_ASSIGN(const auto row, reader_.run(dag_id, run_id));
-  if (!row || state.is_dropped(row->number)) return {};
+  if (!row || is_rest(*row) || state.is_dropped(row->number)) return {};
   TRY_ASSIGN(LoadedRun loaded, load_run(*row));
   if (!loaded.problem.empty()) return Error{ErrorKind::conflict, loaded.problem};
   TRY_ASSIGN(loaded.run.past, past_of(*row, *loaded.run.shape, state));

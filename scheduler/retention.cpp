@@ -1,18 +1,20 @@
 #include "scheduler/retention.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "scheduler/history.h"
+#include "store/leaving.h"
 
 namespace udon {
 
 namespace {
 
 // Of one step. A transaction that deletes 2,000 task instances with their tries and XComs takes some tens of
-// milliseconds; a run that has more goes alone.
+// milliseconds; of a run that has more, as many go (store/leaving.h).
 constexpr int runs_read_per_step = 200;
 constexpr int runs_per_step = 50;
-constexpr int64_t instances_per_step = 2'000;
+constexpr int64_t instances_per_step = deleted_instances_max;
 
 CommandOutcome told(Cleaned cleaned) {
   CommandOutcome outcome;
@@ -28,15 +30,23 @@ Result<CommandOutcome> Retention::step(Turn& turn, const CleanStep& command) {
   cleaned.next = command.after;
   // In order of their ends.
   TRY_ASSIGN(const auto old, reader_.old_runs(command.before, command.after, runs_read_per_step));
+  int runs_going = 0;
+  int64_t instances_going = 0;
   for (const OldRun& run : old) {
     TRY_ASSIGN(const bool may_go, this->may_go(command, run.row));
     if (may_go) {
-      const bool is_full = static_cast<int>(cleaned.runs.size()) >= runs_per_step ||
-                           (!cleaned.runs.empty() && cleaned.instances + run.instances > instances_per_step);
+      const int64_t going = std::min(run.instances, deleted_instances_max);
+      const bool is_full =
+          runs_going >= runs_per_step || (runs_going > 0 && instances_going + going > instances_per_step);
       if (is_full) return told(std::move(cleaned));
       if (!command.dry_run) turn.apply(Move(DropRun{.run = run.row.number, .user = command.user}));
-      cleaned.runs.push_back(run.row.number);
-      cleaned.instances += run.instances;
+      ++runs_going;
+      instances_going += going;
+      // A large run is told of once, when its name goes; whoever has asked sees to its rest.
+      if (!is_rest(run.row)) {
+        cleaned.runs.push_back(run.row.number);
+        cleaned.instances += run.instances;
+      }
     }
     cleaned.next = {.end_date = *run.row.end_date, .number = run.row.number};
   }
@@ -45,6 +55,7 @@ Result<CommandOutcome> Retention::step(Turn& turn, const CleanStep& command) {
 }
 
 Result<bool> Retention::may_go(const CleanStep& command, const DagRun& row) {
+  if (is_rest(row)) return !command.dry_run && !state_.is_dropped(row.number);
   if (!command.dag_ids.empty() && std::ranges::find(command.dag_ids, row.dag_id) == command.dag_ids.end()) return false;
   // In memory it is active, or a try of it is still being ended.
   if (state_.find_run(row.number) != nullptr || state_.is_dropped(row.number)) return false;
@@ -77,6 +88,15 @@ Result<std::set<RunNumber>> Retention::kept_of(const std::string& dag_id) {
     for (const DagRun& row : newest.rows) kept.insert(row.number);
   }
   return kept;
+}
+
+CleanStep step_for_rest(const DagRun& rest) {
+  // Of no DAG: rests go whatever is asked for, and nothing else is to.
+  return {.before = *rest.end_date + Duration(1),
+          .dag_ids = {""},
+          .after = {.end_date = *rest.end_date, .number = rest.number - 1},
+          .dry_run = false,
+          .user = {}};
 }
 
 // ---- without a scheduler

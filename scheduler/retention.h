@@ -36,6 +36,9 @@ class Retention {
   std::map<std::string, std::set<RunNumber>> kept_;  // by DAG id; of this step
 };
 
+// What deletes a further part of what is left of a large run (store/leaving.h).
+CleanStep step_for_rest(const DagRun& rest);
+
 // The same on a store that no scheduler has; the caller holds the installation's lock.
 class OfflineRetention {
  public:

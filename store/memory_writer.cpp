@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "store/leaving.h"
 #include "store/memory_state.h"
 #include "store/rules.h"
 
@@ -86,7 +87,18 @@ class Application {
       std::vector<InstanceEntry> instances;
     };
     auto removed = std::make_shared<Removed>();
-    for (const InstanceNumber number : found->second.instances) {
+    std::vector<InstanceNumber> going = found->second.instances;
+    RunEntry rest;
+    const bool is_whole = static_cast<int64_t>(going.size()) <= deleted_instances_max;
+    if (!is_whole) {
+      rest = rest_of(found->second);
+      going.clear();
+      for (const auto& [name, number] : found->second.by_name) {
+        if (static_cast<int64_t>(going.size()) == deleted_instances_max) break;
+        going.push_back(number);
+      }
+    }
+    for (const InstanceNumber number : going) {
       removed->instances.push_back(std::move(state_.instances.extract(number).mapped()));
       const TaskInstance& gone = removed->instances.back().row;
       if (is_live(gone.state)) state_.live.erase(gone.fence);
@@ -101,11 +113,14 @@ class Application {
     auto events = std::make_shared<std::vector<EventEntry>>(
         state_.events.begin(), state_.events.begin() + static_cast<std::ptrdiff_t>(events_before_));
     const size_t events_before = events_before_;
-    std::erase_if(state_.events, [&](const EventEntry& event) { return event.run == change.run; });
+    int64_t events_left = is_whole ? INT64_MAX : deleted_events_max;
+    std::erase_if(state_.events, [&](const EventEntry& event) { return event.run == change.run && events_left-- > 0; });
+    if (!is_whole) add_run(rest);
     events_before_ =
         static_cast<size_t>(std::ranges::lower_bound(state_.events, last_event_before_ + 1, {}, &EventEntry::number) -
                             state_.events.begin());
-    undos_.emplace_back([this, removed, events, events_before] {
+    undos_.emplace_back([this, removed, events, events_before, is_whole, rest_number = change.run] {
+      if (!is_whole) remove_run(rest_number);
       for (InstanceEntry& entry : removed->instances) {
         const TaskInstance& back = entry.row;
         if (is_live(back.state)) state_.live[back.fence] = back.number;
@@ -116,8 +131,11 @@ class Application {
       state_.events = std::move(*events);
       events_before_ = events_before;
     });
-    forget_notifications(change.run);
-    forget_asset_events_of(state_, change.run, undos_);
+    if (is_whole) {
+      forget_notifications(change.run);
+      forget_asset_events_of(state_, change.run, undos_);
+    }
+    if (is_rest(row)) return {};
     EventRecord record;
     record.event = event_names::run;
     record.dag_id = row.dag_id;
@@ -333,6 +351,19 @@ class Application {
     event.number = ++state_.last_event;
     event.at = batch_.at;
     state_.events.push_back(std::move(event));
+  }
+
+  // What is left of a run when its first task instances, by name, are gone.
+  static RunEntry rest_of(const RunEntry& whole) {
+    RunEntry rest{.row = whole.row, .instances = {}, .by_name = {}};
+    rest.row.run_id = name_of_rest(whole.row.number);
+    rest.row.logical_date.reset();
+    rest.row.data_interval.reset();
+    rest.row.backfill.reset();
+    if (!rest.row.end_date) rest.row.end_date = rest.row.queued_at;
+    rest.by_name.insert(std::next(whole.by_name.begin(), deleted_instances_max), whole.by_name.end());
+    for (const auto& [name, number] : rest.by_name) rest.instances.push_back(number);
+    return rest;
   }
 
   void add_run(RunEntry entry) {

@@ -54,6 +54,8 @@ struct World {
   std::function<Result<void>(const std::string& bundle, Duration at_most)> look_at_bundle = nullptr;  // and waits
   std::function<Result<void>(const std::string& bundle)> ask_for_bundle = nullptr;
   std::function<Result<std::string>(const std::string& bundle)> webhook_secret = nullptr;
+  // What is wrong with the file that names the bundles; empty: nothing.
+  std::function<std::string()> problem_of_bundles_file = nullptr;
   SourceWaits source_waits = {};
 };
 

@@ -94,11 +94,17 @@ Result<void> Checkouts::open() {
     if (name.ends_with(".lock") || name.starts_with("tmp_")) left.push_back(at->path());
   }
   for (const Path& path : left) TRY(remove_tree(path));
+  TRY_ASSIGN(current_, look());
+  return {};
+}
+
+Result<std::string> Checkouts::look() const {
   const Result<std::string> named = read_file(folder_ / "current", 1024);
   if (!named && named.error().kind != ErrorKind::not_found) return named.error();
   const std::string commit = named ? std::string(trim(*named)) : "";
-  if (is_commit_name(commit) && std::filesystem::is_directory(checkout_of(commit), error)) current_ = commit;
-  return {};
+  std::error_code error;
+  if (is_commit_name(commit) && std::filesystem::is_directory(checkout_of(commit), error)) return commit;
+  return std::string();
 }
 
 Result<std::string> Checkouts::git(std::vector<std::string> arguments, const std::optional<GitCredentials>& credentials,

@@ -24,6 +24,8 @@ class Checkouts {
   // Makes the folder, removes what an earlier process left half done, and finds the commit that was in use.
   Result<void> open();
   const std::string& current() const { return current_; }  // empty: none
+  // The commit in use, touching nothing: a server may have the folder. Empty: none.
+  Result<std::string> look() const;
   // Of a commit's DAG files, whether or not it is there.
   Path dags_of(const std::string& commit) const;
 

@@ -1,5 +1,6 @@
 #include "store/sqlite/sqlite_store.h"
 
+#include "store/sqlite/clean_rows.h"
 #include "store/sqlite/migrate.h"
 #include "store/sqlite/parts.h"
 
@@ -70,6 +71,10 @@ StoreReader& SqliteStore::reader() { return *impl_->reader; }
 StoreSettings& SqliteStore::settings() { return *impl_->settings; }
 StoreWriter& SqliteStore::writer() { return *impl_->writer; }
 StoreOutbox& SqliteStore::outbox() { return *impl_->outbox; }
+
+Result<RowsCleaned> SqliteStore::clean_rows(const RowsStep& step) {
+  return impl_->connection.write<RowsCleaned>([&](Database& database) { return sqlite::clean_rows(database, step); });
+}
 
 sqlite::StatementCost SqliteStore::take_statement_cost() {
   sqlite::StatementCost cost = impl_->readers.take_cost();

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "connections/secrets/cipher.h"
+#include "store/clean_rows.h"
 #include "store/outbox.h"
 #include "store/reader.h"
 #include "store/settings.h"
@@ -35,6 +36,9 @@ class SqliteStore final : public Store {
   StoreSettings& settings() override;
   StoreWriter& writer() override;
   StoreOutbox& outbox() override;
+
+  // One step, in a transaction of its own, between two of the loop. Any thread.
+  Result<RowsCleaned> clean_rows(const RowsStep& step);
 
   // What all statements have cost since the last call, those running now left out.
   sqlite::StatementCost take_statement_cost();

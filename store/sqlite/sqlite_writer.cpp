@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "store/leaving.h"
 #include "store/rules.h"
 #include "store/sqlite/parts.h"
 #include "store/sqlite/rows.h"
@@ -125,6 +126,8 @@ class Application {
     TRY_ASSIGN(const auto stored, find_run(change.run));
     if (!stored) return missing_run(change.run);
     if (!is_finished(stored->state)) return unfinished_run(*stored);
+    TRY_ASSIGN(const bool is_whole, delete_part(*stored));
+    if (!is_whole) return is_rest(*stored) ? Result<void>() : note_deleted(*stored, change.user);
     TRY(db_.query("DELETE FROM task_instance WHERE run = ?").bind(change.run).run());
     TRY(db_.query("DELETE FROM dag_run WHERE number = ?").bind(change.run).run());
     // What is still to be told stays.
@@ -133,14 +136,44 @@ class Application {
             .run());
     TRY_ASSIGN(const int64_t events, db_.query("DELETE FROM event WHERE run = ?").bind(change.run).run_and_count());
     counters_.events -= events;
+    return is_rest(*stored) ? Result<void>() : note_deleted(*stored, change.user);
+  }
+
+  // True: it is small enough to go as a whole.
+  Result<bool> delete_part(const DagRun& run) {
+    {
+      Query look = db_.query("SELECT instances FROM dag_run WHERE number = ?");
+      TRY(look.bind(run.number).next());
+      if (look.integer(0) <= deleted_instances_max) return true;
+    }
+    TRY_ASSIGN(const int64_t deleted,
+               db_.query("DELETE FROM task_instance WHERE number IN (SELECT number FROM task_instance WHERE run = ? "
+                         "ORDER BY task_id, map_index LIMIT ?)")
+                   .bind(run.number, deleted_instances_max)
+                   .run_and_count());
+    TRY_ASSIGN(
+        const int64_t events,
+        db_.query("DELETE FROM event WHERE number IN (SELECT number FROM event WHERE run = ? ORDER BY number LIMIT ?)")
+            .bind(run.number, deleted_events_max)
+            .run_and_count());
+    counters_.events -= events;
+    TRY(db_.query(
+               "UPDATE dag_run SET instances = instances - ?, run_id = ?, logical_date = NULL, interval_begin = NULL, "
+               "interval_end = NULL, backfill = NULL, end_date = coalesce(end_date, queued_at) WHERE number = ?")
+            .bind(deleted, name_of_rest(run.number), run.number)
+            .run());
+    return false;
+  }
+
+  Result<void> note_deleted(const DagRun& run, const std::string& user) {
     EventRecord record;
     record.event = event_names::run;
-    record.dag_id = stored->dag_id;
-    record.run_id = stored->run_id;
-    record.from = to_string(stored->state);
+    record.dag_id = run.dag_id;
+    record.run_id = run.run_id;
+    record.from = to_string(run.state);
     record.to = event_names::deleted;
     record.cause = to_string(MoveCause::command);
-    record.user = change.user;
+    record.user = user;
     return append(record, 0);
   }
 

@@ -83,6 +83,7 @@ TEST_CASE("what the program can do is told by its help") {
   udon({"tasks", "clear", "--help"});
   udon({"backfill", "create", "--help"});
   udon({"db", "clean", "--help"});
+  udon({"db", "downgrade", "--help"});
 }
 
 TEST_CASE("wrong usage is told with what was meant") {
@@ -117,6 +118,7 @@ TEST_CASE("without a server and a store, verbs say what to do next") {
   udon({"connections", "list"});
   udon({"health"});
   udon({"db", "check"});
+  udon({"db", "downgrade"});
   udon({"version"});
   udon({"--version"});
   udon({"version", "--output", "json"});
@@ -160,6 +162,9 @@ TEST_CASE("without a server, connections, variables, pools and users are kept in
   udon({"users", "delete", "kim"});
   udon({"db", "check"});
   udon({"db", "migrate"});
+  udon({"db", "downgrade", "--to", "3", "--dry-run"});
+  udon({"db", "downgrade", "--to", "3"});
+  udon({"db", "downgrade", "--to", "99"});
   udon({"db", "clean", "--clean-before-timestamp", "2026-01-01", "--yes"});
   udon({"db", "clean", "--clean-before-timestamp", "2026-01-01", "--tables", "dag_runs"});
   const std::string everything = read_file(udon.home() / "udon.db").value();

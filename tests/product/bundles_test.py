@@ -219,6 +219,92 @@ class Bundles(unittest.TestCase):
             self.assertIn("submodules", self.bundle(i, "fixed")["warning"])
             until("the subfolder is missed", lambda: "no folder `no/such`" in (self.bundle(i, "nowhere")["problem"] or ""))
 
+    def test_the_file_of_bundles_is_read_again_when_it_changes(self):
+        i = self.installation("")
+        with i:
+            file = i.home / "bundles.yaml"
+            file.unlink()
+            i.dag("here", dag("here"))
+            i.start()
+            until("what is there is there", lambda: self.ids(i) == ["here"])
+            shop, more = Repository(i.root / "git"), Repository(i.root / "more")
+            shop.push(files={"old/orders.yaml": dag("old_orders"), "new/orders.yaml": dag("orders")})
+            first = shop.push(files={"readme.md": "x"})
+            second = more.push(files={"items.yaml": dag("items")})
+            # Added, without a restart.
+            file.write_text(f"etl: {{url: 'file://{shop.bare}', subfolder: old, every: 1h}}\n")
+            until("the repository is run", lambda: self.ids(i) == ["here", "old_orders"])
+            self.assertEqual(self.bundle(i)["version"], first)
+            looked = self.bundle(i)["last_refreshed"]
+            # One changed, one added.
+            file.write_text(f"etl: {{url: 'file://{shop.bare}', subfolder: new, every: 1h}}\nml: {{url: 'file://{more.bare}', every: 1h}}\n")
+            until("both are run", lambda: self.ids(i) == ["here", "items", "orders"])
+            self.assertGreater(self.bundle(i)["last_refreshed"], looked)
+            self.assertEqual(self.bundle(i, "ml")["version"], second)
+            i.udon("bundles", "refresh", "ml")
+            # A broken file keeps what the last good one said, and says so everywhere.
+            looked = self.bundle(i, "ml")["last_refreshed"]
+            file.write_text(f"etl: {{url: 'file://{shop.bare}', brunch: new}}\n")
+            until("the mistake is told", lambda: i.json("bundles", "list")["problem_of_file"])
+            words = "bundles.yaml:1:"
+            self.assertIn(words, i.json("bundles", "list")["problem_of_file"])
+            i.udon("bundles", "list")
+            self.assertIn("unknown key `brunch`; did you mean `branch`?; what it said before stays in use", i.told)
+            token = i.login()
+            until("it is an import error", lambda: "brunch" in json.dumps(i.call("GET", "/api/v2/importErrors", token=token)))
+            self.assertEqual(self.ids(i), ["here", "items", "orders"])
+            i.udon("bundles", "refresh", "ml")
+            self.assertGreater(self.bundle(i, "ml")["last_refreshed"], looked)
+            self.assertEqual(i.log.read_text().count("brunch"), 1)
+            # Removed; what was as before goes on without another look.
+            looked = self.bundle(i, "ml")["last_refreshed"]
+            file.write_text(f"ml: {{url: 'file://{more.bare}', every: 1h}}\n")
+            until("its DAGs are gone", lambda: self.ids(i) == ["here", "items"])
+            shown = i.json("bundles", "list")
+            self.assertIsNone(shown["problem_of_file"])
+            self.assertEqual([(row["name"], row["last_refreshed"]) for row in shown["bundles"]], [("ml", looked)])
+            i.udon("bundles", "refresh", "etl", code=1)
+            until("the mistake is forgotten", lambda: "brunch" not in json.dumps(i.call("GET", "/api/v2/importErrors", token=token)))
+            file.unlink()
+            until("all of them are gone", lambda: self.ids(i) == ["here"])
+            # Back again: the commit that is there is taken at once.
+            file.write_text(f"etl: {{url: 'file://{shop.bare}', subfolder: new, every: 1h}}\n")
+            until("it is back", lambda: self.ids(i) == ["here", "orders"])
+
+    def test_a_dag_of_a_bundle_is_checked_tried_and_played_forward_without_a_server(self):
+        i = self.installation("")
+        with i:
+            shop = Repository(i.root / "git")
+            files = {"dags/orders.yaml": dag("orders", "cat data/value").replace("tasks:", "schedule: '@hourly'\nstart_date: 2026-01-01\ntasks:"),
+                     "dags/data/value": "하나\n", "dags/items.yaml": "dag: items\ntasks:\n  a: {operator: bash, comand: x}\n"}
+            first = shop.push(files=files)
+            (i.home / "bundles.yaml").write_text(f"etl: {{url: 'file://{shop.bare}', subfolder: dags, every: 1s}}\n")
+            i.dag("here", dag("here"))
+            i.start()
+            self.wait_for(i, first)
+            until("it is there", lambda: "orders" in self.ids(i))
+            # The server refuses what comes next; these look at the commit that is in use.
+            broken = shop.push(files={"dags/orders.yaml": "dag: orders\ntasks: [\n"})
+            until("it is refused", lambda: self.bundle(i)["refused_version"] == broken)
+            for _ in range(2):  # with a server, and without
+                self.assertIn("1 DAG in 1 file: 0 errors", i.udon("dags", "check", "orders"))
+                self.assertIn("하나", i.udon("dags", "test", "orders"))
+                runs = i.json("dags", "simulate", "orders", "--from", "2026-03-01", "--to", "2026-03-02")["runs"]
+                self.assertEqual({run["dag_id"] for run in runs}, {"orders"})
+                told = i.udon("dags", "check", "items", code=1)
+                self.assertIn("@etl/items.yaml:3:23", told)
+                self.assertIn("did you mean `command`?", told)
+                self.assertNotIn("orders", told)
+                i.udon("dags", "test", "items", code=1)
+                self.assertIn("the file of `items` has errors", i.told)
+                i.udon("dags", "check", "ordres", code=1)
+                self.assertIn("did you mean `orders`?", i.told)
+                self.assertIn("1 DAG in 1 file", i.udon("dags", "check", "here"))
+                # Without a name it is the DAGs folder, as before a push.
+                self.assertIn("1 DAG in 1 file", i.udon("dags", "check"))
+                if i.server.poll() is None:
+                    i.stop()
+
     def test_a_file_of_bundles_that_makes_no_sense_is_refused_with_its_place(self):
         for text, words in (("etl: {url: x, brunch: a}\n", "bundles.yaml:1:15: unknown key `brunch`; did you mean `branch`?"),
                             ("etl: {branch: main}\n", "bundle `etl` has no `url`"),

@@ -1,4 +1,5 @@
 // What is old is found in order of its end, in every store alike.
+#include "store/leaving.h"
 #include "tests/store/scene.h"
 
 using namespace udon;
@@ -48,4 +49,53 @@ TEST_CASE("old runs are those that have ended, oldest end first, a page behind t
   again.row.end_date.reset();
   scene.commit({again, DeleteRunRows{.run = 3}});
   CHECK(numbers(must(scene.reader().old_runs(t0 + 1h, {}, 10))) == Numbers{4, 1});
+}
+
+TEST_CASE("a run that is too large for one commit loses its name at once and its task instances in parts") {
+  Scene scene(EVERY_KIND_OF_STORE);
+  constexpr int instances = 2 * deleted_instances_max + 500;
+  DagRun row = make_run(1);
+  row.backfill = 3;
+  InsertInstances rows;
+  for (int i = 0; i < instances; ++i) rows.rows.push_back(make_instance(i + 1, 1, i < 10 ? "first" : "many", i));
+  ChangeRun end = move_to(row, RunState::success, MoveCause::command);
+  end.row.end_date = t0;
+  scene.commit({PutBackfill{{.number = 3, .dag_id = "orders"}}, InsertRun{row, {}}, rows, end,
+                PutXCom{{.instance = 7, .key = "k", .value = 1, .at = t0}}});
+  const auto left = [&] { return static_cast<int64_t>(must(scene.reader().instances_of(1)).size()); };
+  // A batch that is refused takes nothing away.
+  scene.refused({DeleteRunRows{.run = 1}, DeleteRunRows{.run = 9}});
+  CHECK(left() == instances);
+  CHECK(scene.run(1) == end.row);
+
+  scene.commit({DeleteRunRows{.run = 1, .user = "ada"}});
+  CHECK(left() == instances - deleted_instances_max);
+  CHECK(is_rest(scene.run(1)));
+  CHECK(!must(scene.reader().run("orders", "run1")));
+  CHECK(!must(scene.reader().instance_by_number(7)));
+  CHECK(must(scene.reader().backfill_runs(3)) == BackfillRuns());
+  CHECK(scene.history("orders", "run1") == lines({"orders/run1 success>deleted"}));
+  const auto old = must(scene.reader().old_runs(t0 + 1h, {}, 10));
+  REQUIRE(old.size() == 1);
+  CHECK(old[0].instances == left());
+  // Its name and its date are free.
+  DagRun other = make_run(2);
+  other.run_id = row.run_id;
+  other.logical_date = row.logical_date;
+  scene.commit({InsertRun{other, {}}});
+
+  scene.refused({DeleteRunRows{.run = 1}, DeleteRunRows{.run = 9}});
+  CHECK(left() == instances - deleted_instances_max);
+  scene.commit({DeleteRunRows{.run = 1}});
+  CHECK(left() == 500);
+  scene.commit({DeleteRunRows{.run = 1}});
+  CHECK(!must(scene.reader().run_by_number(1)));
+  CHECK(left() == 0);
+  CHECK(must(scene.reader().run("orders", "run1"))->number == 2);
+  // It was told of once.
+  size_t told = 0;
+  for (const std::string& line : scene.history())
+    if (line == "orders/run1 success>deleted") ++told;
+  CHECK(told == 1);
+  CHECK(scene.refused({DeleteRunRows{.run = 1}}).kind == ErrorKind::conflict);
 }

@@ -37,7 +37,9 @@ Result<Response> list(World& world, const Call&) {
   Value::List rows;
   for (const BundleStatus& status : bundles) rows.push_back(show_bundle(status));
   const auto total = static_cast<int64_t>(rows.size());
-  return json_response(200, show_list("bundles", std::move(rows), total));
+  Value shown = show_list("bundles", std::move(rows), total);
+  shown.set("problem_of_file", text_or_null(world.problem_of_bundles_file ? world.problem_of_bundles_file() : ""));
+  return json_response(200, std::move(shown));
 }
 
 Result<BundleStatus> need_bundle(World& world, const std::string& name) {

@@ -1,0 +1,2 @@
+-- Nothing is lost.
+DROP INDEX dag_run_by_end;
