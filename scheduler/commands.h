@@ -4,14 +4,10 @@
 #include "base/result.h"
 #include "model/command.h"
 #include "scheduler/moves.h"
+#include "scheduler/run_changes.h"
 #include "scheduler/state.h"
 
 namespace udon {
-
-struct CommandMoves {
-  Moves moves;
-  CommandOutcome outcome;
-};
 
 // The run that a command is about, if it is about an existing one: (dag_id, run_id).
 std::optional<std::pair<std::string, std::string>> run_of(const Command& command);

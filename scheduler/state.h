@@ -194,6 +194,7 @@ class State {
   void update_ready(const ActiveRun& run, int task);
   int64_t ending_teardowns(const ActiveRun& run) const;
   void update_run_index(const ActiveRun& run);
+  void forget_timers(RunNumber number);
   void update_dag_timer(DagState& dag);
   void index_assets(const DagRecord& record, int sign);
   void queue_event(DagState& dag, AssetEventPtr event);
