@@ -55,6 +55,12 @@ class Selecting {
     return *this;
   }
 
+  // As marking has it: what is set up is still cleared away.
+  Selecting& without_teardowns_after() {
+    leaves_teardowns_ = true;
+    return *this;
+  }
+
   Result<Selected> select() {
     const std::vector<Task>& tasks = run_.dag().tasks;
     if (selection_.tasks.empty()) {
@@ -111,7 +117,12 @@ class Selecting {
   }
 
   void close(Place from, std::vector<int> Task::*next) {
-    for (const Place& place : places_along(*run_.shape, {from}, next)) take_in(place);
+    const bool is_downstream = next == &Task::downstream;
+    for (const Place& place : places_along(*run_.shape, {from}, next)) {
+      if (is_downstream && leaves_teardowns_ && run_.dag().tasks[static_cast<size_t>(place.first)].is_teardown)
+        continue;
+      take_in(place);
+    }
   }
 
   std::set<int> all(int from, std::vector<int> Task::*next) const {
@@ -190,6 +201,7 @@ class Selecting {
   const ActiveRun& run_;
   const Selection& selection_;
   bool adds_setups_ = false;
+  bool leaves_teardowns_ = false;
   std::set<int> whole_;
   std::set<std::pair<int, int>> parts_;  // (task, position)
 };
@@ -268,7 +280,7 @@ class Commanding {
       return invalid("task instances can be marked success, failed or skipped, not " + std::string(to_string(to)));
     }
     TRY_ASSIGN(const ActiveRun* run, find(command.selection.dag_id, command.selection.run_id));
-    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).select());
+    TRY_ASSIGN(const Selected selected, Selecting(*run, command.selection).without_teardowns_after().select());
     result_.outcome.run = run->row;
     const std::string note = "marked " + std::string(to_string(to)) + by(command.user);
     std::set<std::pair<int, int>> places;
@@ -279,6 +291,7 @@ class Commanding {
       places.insert({at.task, is_of_group ? run->instance(at).map_index : whole});
     }
     if (to != TaskState::failed) resume_after(*run, places, selected, command.user);
+    if (command.dry_run) result_.moves.clear();
     return {};
   }
 
