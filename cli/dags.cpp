@@ -8,6 +8,7 @@
 #include "cli/deadlines.h"
 #include "cli/next_execution.h"
 #include "cli/simulate.h"
+#include "cli/task_tree.h"
 #include "cli/verbs.h"
 
 namespace udon::cli {
@@ -81,6 +82,23 @@ Value::List with_upstream(const Value& tasks) {
   return rows;
 }
 
+// The same in their groups: one row more for each of these.
+Value::List as_tree(const Value::List& tasks, const Value& nodes, const Terminal& terminal) {
+  std::map<std::string, const Value*> by_id;
+  for (const Value& task : tasks) by_id[task.text("task_id")] = &task;
+  Value::List rows;
+  for (const Value& node : tree_rows(nodes, terminal)) {
+    const bool is_group = node.get("children").is_list();
+    const auto task = by_id.find(node.text("id"));
+    Value row = is_group || task == by_id.end() ? Value::map() : *task->second;
+    if (is_group) row.set("operator_name", "(group)");
+    row.set("name", node.get("name"));
+    row.set("is_mapped", node.flag("is_mapped"));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   const std::string& dag_id = arguments.text("DAG");
@@ -88,6 +106,11 @@ Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Value tasks, api->get(dag_path(dag_id) + "/tasks"));
   Value::List rows = with_upstream(tasks);
   dag.set("tasks", rows);
+  TRY_ASSIGN(const Value structure, api->get("/ui/structure/structure_data" + query_of({{"dag_id", dag_id}})));
+  if (has_groups(structure.get("nodes"))) {
+    dag.set("nodes", structure.get("nodes"));
+    rows = as_tree(rows, structure.get("nodes"), session.output().terminal());
+  }
   if (!dag.get("asset_expression").is_null()) {
     TRY_ASSIGN(Value assets, api->get("/api/udon/dags/" + path_of({dag_id}) + "/assets"));
     dag.set("waiting_for_assets", std::move(assets));
@@ -125,7 +148,7 @@ Result<int> show(const Arguments& arguments, Session& session) {
   session.output().raw("\n");
   session.output().list(
       Value::Map{{"tasks", std::move(rows)}}, "tasks",
-      {column("TASK", "task_id"),
+      {{"TASK", [](const Value& row) { return row.text("name", row.text("task_id")); }},
        column("OPERATOR", "operator_name"),
        column("AFTER", "upstream_task_ids"),
        column("TRIGGER RULE", "trigger_rule"),

@@ -1,5 +1,6 @@
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/task_tree.h"
 #include "cli/verbs.h"
 
 namespace udon::cli {
@@ -59,8 +60,12 @@ Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Value run, named.api->get(run_path(named.dag_id, named.run_id)));
   TRY_ASSIGN(const Value instances,
              named.api->get_all(run_path(named.dag_id, named.run_id) + "/taskInstances", "task_instances", 1000));
+  // Without groups the list says as much as the tree.
+  const Result<Value> tree = named.api->get(run_tree_path(named.dag_id, named.run_id));
+  const Value nodes = tree && has_groups(tree->get("nodes")) ? tree->get("nodes") : Value();
   if (session.output().format() != Format::table) {
     run.set("task_instances", instances.get("task_instances"));
+    if (!nodes.is_null()) run.set("nodes", nodes);
     session.output().object(run, {});
     return succeeded;
   }
@@ -82,6 +87,11 @@ Result<int> show(const Arguments& arguments, Session& session) {
        column("user", "triggering_user_name"),
        column("note", "note"),
        {"conf", [](const Value& shown) { return shown.get("conf").size() == 0 ? "" : to_json(shown.get("conf")); }}});
+  if (!nodes.is_null()) {
+    session.output().raw("\n");
+    session.output().list(Value::Map{{"nodes", tree_rows(nodes, session.output().terminal())}}, "nodes",
+                          run_tree_columns());
+  }
   session.output().raw("\n");
   session.output().list(instances, "task_instances", instance_columns());
   return succeeded;

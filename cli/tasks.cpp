@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/task_tree.h"
 #include "cli/verbs.h"
 #include "model/state.h"
 
@@ -66,8 +67,22 @@ Result<int> list(const Arguments& arguments, Session& session) {
     target += separator + ("state=" + percent_encode(state));
     separator = '&';
   }
+  if (arguments.has("group")) target += separator + ("task_group_id=" + percent_encode(arguments.text("group")));
   TRY_ASSIGN(const Value instances, named.api->get_all(target, "task_instances", limit));
   session.output().list(instances, "task_instances", list_columns());
+  return succeeded;
+}
+
+Result<int> tree(const Arguments& arguments, Session& session) {
+  TRY_ASSIGN(const Named named, named_task(arguments, session));
+  TRY_ASSIGN(const Value found, named.api->get(run_tree_path(named.dag_id, named.run_id) +
+                                               query_of({{"task_group_id", arguments.text_or("GROUP", "")}})));
+  if (session.output().format() != Format::table) {
+    session.output().object(found, {});
+    return succeeded;
+  }
+  session.output().list(Value::Map{{"nodes", tree_rows(found.get("nodes"), session.output().terminal())}}, "nodes",
+                        run_tree_columns());
   return succeeded;
 }
 
@@ -262,15 +277,28 @@ Result<int> kill(const Arguments& arguments, Session& session) {
 Result<int> mark(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Named named, named_task(arguments, session));
   const std::string& state = arguments.text("STATE");
-  TRY_ASSIGN(const Value answer,
-             named.api->patch(named.instances() + "/" + path_of({named.task_id}) +
-                                  (named.map_index < 0 ? "" : "/" + std::to_string(named.map_index)),
-                              Value::Map{{"new_state", state},
-                                         {"include_upstream", arguments.has("upstream")},
-                                         {"include_downstream", arguments.has("downstream")},
-                                         {"include_past", arguments.has("past")},
-                                         {"include_future", arguments.has("future")}}));
-  session.output().done("marked " + count_of(answer) + " " + state, answer);
+  const bool dry_run = arguments.has("dry-run");
+  const Value body = Value::Map{{"new_state", state},
+                                {"include_upstream", arguments.has("upstream")},
+                                {"include_downstream", arguments.has("downstream")},
+                                {"include_past", arguments.has("past")},
+                                {"include_future", arguments.has("future")}};
+  const std::string last = dry_run ? "/dry_run" : "";
+  const std::string index = named.map_index < 0 ? "" : std::to_string(named.map_index);
+  Result<Value> answer = named.api->patch(
+      named.instances() + "/" + path_of({named.task_id}) + (index.empty() ? "" : "/" + index) + last, body);
+  if (!answer && answer.error().kind == ErrorKind::not_found) {
+    // No task of that id: a task group may have it.
+    Result<Value> of_group = named.api->patch(run_path(named.dag_id, named.run_id) + "/taskGroupInstances/" +
+                                                  path_of({named.task_id}) + last + query_of({{"map_index", index}}),
+                                              body);
+    if (of_group || of_group.error().message.find("Task group '") == std::string::npos) answer = std::move(of_group);
+  }
+  if (!answer) return answer.error();
+  if (dry_run)
+    session.output().list(*answer, "task_instances", list_columns());
+  else
+    session.output().done("marked " + count_of(*answer) + " " + state, *answer);
   return succeeded;
 }
 
@@ -310,8 +338,16 @@ std::vector<Command> tasks_commands() {
        "list",
        "Lists the task instances of a run",
        {dag, run},
-       {{"state", "only those in this state", "STATE", Flag::Count::any}, {"limit", "how many at most (1000)", "N"}},
+       {{"state", "only those in this state", "STATE", Flag::Count::any},
+        {"group", "only those of this task group", "GROUP"},
+        {"limit", "how many at most (1000)", "N"}},
        list},
+      {"tasks",
+       "tree",
+       "Shows tasks and task groups of a run, with how many task instances are in each state",
+       {dag, run, {"GROUP", "id of a task group; else all", Positional::Count::optional}},
+       {},
+       tree},
       {"tasks",
        "logs",
        "Prints the log of a try, the last one if none is named",
@@ -337,7 +373,8 @@ std::vector<Command> tasks_commands() {
        "Clears task instances, so that they run again",
        {dag,
         {"RUN",
-         "id of the run, or `latest`, then ids of its tasks; with --start-date or --end-date: ids of tasks alone",
+         "id of the run, or `latest`, then ids of its tasks or task groups; with --start-date or --end-date: those "
+         "alone",
          Positional::Count::any}},
        {map_index,
         upstream,
@@ -353,12 +390,12 @@ std::vector<Command> tasks_commands() {
        clear},
       {"tasks",
        "mark",
-       "Marks a task instance success, failed or skipped",
+       "Marks a task instance, or a task group, success, failed or skipped",
        {dag,
         run,
-        task,
+        {"TASK", "id of the task or task group"},
         {.name = "STATE", .help = "success, failed or skipped", .choices = {"success", "failed", "skipped"}}},
-       {map_index, upstream, downstream, past, future},
+       {map_index, upstream, downstream, past, future, {"dry-run", "only show which", ""}},
        mark},
       {"tasks",
        "kill",

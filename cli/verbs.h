@@ -10,6 +10,9 @@ namespace udon::cli {
 inline std::string run_path(const std::string& dag_id, const std::string& run_id) {
   return "/api/v2/dags/" + path_of({dag_id}) + "/dagRuns/" + path_of({run_id});
 }
+inline std::string run_tree_path(const std::string& dag_id, const std::string& run_id) {
+  return "/api/udon/dags/" + path_of({dag_id}) + "/dagRuns/" + path_of({run_id}) + "/taskGroups";
+}
 // `latest` is the DAG's newest run; any other id is itself.
 Result<std::string> resolve_run(Api& api, const std::string& dag_id, const std::string& run_id);
 // An integer that was given as text; the error names the argument.

@@ -56,6 +56,7 @@ struct ClearTasks {
 struct MarkTasks {
   Selection selection;
   TaskState state = TaskState::success;  // success, failed or skipped
+  bool dry_run = false;
   std::string user;
 };
 // Ends the live tries; they become failed (no retry), with who asked.

@@ -94,7 +94,7 @@ class Commanding {
       return invalid("task instances can be marked success, failed or skipped, not " + std::string(to_string(to)));
     }
     TRY_ASSIGN(const ActiveRun* run, find(command.selection.dag_id, command.selection.run_id));
-    TRY_ASSIGN(const Selected selected, select_instances(*run, command.selection));
+    TRY_ASSIGN(const Selected selected, select_to_mark(*run, command.selection));
     changes_.outcome().run = run->row;
     const std::string note = "marked " + std::string(to_string(to)) + by(command.user);
     std::set<Place> places;
@@ -105,6 +105,7 @@ class Commanding {
       places.insert({at.task, is_of_group ? run->instance(at).map_index : whole});
     }
     if (to != TaskState::failed) changes_.resume_after(*run, places, selected, command.user);
+    if (command.dry_run) changes_.drop_moves();
     return {};
   }
 

@@ -33,6 +33,10 @@ class Selecting {
     adds_setups_ = true;
     return *this;
   }
+  Selecting& without_teardowns_after() {
+    leaves_teardowns_ = true;
+    return *this;
+  }
 
   Result<Selected> select() {
     const std::vector<Task>& tasks = run_.dag().tasks;
@@ -86,7 +90,12 @@ class Selecting {
   }
 
   void close(Place from, std::vector<int> Task::*next) {
-    for (const Place& place : places_along(*run_.shape, {from}, next)) take_in(place);
+    const bool is_downstream = next == &Task::downstream;
+    for (const Place& place : places_along(*run_.shape, {from}, next)) {
+      if (is_downstream && leaves_teardowns_ && run_.dag().tasks[static_cast<size_t>(place.first)].is_teardown)
+        continue;
+      take_in(place);
+    }
   }
 
   std::set<int> all(int from, std::vector<int> Task::*next) const {
@@ -165,6 +174,7 @@ class Selecting {
   const ActiveRun& run_;
   const Selection& selection_;
   bool adds_setups_ = false;
+  bool leaves_teardowns_ = false;
   std::set<int> whole_;
   std::set<std::pair<int, int>> parts_;  // (task, position)
 };
@@ -173,6 +183,10 @@ class Selecting {
 
 Result<Selected> select_instances(const ActiveRun& run, const Selection& selection) {
   return Selecting(run, selection).select();
+}
+
+Result<Selected> select_to_mark(const ActiveRun& run, const Selection& selection) {
+  return Selecting(run, selection).without_teardowns_after().select();
 }
 
 Result<Selected> select_to_clear(const ActiveRun& run, const Selection& selection) {

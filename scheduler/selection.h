@@ -18,6 +18,8 @@ struct Selected {
 
 // Selects every task instance that is named.
 Result<Selected> select_instances(const ActiveRun& run, const Selection& selection);
+// As marking has it: of what comes after a task, its teardowns keep their work.
+Result<Selected> select_to_mark(const ActiveRun& run, const Selection& selection);
 // As clearing has it: what a task needs is set up anew for it, and cleared away after it.
 Result<Selected> select_to_clear(const ActiveRun& run, const Selection& selection);
 

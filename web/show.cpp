@@ -293,6 +293,8 @@ Value show_task(const Dag& dag, const Task& task) {
       {"params", show_params(dag)},
       {"class_ref", Value::Map{{"module_path", "udon"}, {"class_name", task.operator_name}}},
       {"is_mapped", task.expand.has_value()},
+      // Not among Airflow's fields, whose ids of tasks begin with those of their groups.
+      {"task_group_id", text_or_null(task.group_id)},
       {"extra_links", Value::list()},
   };
 }

@@ -1,14 +1,17 @@
 #include "web/unmapped.h"
 
+#include <algorithm>
+
 namespace udon::web {
 
 Result<std::vector<InstanceRow>> unmapped_of(World& world, const DagRun& run,
-                                             const std::optional<std::string>& task_id) {
+                                             const std::vector<std::string>& task_ids) {
   std::vector<InstanceRow> rows;
   const DagInfoPtr info = world.dags.find(run.dag_id, run.dag_version);
   if (!info) return rows;
   for (const Task& task : info->dag->tasks) {
-    if (!task.expand || known_length(*task.expand) || (task_id && task.task_id != *task_id)) continue;
+    if (!task.expand || known_length(*task.expand)) continue;
+    if (!task_ids.empty() && std::ranges::find(task_ids, task.task_id) == task_ids.end()) continue;
     // Task instances come in the order of their map indexes, or as one that stands for all.
     bool is_there = false;
     for (const int map_index : {0, -1}) {

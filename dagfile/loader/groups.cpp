@@ -123,21 +123,26 @@ class GroupEdges {
 
   std::vector<int> leaves(const std::string& group) {
     if (const auto known = leaves_.find(group); known != leaves_.end()) return known->second;
-    std::set<int> followed;
-    const auto note = [&](const After& after) {
+    std::set<int> followed;   // by anything in the group
+    std::set<int> worked_on;  // by anything but teardowns
+    const auto note = [&](const After& after, bool is_of_teardowns) {
       for (const auto& [id, offset] : after) {
         if (id == group || !is_inside(group, id)) continue;
-        for (const int task : meant(id)) followed.insert(task);
+        for (const int task : meant(id)) {
+          followed.insert(task);
+          if (!is_of_teardowns) worked_on.insert(task);
+        }
       }
     };
     const std::vector<int> inside = dag_.tasks_in(group);
-    for (const int task : inside) note(sources_[static_cast<size_t>(task)].after);
+    for (const int task : inside) note(sources_[static_cast<size_t>(task)].after, is_teardown(task));
     for (const auto& [id, after] : after_) {
-      if (id != group && is_in_group(group, id)) note(*after);
+      if (id == group || !is_in_group(group, id)) continue;
+      note(*after, std::ranges::all_of(roots(id), [&](int root) { return is_teardown(root); }));
     }
     std::set<int> last;
     for (const int task : inside) {
-      if (!followed.contains(task)) add_last(group, task, last);
+      if (!followed.contains(task)) add_last(group, task, worked_on, last);
     }
     return leaves_[group] = {last.begin(), last.end()};
   }
@@ -164,17 +169,19 @@ class GroupEdges {
     return true;
   }
 
+  bool is_teardown(int task) const { return dag_.tasks[static_cast<size_t>(task)].is_teardown; }
+
   // In a teardown's place the last ones before it that are none: nobody waits for the clearing away.
-  void add_last(const std::string& group, int task, std::set<int>& last) {
-    if (!dag_.tasks[static_cast<size_t>(task)].is_teardown) {
+  void add_last(const std::string& group, int task, const std::set<int>& worked_on, std::set<int>& last) {
+    if (!is_teardown(task)) {
       last.insert(task);
       return;
     }
     for (const auto& [id, offset] : sources_[static_cast<size_t>(task)].after) {
       if (id == group || !is_inside(group, id)) continue;
       for (const int before : meant(id)) {
-        if (before != task && !dag_.tasks[static_cast<size_t>(before)].is_setup && seen_.insert({task, before}).second)
-          add_last(group, before, last);
+        if (before == task || dag_.tasks[static_cast<size_t>(before)].is_setup || worked_on.contains(before)) continue;
+        if (seen_.insert({task, before}).second) add_last(group, before, worked_on, last);
       }
     }
   }

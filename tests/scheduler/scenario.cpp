@@ -460,7 +460,8 @@ class Player {
     if (verb == "mark") {
       const auto state = parse_task_state(line.words.back());
       if (!state) return failed("no state " + line.words.back());
-      return Command(MarkTasks{.selection = std::move(selection), .state = *state, .user = user});
+      return Command(
+          MarkTasks{.selection = std::move(selection), .state = *state, .dry_run = line.has("dry_run"), .user = user});
     }
     return failed("unknown verb `" + verb + "`");
   }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "web/fields.h"
 #include "web/resources/resources.h"
+#include "web/task_tree.h"
 #include "web/unmapped.h"
 
 namespace udon::web {
@@ -36,6 +37,7 @@ void add_api(Router& router, World& world) {
   add_dags(router, world);
   add_dag_facts(router, world);
   add_dag_runs(router, world);
+  add_task_groups(router, world);
   add_task_instances(router, world);
   add_task_instance_changes(router, world);
   add_logs(router, world);
@@ -120,7 +122,7 @@ Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<
   if (key.map_index < 0) {
     TRY_ASSIGN(const std::optional<DagRun> run, world.reader.run(key.dag_id, key.run_id));
     if (run) {
-      TRY_ASSIGN(std::vector<InstanceRow> unmapped, unmapped_of(world, *run, key.task_id));
+      TRY_ASSIGN(std::vector<InstanceRow> unmapped, unmapped_of(world, *run, {key.task_id}));
       if (!unmapped.empty()) return std::move(unmapped.front());
     }
   }
@@ -130,8 +132,12 @@ Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<
     TRY_ASSIGN(const Page<InstanceRow> some, world.reader.instances(mapped, {.limit = 1, .offset = 0}));
     if (some.total > 0)
       return Error{ErrorKind::not_found, "Task instance is mapped, add the map_index value to the URL"};
+    std::string hint;
+    TRY_ASSIGN(const std::optional<DagRun> run, world.reader.run(key.dag_id, key.run_id));
+    const DagInfoPtr info = run ? world.dags.find(run->dag_id, run->dag_version) : nullptr;
+    if (info && info->dag->index_of(key.task_id) < 0) hint = hinting_at_tasks(*info->dag, key.task_id);
     return Error{ErrorKind::not_found, "The Task Instance with dag_id: `" + key.dag_id + "`, run_id: `" + key.run_id +
-                                           "` and task_id: `" + key.task_id + "` was not found"};
+                                           "` and task_id: `" + key.task_id + "` was not found" + hint};
   }
   return Error{ErrorKind::not_found, "The Mapped Task Instance with dag_id: `" + key.dag_id + "`, run_id: `" +
                                          key.run_id + "`, task_id: `" + key.task_id + "`, and map_index: `" +

@@ -10,6 +10,7 @@ void add_monitor(Router& router, World& world);
 void add_dags(Router& router, World& world);
 void add_dag_facts(Router& router, World& world);
 void add_dag_runs(Router& router, World& world);
+void add_task_groups(Router& router, World& world);
 void add_task_instances(Router& router, World& world);
 void add_task_instance_changes(Router& router, World& world);
 void add_logs(Router& router, World& world);
@@ -45,6 +46,10 @@ Result<InstanceRow> need_instance(World& world, const Call& call, std::optional<
 enum class FilesSeen { in_turn, just_now };
 std::string hinting_at_files(World& world, const std::string& dag_id, std::string message,
                              FilesSeen seen = FilesSeen::in_turn);
+// The version of its DAG that a run has.
+Result<DagInfoPtr> need_version_of(World& world, const DagRun& run);
+// not_found, with the nearest name.
+Result<void> need_group(const Dag& dag, const std::string& group_id);
 // An integer of the path; nothing: a problem was collected.
 std::optional<int> path_integer(const Call& call, std::string_view name, class Problems& problems);
 

@@ -5,6 +5,7 @@
 #include "web/fields.h"
 #include "web/resources/resources.h"
 #include "web/show.h"
+#include "web/task_tree.h"
 #include "web/unmapped.h"
 
 namespace udon::web {
@@ -122,6 +123,16 @@ Result<std::optional<Selection>> selection_in(World& world, const DagRun& run, S
   return std::optional(std::move(asked));
 }
 
+// The nearest name is that of the newest of the runs.
+Error none_has(World& world, const std::vector<DagRun>& runs, const Selection& selection) {
+  const std::string& id = selection.tasks.front().first;
+  const DagInfoPtr info = world.dags.find(selection.dag_id, runs.back().dag_version);
+  const bool is_unknown = info && info->dag->index_of(id) < 0 && info->dag->find_group(id) == nullptr;
+  return {ErrorKind::not_found, "none of " + std::to_string(runs.size()) + " runs of DAG `" + selection.dag_id +
+                                    "` has the task `" + id + "`" +
+                                    (is_unknown ? hinting_at_tasks(*info->dag, id) : "")};
+}
+
 // Run by run, each in a commit of its own; what has been changed.
 template <class C>
 Result<Value::List> change_runs(World& world, const RunsAsked& asked, const C& command, Of of) {
@@ -142,9 +153,7 @@ Result<Value::List> change_runs(World& world, const RunsAsked& asked, const C& c
     TRY_ASSIGN(Value::List changed, show_instances(world, run.number, outcome.instances));
     for (Value& row : changed) rows.push_back(std::move(row));
   }
-  if (!has_any)
-    return Error{ErrorKind::not_found, "none of " + std::to_string(runs.size()) + " runs of DAG `" + selection.dag_id +
-                                           "` has the task `" + selection.tasks.front().first + "`"};
+  if (!has_any) return none_has(world, runs, selection);
   return rows;
 }
 
@@ -189,7 +198,66 @@ Result<Response> clear(World& world, const Call& call) {
   return show_changed(std::move(rows));
 }
 
-Result<Response> mark(World& world, const Call& call) {
+enum class Named { task, group };
+enum class Doing { it, dry_run };
+
+// The tasks that a mark names. not_found: there is no such task or group, or it has no such map index.
+Result<std::vector<std::string>> tasks_to_mark(World& world, const DagRun& run, Named named, const std::string& id,
+                                               std::optional<int> map_index) {
+  const DagInfoPtr info = world.dags.find(run.dag_id, run.dag_version);
+  std::vector<std::string> tasks{id};
+  if (named == Named::group) {
+    TRY_ASSIGN(const DagInfoPtr known, need_version_of(world, run));
+    TRY(need_group(*known->dag, id));
+    tasks.clear();
+    for (const int task : known->dag->tasks_in(id))
+      tasks.push_back(known->dag->tasks[static_cast<size_t>(task)].task_id);
+  }
+  InstanceFilter filter;
+  filter.dag_ids = {run.dag_id}, filter.run_ids = {run.run_id}, filter.task_ids = tasks;
+  if (map_index && *map_index >= 0) filter.map_index = map_index;
+  TRY_ASSIGN(const Page<InstanceRow> there, world.reader.instances(filter, {.limit = 1, .offset = 0}));
+  if (there.total > 0) return tasks;
+  if (map_index.value_or(-1) < 0) {
+    TRY_ASSIGN(const std::vector<InstanceRow> unmapped, unmapped_of(world, run, tasks));
+    if (!unmapped.empty()) return tasks;
+  }
+  if (named == Named::group)
+    return Error{ErrorKind::not_found, "No task instances found for task group '" + id + "' in dag run '" + run.run_id +
+                                           "'" + (map_index ? " at map index " + std::to_string(*map_index) : "")};
+  return Error{ErrorKind::not_found, "The Task Instance with dag_id: `" + run.dag_id + "`, run_id: `" + run.run_id +
+                                         "` and task_id: `" + id + "` was not found" +
+                                         (info && info->dag->index_of(id) < 0 ? hinting_at_tasks(*info->dag, id) : "")};
+}
+
+// All task instances of these tasks, as they are.
+Result<Response> show_unmarked(World& world, const DagRun& run, const std::vector<std::string>& tasks,
+                               std::optional<int> map_index) {
+  InstanceFilter filter;
+  filter.dag_ids = {run.dag_id}, filter.run_ids = {run.run_id}, filter.task_ids = tasks;
+  if (map_index && *map_index >= 0) filter.map_index = map_index;
+  InstanceShower shower(world);
+  Value::List rows;
+  for (PageRequest page{.limit = 1000, .offset = 0};; page.offset += page.limit) {
+    TRY_ASSIGN(const Page<InstanceRow> found, world.reader.instances(filter, page));
+    for (const InstanceRow& row : found.rows) {
+      TRY_ASSIGN(Value shown, shower.show(row));
+      rows.push_back(std::move(shown));
+    }
+    if (page.offset + page.limit >= found.total) break;
+  }
+  if (rows.empty()) {
+    TRY_ASSIGN(const std::vector<InstanceRow> unmapped, unmapped_of(world, run, tasks));
+    for (const InstanceRow& row : unmapped) {
+      TRY_ASSIGN(Value shown, shower.show(row));
+      rows.push_back(std::move(shown));
+    }
+  }
+  return show_changed(std::move(rows));
+}
+
+// A task instance, all of a task, or a task group with what lies in it.
+Result<Response> mark(World& world, const Call& call, Named named, Doing doing) {
   Problems problems;
   BodyFields body(call.request, problems);
   MarkTasks command;
@@ -209,29 +277,21 @@ Result<Response> mark(World& world, const Call& call) {
   if (!problems.empty()) return problems.response();
   if (note) return Error{ErrorKind::invalid, "this server keeps no notes on task instances; a run's note it does"};
   TRY_ASSIGN(const DagRun run, need_run(world, call));
-  const std::string& task_id = call.part("task_id");
-  InstanceFilter filter;
-  filter.dag_ids = {run.dag_id}, filter.run_ids = {run.run_id}, filter.task_ids = {task_id};
-  if (map_index && *map_index >= 0) filter.map_index = map_index;
-  TRY_ASSIGN(Page<InstanceRow> there, world.reader.instances(filter, {.limit = 1, .offset = 0}));
-  if (there.rows.empty() && map_index.value_or(-1) < 0) {
-    TRY_ASSIGN(there.rows, unmapped_of(world, run, task_id));
-  }
-  if (there.rows.empty())
-    return Error{ErrorKind::not_found, "The Task Instance with dag_id: `" + run.dag_id + "`, run_id: `" + run.run_id +
-                                           "` and task_id: `" + task_id + "` was not found"};
-  if (!state) {
-    TRY_ASSIGN(const Value shown, InstanceShower(world).show(there.rows.front()));
-    return json_response(200, show_list_with_cursors("task_instances", {shown}, 1));
-  }
+  const std::string& id = call.part(named == Named::group ? "group_id" : "task_id");
+  TRY_ASSIGN(const std::vector<std::string> tasks, tasks_to_mark(world, run, named, id, map_index));
+  if (!state) return show_unmarked(world, run, tasks, map_index);
   command.state = *parse_task_state(*state);
+  command.dry_run = doing == Doing::dry_run;
   selection.dag_id = run.dag_id;
   selection.run_id = run.run_id;
-  selection.tasks = {{task_id, map_index.value_or(-1)}};
+  selection.tasks = {{id, map_index.value_or(-1)}};
   command.user = call.user.name;
   asked.named = run;
   TRY_ASSIGN(Value::List rows, change_runs(world, asked, command, Of::its_version));
-  if (rows.empty()) return Error{ErrorKind::conflict, "Task id " + task_id + " is already in " + *state + " state"};
+  if (rows.empty() && doing == Doing::it)
+    return Error{ErrorKind::conflict, named == Named::group
+                                          ? "All task instances in the group are already in " + *state + " state"
+                                          : "Task id " + id + " is already in " + *state + " state"};
   return show_changed(std::move(rows));
 }
 
@@ -284,10 +344,16 @@ void add_task_instance_changes(Router& router, World& world) {
   router.add("POST", "/api/v2/dags/{dag_id}/clearTaskInstances", at_least(Role::user),
              "Clears task instances, so that they run again",
              [&world](const Call& call) { return clear(world, call); });
-  router.add("PATCH", "/api/v2/" + instance, at_least(Role::user), "Marks a task instance, with all its map indexes",
-             [&world](const Call& call) { return mark(world, call); });
-  router.add("PATCH", "/api/v2/" + instance + "/{map_index}", at_least(Role::user), "Marks a mapped task instance",
-             [&world](const Call& call) { return mark(world, call); });
+  const std::string group = run + "/taskGroupInstances/{group_id}";
+  const auto add_mark = [&](const std::string& path, Named named, const std::string& what) {
+    router.add("PATCH", "/api/v2/" + path, at_least(Role::user), "Marks " + what,
+               [&world, named](const Call& call) { return mark(world, call, named, Doing::it); });
+    router.add("PATCH", "/api/v2/" + path + "/dry_run", at_least(Role::user), "What would be marked: " + what,
+               [&world, named](const Call& call) { return mark(world, call, named, Doing::dry_run); });
+  };
+  add_mark(instance, Named::task, "a task instance, with all its map indexes");
+  add_mark(instance + "/{map_index}", Named::task, "a mapped task instance");
+  add_mark(group, Named::group, "the task instances of a task group");
   router.add("POST", "/api/udon/" + run + "/kill", at_least(Role::user),
              "Ends live tries; their task instances fail without a retry",
              [&world](const Call& call) { return kill(world, call); });

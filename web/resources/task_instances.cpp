@@ -8,6 +8,24 @@
 namespace udon::web {
 namespace {
 
+// Of these tasks (of all, if none is named) those in the group, as the run's version has it, or without a run the
+// newest one. false: none is left.
+Result<bool> keep_group(World& world, const std::string& dag_id, const std::optional<DagRun>& run,
+                        const std::string& group, std::vector<std::string>& task_ids) {
+  if (dag_id == "~") return Error{ErrorKind::invalid, "task_group_id needs a dag_id: a group is one of a DAG"};
+  TRY_ASSIGN(const DagRecord record, need_dag(world, dag_id));
+  const DagInfoPtr info = world.dags.find(dag_id, run ? run->dag_version : record.version);
+  if (!info) return Error{ErrorKind::not_found, "Task group " + group + " not found"};
+  TRY(need_group(*info->dag, group));
+  std::vector<std::string> inside;
+  for (const int task : info->dag->tasks_in(group)) {
+    const std::string& id = info->dag->tasks[static_cast<size_t>(task)].task_id;
+    if (task_ids.empty() || std::ranges::find(task_ids, id) != task_ids.end()) inside.push_back(id);
+  }
+  task_ids = std::move(inside);
+  return !task_ids.empty();
+}
+
 Result<Response> list(World& world, const Call& call, const std::optional<std::string>& task_id) {
   Problems problems;
   QueryFields query(call.request, problems);
@@ -33,7 +51,6 @@ Result<Response> list(World& world, const Call& call, const std::optional<std::s
   TRY(query.refuse({"cursor",
                     "task_display_name_pattern",
                     "task_display_name_prefix_pattern",
-                    "task_group_id",
                     "dag_id_pattern",
                     "dag_id_prefix_pattern",
                     "run_id_pattern",
@@ -75,12 +92,15 @@ Result<Response> list(World& world, const Call& call, const std::optional<std::s
     filter.task_ids = {*task_id};
   else if (const auto wanted = query.text("task_id"))
     filter.task_ids = {*wanted};
+  if (const auto group = query.text("task_group_id")) {
+    TRY_ASSIGN(const bool has_any, keep_group(world, dag_id, run, *group, filter.task_ids));
+    if (!has_any) return json_response(200, show_list_with_cursors("task_instances", {}, 0));
+  }
   TRY_ASSIGN(Page<InstanceRow> found, world.reader.instances(filter, page));
   const bool wants_undecided =
       filter.states.empty() || std::ranges::find(filter.states, TaskState::none) != filter.states.end();
   if (run && !task_id && wants_undecided && filter.map_index.value_or(-1) < 0) {
-    TRY_ASSIGN(const std::vector<InstanceRow> unmapped,
-               unmapped_of(world, *run, filter.task_ids.empty() ? std::nullopt : std::optional(filter.task_ids[0])));
+    TRY_ASSIGN(const std::vector<InstanceRow> unmapped, unmapped_of(world, *run, filter.task_ids));
     // After all that the store has.
     for (size_t i = static_cast<size_t>(std::max<int64_t>(0, page.offset - found.total));
          i < unmapped.size() && static_cast<int>(found.rows.size()) < page.limit; ++i)
