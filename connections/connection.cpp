@@ -49,9 +49,14 @@ class UriParser {
     const auto decoded = percent_decode(text);
     if (!decoded)
       return problem("in its " + part + " a `%` is not followed by two hex digits; write a `%` itself as %25");
-    // Client libraries take C strings and would silently cut it there.
-    if (decoded->find('\0') != decoded->npos) return problem("its " + part + " has a zero byte");
+    TRY(check_no_zero(*decoded, part));
     return *decoded;
+  }
+
+  // Client libraries take C strings and would silently cut it there.
+  Result<void> check_no_zero(std::string_view text, const std::string& part) const {
+    if (text.find('\0') != text.npos) return problem("its " + part + " has a zero byte");
+    return {};
   }
 
   Result<std::string> take_type() {
@@ -88,6 +93,7 @@ class UriParser {
       const size_t close = text.find(']');
       if (close == text.npos) return problem("its host starts with `[` but has no `]`");
       connection.host = text.substr(1, close - 1);
+      TRY(check_no_zero(connection.host, "host"));
       text.remove_prefix(close + 1);
       if (text.empty()) return {};
       if (!text.starts_with(':')) return problem("after the `]` of its host expected `:` and a port");
@@ -123,6 +129,8 @@ class UriParser {
         if (!json || !json->is_map()) return problem("option `" + key + "` is no JSON object");
         for (auto& [name, member] : json->as_map()) {
           if (extra.find(name)) return problem("option `" + name + "` is given twice");
+          TRY(check_no_zero(name, "options"));
+          if (member.is_string()) TRY(check_no_zero(member.as_string(), "option `" + name + "`"));
           extra.set(name, std::move(member));
         }
       } else {

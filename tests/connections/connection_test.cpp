@@ -92,6 +92,9 @@ TEST_CASE("a wrong URI is refused with a hint and without its text") {
     CHECK(message.find("unter2") == message.npos);
     CHECK(message.find("ter2") == message.npos);
   }
+  CHECK(problem(std::string("mysql://u@[::") + '\0' + "1]").ends_with("its host has a zero byte"));
+  CHECK(problem("http://h/?__extra__=%7B%22a%22%3A%22%5Cu0000%22%7D").ends_with("its option `a` has a zero byte"));
+  CHECK(problem("http://h/?__extra__=%7B%22%5Cu0000%22%3A1%7D").ends_with("its options has a zero byte"));
   CHECK(problem("mysql://u:hun/ter2@h:1").find("%2F") != std::string::npos);
   CHECK(problem("mysql://u:hun#ter2@h").find("%23") != std::string::npos);
 }
