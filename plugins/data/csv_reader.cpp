@@ -108,19 +108,19 @@ class CsvRows {
         return true;
       } else if (fields->size() == 1 && rows_.width() != 1 && fields->front().text.empty() && !fields->front().quoted) {
         continue;  // an empty line is no row, unless a row may be one empty field
-      } else if (const std::string problem = add_row(*fields); !problem.empty()) {
-        TRY(rows_.bad_row(tokenizer.line(), problem, tokenizer.raw()));
-      } else {
+      } else if (add_row(*fields)) {
         rows_.end_row();
+      } else {
+        TRY(rows_.bad_row(tokenizer.line(), rows_.reason(), tokenizer.raw()));
       }
     }
     return false;
   }
 
-  // What is wrong with it, or nothing.
-  std::string add_row(std::span<const CsvField> fields) {
+  // False: it does not fit, for the rows' reason.
+  bool add_row(std::span<const CsvField> fields) {
     if (fields.size() != rows_.width())
-      return fmt::format("{} fields where {} columns were stated", fields.size(), rows_.width());
+      return rows_.refuse(fmt::format("{} fields where {} columns were stated", fields.size(), rows_.width()));
     for (size_t c = 0; c < fields.size(); ++c) {
       const CsvField& field = fields[field_of_[c]];
       if (!field.quoted && is_null(field.text)) {
@@ -131,14 +131,14 @@ class CsvRows {
       if (is_text_[c]) {
         const auto decoded = decoder_.decode(text, scratch_);
         if (!decoded) {
-          if (!rows_.append_invalid(c, scratch_)) return rows_.reason();
+          if (!rows_.append_invalid(c, scratch_)) return false;
           continue;
         }
         text = *decoded;
       }
-      if (!rows_.append(c, text)) return rows_.reason();
+      if (!rows_.append(c, text)) return false;
     }
-    return {};
+    return true;
   }
 
   bool is_null(std::string_view text) {
@@ -152,8 +152,8 @@ class CsvRows {
   TextDecoder decoder_;
   std::string scratch_;
   bool is_null_text_plain_ = true;  // the same bytes in the file
-  std::vector<bool> is_text_;
-  std::vector<size_t> field_of_;  // column → field of a record
+  std::vector<char> is_text_;       // of each column
+  std::vector<size_t> field_of_;    // column → field of a record
 };
 
 class CsvReader final : public TextFileReader {
@@ -196,8 +196,7 @@ class CsvReader final : public TextFileReader {
   Result<std::optional<ReadRows>> read_more() override { return blocks_->next(); }
 
   Result<CsvTokenizer> tokens_of(const LineBlock& block) const {
-    return CsvTokenizer::make(bytes_of(block), options_.display, options_.delimiter, record_bytes_max_,
-                              block.first_line);
+    return CsvTokenizer::make(block.bytes(), options_.display, options_.delimiter, record_bytes_max_, block.first_line);
   }
 
   Result<ReadRows> parse(CsvRows& rows, const LineBlock& block) const {

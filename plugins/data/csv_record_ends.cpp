@@ -75,11 +75,6 @@ size_t CsvRecordEnds::last(std::string_view text, size_t known, bool at_end) {
   return end;
 }
 
-int64_t CsvRecordEnds::lines(std::string_view text) const {
-  int64_t lines = count_of('\n', text);
-  for (size_t at = text.find('\r'); at != text.npos; at = text.find('\r', at + 1))
-    lines += at + 1 == text.size() || text[at + 1] != '\n';
-  return lines;
-}
+int64_t CsvRecordEnds::lines(std::string_view text) const { return count_line_ends(text); }
 
 }  // namespace udon::data

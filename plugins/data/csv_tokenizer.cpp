@@ -6,10 +6,15 @@
 #include <cstring>
 #include <utility>
 
+#include "plugins/data/byte_scan.h"
+#include "plugins/data/line_blocks.h"
+
 namespace udon::data {
 namespace {
+
 constexpr size_t block_bytes = 1 << 20;
-}
+
+}  // namespace
 
 CsvTokenizer::CsvTokenizer(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
                            int64_t record_bytes_max)
@@ -24,6 +29,15 @@ Result<CsvTokenizer> CsvTokenizer::make(std::unique_ptr<ByteSource> bytes, std::
     return Error{ErrorKind::invalid, "delimiter: a quote or a line end cannot stand between fields"};
   CsvTokenizer tokenizer(std::move(bytes), std::move(display), delimiter, record_bytes_max);
   tokenizer.line_ = first_line;
+  return tokenizer;
+}
+
+Result<CsvTokenizer> CsvTokenizer::make(std::string_view bytes, std::string display, char delimiter,
+                                        int64_t record_bytes_max, int64_t first_line) {
+  TRY_ASSIGN(CsvTokenizer tokenizer,
+             make(std::unique_ptr<ByteSource>(), std::move(display), delimiter, record_bytes_max, first_line));
+  tokenizer.in_memory_ = bytes;
+  tokenizer.at_end_ = true;
   return tokenizer;
 }
 
@@ -55,16 +69,15 @@ Result<bool> CsvTokenizer::fill() {
 
 // Reads from begin_; on success next_ is behind the record's line end, and line_ is the next record's.
 Result<bool> CsvTokenizer::parse_record() {
-  pieces_.clear();
-  const char* const data = buffer_.data();
-  const size_t end = buffer_.size();
+  width_ = 0;
+  doubled_.clear();
+  const char* const data = text().data();
+  const size_t end = text().size();
   size_t at = begin_;
   int64_t lines = 0;
   while (true) {
-    Piece piece{.begin = at, .length = 0, .quoted = false, .doubled = false};
     if (at < end && data[at] == '"') {
-      piece.quoted = true;
-      piece.begin = ++at;
+      const size_t begin = ++at;
       while (true) {
         const auto* quote = static_cast<const char*>(std::memchr(data + at, '"', end - at));
         if (quote == nullptr) {
@@ -74,36 +87,34 @@ Result<bool> CsvTokenizer::parse_record() {
         const size_t position = static_cast<size_t>(quote - data);
         if (position + 1 == end && !at_end_) return false;  // a second quote may follow
         if (position + 1 < end && data[position + 1] == '"') {
-          piece.doubled = true;
+          if (doubled_.empty() || doubled_.back() != width_) doubled_.push_back(width_);
           at = position + 2;
           continue;
         }
-        piece.length = position - piece.begin;
         at = position + 1;
         break;
       }
-      const std::string_view inside(data + piece.begin, piece.length);
-      for (size_t i = 0; i < inside.size(); ++i)
-        lines += inside[i] == '\n' || (inside[i] == '\r' && (i + 1 == inside.size() || inside[i + 1] != '\n'));
+      const std::string_view inside(data + begin, at - 1 - begin);
+      lines += count_line_ends(inside);
+      add_field(inside, true);
     } else {
-      while (at < end && data[at] != delimiter_ && data[at] != '\n' && data[at] != '\r') ++at;
-      piece.length = at - piece.begin;
+      const char* const begin = data + at;
+      const char* const field_end = find_field_end(begin, data, data + end, delimiter_);
+      add_field({begin, static_cast<size_t>(field_end - begin)}, false);
+      at = static_cast<size_t>(field_end - data);
     }
     if (at == end) {
       if (!at_end_) return false;
-      pieces_.push_back(piece);
       raw_bytes_ = at - begin_;
       break;
     }
     const char c = data[at];
     if (c == delimiter_) {
-      pieces_.push_back(piece);
       ++at;
       continue;
     }
     if (c == '\r' && at + 1 == end && !at_end_) return false;  // is it CRLF?
     if (c == '\n' || c == '\r') {
-      pieces_.push_back(piece);
       raw_bytes_ = at - begin_;
       at += c == '\r' && at + 1 < end && data[at + 1] == '\n' ? 2 : 1;
       ++lines;
@@ -119,21 +130,37 @@ Result<bool> CsvTokenizer::parse_record() {
   return true;
 }
 
+void CsvTokenizer::unescape() {
+  unescaped_.clear();
+  size_t bytes = 0;
+  for (const size_t i : doubled_) bytes += fields_[i].text.size();
+  unescaped_.reserve(bytes);  // so that views into it stay valid
+  for (const size_t i : doubled_) {
+    const std::string_view text = fields_[i].text;
+    const size_t from = unescaped_.size();
+    for (size_t c = 0; c < text.size(); ++c) {
+      unescaped_.push_back(text[c]);
+      if (text[c] == '"') ++c;
+    }
+    fields_[i].text = std::string_view(unescaped_).substr(from);
+  }
+}
+
 Result<bool> CsvTokenizer::recover() {
   if (trouble_at_ == 0) return false;
   size_t at = trouble_at_;
   trouble_at_ = 0;
   while (true) {
-    const size_t found = buffer_.find_first_of("\r\n", begin_ + at);
-    at = std::min(found, buffer_.size()) - begin_;  // fill() moves what begins at begin_
-    const bool is_cut = found != buffer_.npos && found + 1 == buffer_.size() && buffer_[found] == '\r';  // of a CRLF?
-    if (found == buffer_.npos || is_cut) {
+    const size_t found = text().find_first_of("\r\n", begin_ + at);
+    at = std::min(found, text().size()) - begin_;  // fill() moves what begins at begin_
+    const bool is_cut = found != text().npos && found + 1 == text().size() && text()[found] == '\r';  // of a CRLF?
+    if (found == text().npos || is_cut) {
       TRY_ASSIGN(const bool more, fill());
       if (more) continue;
     }
     raw_bytes_ = at;
     next_ = begin_ + raw_bytes_;
-    if (next_ < buffer_.size()) next_ += buffer_.compare(next_, 2, "\r\n") == 0 ? 2 : 1;
+    if (next_ < text().size()) next_ += text().compare(next_, 2, "\r\n") == 0 ? 2 : 1;
     ++line_;
     return true;
   }
@@ -143,12 +170,12 @@ Result<std::span<const CsvField>> CsvTokenizer::next() {
   if (!started_) {
     started_ = true;
     TRY_ASSIGN(const bool more, fill());
-    if (more && line_ == 1 && buffer_.starts_with("\xEF\xBB\xBF")) next_ = 3;
+    if ((more || !bytes_) && line_ == 1 && text().starts_with("\xEF\xBB\xBF")) next_ = 3;
   }
   begin_ = next_;
   record_line_ = line_;
   while (true) {
-    if (begin_ == buffer_.size()) {
+    if (begin_ == text().size()) {
       TRY_ASSIGN(const bool more, fill());
       if (!more) {
         next_ = begin_;
@@ -160,26 +187,8 @@ Result<std::span<const CsvField>> CsvTokenizer::next() {
     TRY_ASSIGN(const bool more, fill());
     static_cast<void>(more);  // at the end of the file the record is read as it stands
   }
-
-  fields_.clear();
-  unescaped_.clear();
-  size_t escaped_bytes = 0;
-  for (const Piece& piece : pieces_)
-    if (piece.doubled) escaped_bytes += piece.length;
-  unescaped_.reserve(escaped_bytes);  // so that views into it stay valid
-  for (const Piece& piece : pieces_) {
-    std::string_view text(buffer_.data() + piece.begin, piece.length);
-    if (piece.doubled) {
-      const size_t from = unescaped_.size();
-      for (size_t i = 0; i < text.size(); ++i) {
-        unescaped_.push_back(text[i]);
-        if (text[i] == '"') ++i;
-      }
-      text = std::string_view(unescaped_).substr(from);
-    }
-    fields_.push_back({text, piece.quoted});
-  }
-  return std::span<const CsvField>(fields_);
+  if (!doubled_.empty()) unescape();
+  return std::span<const CsvField>(fields_.data(), width_);
 }
 
 }  // namespace udon::data

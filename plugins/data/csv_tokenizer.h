@@ -29,12 +29,15 @@ class CsvTokenizer {
   // begins with a record.
   static Result<CsvTokenizer> make(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter,
                                    int64_t record_bytes_max, int64_t first_line = 1);
+  // Of bytes that are in memory, and stay there: nothing of them is copied.
+  static Result<CsvTokenizer> make(std::string_view bytes, std::string display, char delimiter,
+                                   int64_t record_bytes_max, int64_t first_line = 1);
 
   // The next record's fields; empty: the end. An empty line is a record of one empty, unquoted field.
   // data: text behind a closing quote, an unclosed quote; names the line.
   Result<std::span<const CsvField>> next();
   int64_t line() const { return record_line_; }  // on which the record returned last begins, from 1
-  std::string_view raw() const { return {buffer_.data() + begin_, raw_bytes_}; }  // that record, without its line end
+  std::string_view raw() const { return text().substr(begin_, raw_bytes_); }  // that record, without its line end
 
   // After text behind a closing quote: passes over the rest of its line. False: that is not what was wrong.
   Result<bool> recover();
@@ -44,9 +47,12 @@ class CsvTokenizer {
   CsvTokenizer(std::unique_ptr<ByteSource> bytes, std::string display, char delimiter, int64_t record_bytes_max);
   Result<bool> fill();          // more bytes behind the record being read; false: end of file
   Result<bool> parse_record();  // false: the buffer ends in mid-record
+  void unescape();              // the fields in which quotes are doubled
   Error at_line(std::string_view text) const;
+  std::string_view text() const { return bytes_ ? std::string_view(buffer_) : in_memory_; }
 
-  std::unique_ptr<ByteSource> bytes_;
+  std::unique_ptr<ByteSource> bytes_;  // null: all is in memory
+  std::string_view in_memory_;
   std::string display_;
   char delimiter_;
   int64_t record_bytes_max_;
@@ -60,12 +66,13 @@ class CsvTokenizer {
   bool started_ = false;
   int64_t line_ = 1;
   int64_t record_line_ = 1;
-  struct Piece {
-    size_t begin, length;
-    bool quoted, doubled;  // doubled: holds "" that stand for one quote
-  };
-  std::vector<Piece> pieces_;
-  std::vector<CsvField> fields_;
+  void add_field(std::string_view text, bool quoted) {
+    if (width_ == fields_.size()) fields_.resize(width_ * 2 + 8);
+    fields_[width_++] = {text, quoted};
+  }
+  std::vector<CsvField> fields_;  // the first width_ are the record's
+  size_t width_ = 0;
+  std::vector<size_t> doubled_;  // of the fields those that hold "" for one quote
   std::string unescaped_;
 };
 

@@ -4,10 +4,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <future>
 
 #include "base/text.h"
 
 namespace udon::data {
+namespace {
+
+constexpr size_t parallel_bytes_min = 256 << 10;
+
+}  // namespace
 
 Result<HashedFile> HashedFile::create(const Path& path) {
   auto fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -18,8 +24,16 @@ Result<HashedFile> HashedFile::create(const Path& path) {
 }
 
 Result<void> HashedFile::write(std::string_view bytes) {
-  TRY(write_all(fd_.get(), bytes, path_));
-  digest_.update(bytes);
+  // As long as a thread is worth it, both at once: who writes is the one that everybody waits for.
+  const bool is_long = bytes.size() >= parallel_bytes_min;
+  std::future<void> hashed;
+  if (is_long) hashed = std::async(std::launch::async, [this, bytes] { digest_.update(bytes); });
+  const Result<void> written = write_all(fd_.get(), bytes, path_);
+  if (is_long)
+    hashed.get();
+  else
+    digest_.update(bytes);
+  TRY(written);
   written_ += static_cast<int64_t>(bytes.size());
   return {};
 }

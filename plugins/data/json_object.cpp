@@ -7,6 +7,8 @@
 #include <rapidjson/error/en.h>
 #include <rapidjson/reader.h>
 
+#include "plugins/data/json_scan.h"
+
 namespace udon::data {
 
 namespace json = udon_rapidjson;
@@ -81,6 +83,7 @@ class Events {
 }  // namespace
 
 struct JsonObjectParser::State {
+  JsonScan scan;
   json::Reader reader;
   Events events;
   std::string copy;
@@ -90,6 +93,11 @@ JsonObjectParser::JsonObjectParser() : state_(std::make_unique<State>()) {}
 JsonObjectParser::~JsonObjectParser() = default;
 
 JsonObjectParser::Problem JsonObjectParser::parse(std::string_view text, JsonMembers& members) {
+  if (state_->scan.read(text)) {
+    for (const JsonMember& member : state_->scan.members())
+      if (!members.take(member)) return Problem::given_up;
+    return Problem::none;
+  }
   state_->copy.assign(text);
   json::InsituStringStream stream(state_->copy.data());
   state_->events.begin(text, stream, members);

@@ -58,7 +58,7 @@ class LinesReader final : public TextFileReader {
       TRY_ASSIGN(JsonRows made, JsonRows::make(options_, request));
       rows_.push_back(std::move(made));
       parsers.push_back([this, &rows = rows_.back(), bytes_max = request.value_bytes_max](const LineBlock& block) {
-        JsonRecords records(bytes_of(block), options_.form, options_.display, bytes_max, block.first_line);
+        JsonRecords records(block.bytes(), options_.form, options_.display, bytes_max, block.first_line);
         return rows.read_all(records, stop_);
       });
     }

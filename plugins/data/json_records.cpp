@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "plugins/data/byte_scan.h"
+
 namespace udon::data {
 namespace {
 
@@ -37,6 +39,14 @@ JsonRecords::JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::
       started_(first_line > 1),
       line_(first_line) {}
 
+JsonRecords::JsonRecords(std::string_view bytes, JsonForm form, std::string display, int64_t record_bytes_max,
+                         int64_t first_line)
+    : JsonRecords(std::unique_ptr<ByteSource>(), form, std::move(display), record_bytes_max, first_line) {
+  in_memory_ = bytes.data();
+  end_ = bytes.size();
+  at_end_ = true;
+}
+
 Error JsonRecords::at_line(std::string_view text) const {
   return {ErrorKind::data, fmt::format("{}:{}: {}", display_, line_, text)};
 }
@@ -62,7 +72,7 @@ Result<std::optional<JsonRecord>> JsonRecords::next() {
       TRY_ASSIGN(const bool more, fill());
       if (!more) break;
     }
-    if (std::string_view(buffer_.data(), end_).starts_with("\xEF\xBB\xBF")) begin_ = 3;
+    if (std::string_view(data(), end_).starts_with("\xEF\xBB\xBF")) begin_ = 3;
   }
   return form_ == JsonForm::lines ? next_line() : next_element();
 }
@@ -71,30 +81,30 @@ Result<std::optional<JsonRecord>> JsonRecords::next_line() {
   size_t looked_at = 0;  // of the line that begins at begin_
   while (true) {
     const auto* newline =
-        static_cast<const char*>(std::memchr(buffer_.data() + begin_ + looked_at, '\n', end_ - begin_ - looked_at));
+        static_cast<const char*>(std::memchr(data() + begin_ + looked_at, '\n', end_ - begin_ - looked_at));
     if (newline == nullptr) {
       looked_at = end_ - begin_;
       TRY_ASSIGN(const bool more, fill());
       if (more) continue;
       if (begin_ == end_) return std::optional<JsonRecord>();
     }
-    size_t stop = newline == nullptr ? end_ : static_cast<size_t>(newline - buffer_.data());
+    size_t stop = newline == nullptr ? end_ : static_cast<size_t>(newline - data());
     size_t start = begin_;
     begin_ = newline == nullptr ? end_ : stop + 1;
     looked_at = 0;
     const int64_t line = line_++;
-    while (start < stop && is_blank(buffer_[start])) ++start;
-    while (stop > start && is_blank(buffer_[stop - 1])) --stop;
+    while (start < stop && is_blank(data()[start])) ++start;
+    while (stop > start && is_blank(data()[stop - 1])) --stop;
     if (start == stop) continue;
-    return std::optional(JsonRecord{.text = {buffer_.data() + start, stop - start}, .line = line});
+    return std::optional(JsonRecord{.text = {data() + start, stop - start}, .line = line});
   }
 }
 
 Result<char> JsonRecords::next_byte() {
   while (true) {
     for (; begin_ < end_; ++begin_) {
-      if (!is_blank(buffer_[begin_])) return buffer_[begin_];
-      line_ += buffer_[begin_] == '\n';
+      if (!is_blank(data()[begin_])) return data()[begin_];
+      line_ += data()[begin_] == '\n';
     }
     TRY_ASSIGN(const bool more, fill());
     if (!more) return '\0';
@@ -106,13 +116,17 @@ Result<size_t> JsonRecords::element_end() {
   int64_t depth = 0;
   bool in_text = false;
   while (true) {
-    const char* const data = buffer_.data() + begin_;
+    const char* const text = data() + begin_;
     const size_t size = end_ - begin_;
     while (at < size) {
       if (in_text) {
-        while (at < size && data[at] != '"' && data[at] != '\\') ++at;
+        at = static_cast<size_t>(find_in_json_text(text + at, text, text + size) - text);
         if (at == size) break;
-        if (data[at] == '\\') {
+        if (text[at] != '"' && text[at] != '\\') {
+          ++at;  // what is wrong with it is not said here
+          continue;
+        }
+        if (text[at] == '\\') {
           if (at + 1 == size) break;
           at += 2;
           continue;
@@ -122,7 +136,7 @@ Result<size_t> JsonRecords::element_end() {
         if (depth == 0) return at;
         continue;
       }
-      const char c = data[at];
+      const char c = text[at];
       if (depth == 0 && at > 0 && (c == ',' || c == ']' || is_blank(c))) return at;
       ++at;
       if (c == '"') in_text = true;
@@ -165,7 +179,7 @@ Result<std::optional<JsonRecord>> JsonRecords::next_element() {
   }
   if (c == '\0') return at_line("the array never ends: `]` was expected");
   TRY_ASSIGN(const size_t length, element_end());
-  const JsonRecord record{.text = {buffer_.data() + begin_, length}, .line = line_};
+  const JsonRecord record{.text = {data() + begin_, length}, .line = line_};
   line_ += std::count(record.text.begin(), record.text.end(), '\n');
   begin_ += length;
   return std::optional(record);

@@ -26,6 +26,9 @@ class JsonRecords {
   // `first_line`: the number of the line with which the bytes begin.
   JsonRecords(std::unique_ptr<ByteSource> bytes, JsonForm form, std::string display, int64_t record_bytes_max,
               int64_t first_line = 1);
+  // Of bytes that are in memory, and stay there: nothing of them is copied.
+  JsonRecords(std::string_view bytes, JsonForm form, std::string display, int64_t record_bytes_max,
+              int64_t first_line = 1);
 
   // Nothing: the end. data: an array that is none, or is not whole; a record longer than record_bytes_max.
   Result<std::optional<JsonRecord>> next();
@@ -38,7 +41,10 @@ class JsonRecords {
   Result<size_t> element_end();  // of the one at begin_, behind begin_
   Error at_line(std::string_view text) const;
 
-  std::unique_ptr<ByteSource> bytes_;
+  const char* data() const { return bytes_ ? buffer_.data() : in_memory_; }
+
+  std::unique_ptr<ByteSource> bytes_;  // null: all is in memory
+  const char* in_memory_ = nullptr;
   JsonForm form_;
   std::string display_;
   int64_t record_bytes_max_;

@@ -53,8 +53,8 @@ class JsonRows::Impl final : private JsonMembers {
       TRY_ASSIGN(const std::optional<JsonRecord> record, records.next());
       if (!record) {
         read.at_end = true;
-      } else if (const std::string problem = add_row(record->text); !problem.empty()) {
-        TRY(rows_.bad_row(record->line, problem, record->text));
+      } else if (const auto problem = add_row(record->text); problem) {
+        TRY(rows_.bad_row(record->line, *problem, record->text));
       } else {
         rows_.end_row();
       }
@@ -69,13 +69,13 @@ class JsonRows::Impl final : private JsonMembers {
   using Problem = JsonObjectParser::Problem;
 
   // What is wrong with it, or nothing.
-  std::string add_row(std::string_view text) {
+  std::optional<std::string> add_row(std::string_view text) {
     is_converted_ = options_.encoding != Encoding::utf8;
     is_repaired_ = false;
     next_column_ = 0;
     trouble_.clear();
     switch (is_converted_ ? parse_converted(text) : parser_.parse(text, *this)) {
-      case Problem::none: return {};
+      case Problem::none: return std::nullopt;
       case Problem::given_up: return trouble_;
       case Problem::no_object: break;
     }

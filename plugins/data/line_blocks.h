@@ -11,7 +11,10 @@
 namespace udon::data {
 
 struct LineBlock {
-  std::string bytes;       // whole records; only the file's last may lack its line end
+  std::string_view bytes() const { return {room.data(), size}; }
+
+  std::string room;        // it keeps its length, as the next block needs as much
+  size_t size = 0;         // of that, which are whole records; only the file's last may lack its line end
   int64_t first_line = 1;  // of the file, from 1
 };
 
@@ -54,10 +57,8 @@ class LineBlocks {
   bool at_end_ = false;
 };
 
-// Of a byte that is not frequent.
-int64_t count_of(char byte, std::string_view text);
-
-// The bytes of a block as those of a file; the block outlives it.
-std::unique_ptr<ByteSource> bytes_of(const LineBlock& block);
+int64_t count_line_feeds(std::string_view text);
+// LF, CR and CRLF.
+int64_t count_line_ends(std::string_view text);
 
 }  // namespace udon::data

@@ -15,10 +15,11 @@ namespace udon::data {
 class ParsedColumn {
  public:
   virtual ~ParsedColumn() = default;
-  // Empty: taken. Otherwise what was expected, e.g. "a whole number from -128 to 127". `hash` is set to that of the
-  // canonical bytes, made from the parsed value and not from the builder. Of a `string` column the text is UTF-8: the
-  // reader has seen to that.
-  virtual std::string append(std::string_view text, uint64_t& hash) = 0;
+  // False: not taken; expected() says what was, e.g. "a whole number from -128 to 127". `hash`, where it is not null,
+  // is set to that of the canonical bytes, made from the parsed value and not from what is kept of it. Of a `string`
+  // column the text is UTF-8: the reader has seen to that.
+  virtual bool append(std::string_view text, uint64_t* hash) = 0;
+  virtual std::string expected(std::string_view text) const = 0;  // of one that was not taken
   virtual void append_null() = 0;
   virtual int64_t value_bytes() const { return 0; }  // of variable-length values since the last finish
   virtual Result<std::shared_ptr<arrow::Array>> finish() = 0;

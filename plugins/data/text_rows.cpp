@@ -110,24 +110,28 @@ bool TextRows::is_full() const {
 
 bool TextRows::append_parsed(size_t c, std::string_view text) {
   uint64_t hash = 0;
-  if (const std::string expected = columns_[c]->append(text, hash); !expected.empty()) {
-    reason_ = fmt::format("column `{}`: {} is not {}", names_[c], shown_text(text), expected);
-    return false;
-  }
+  if (!columns_[c]->append(text, is_hashed_ ? &hash : nullptr)) return refuse(c, text, columns_[c]->expected(text));
   filled_[c] = rows_ + 1;
   if (is_hashed_) hashes_[c].push_back(hash);
   return true;
 }
 
-bool TextRows::append(size_t c, std::string_view text) {
-  if (binary_[c] == BinaryText::as_it_is) return append_parsed(c, text);
+bool TextRows::append_binary(size_t c, std::string_view text) {
   if (binary_[c] == BinaryText::hex) {
     if (const auto bytes = from_hex(text)) return append_parsed(c, *bytes);
-  } else if (const auto bytes = from_base64(text)) {
-    return append_parsed(c, {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+    return refuse(c, text, "hexadecimal");
   }
-  reason_ = fmt::format("column `{}`: {} is not {}", names_[c], shown_text(text),
-                        binary_[c] == BinaryText::hex ? "hexadecimal" : "base64");
+  if (const auto bytes = from_base64(text))
+    return append_parsed(c, {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  return refuse(c, text, "base64");
+}
+
+bool TextRows::refuse(size_t c, std::string_view text, std::string_view expected) {
+  return refuse(fmt::format("column `{}`: {} is not {}", names_[c], shown_text(text), expected));
+}
+
+bool TextRows::refuse(std::string reason) {
+  reason_ = std::move(reason);
   return false;
 }
 

@@ -46,10 +46,13 @@ class TextRows {
 
   // One value of the row that is being put together. False: it does not fit, reason() says why; then the row is to be
   // given up by bad_row().
-  bool append(size_t c, std::string_view text);
+  bool append(size_t c, std::string_view text) {
+    return binary_[c] == BinaryText::as_it_is ? append_parsed(c, text) : append_binary(c, text);
+  }
   bool append_invalid(size_t c, std::string_view repaired);  // by policy invalid_text
   void append_null(size_t c);
   bool has(size_t c) const { return filled_[c] > rows_; }  // in this row already
+  bool refuse(std::string reason);                         // of the row as a whole; false
   const std::string& reason() const { return reason_; }
 
   // Columns that have no value are NULL.
@@ -66,6 +69,8 @@ class TextRows {
 
  private:
   bool append_parsed(size_t c, std::string_view text);
+  bool append_binary(size_t c, std::string_view text);
+  bool refuse(size_t c, std::string_view text, std::string_view expected);
   void fill_row();
 
   std::vector<std::string> names_;

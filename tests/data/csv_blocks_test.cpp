@@ -80,9 +80,9 @@ std::vector<std::string> in_blocks(const std::string& text, size_t block_bytes, 
     const auto more = blocks.next(block);
     REQUIRE(more.has_value());
     if (!*more) break;
-    REQUIRE_FALSE(block.bytes.empty());
-    together += block.bytes;
-    auto tokenizer = CsvTokenizer::make(bytes_of(block), "f", ',', record_bytes_max, block.first_line);
+    REQUIRE_FALSE(block.bytes().empty());
+    together += block.bytes();
+    auto tokenizer = CsvTokenizer::make(block.bytes(), "f", ',', record_bytes_max, block.first_line);
     read_records(std::move(*tokenizer), records);
   }
   REQUIRE(together == text);

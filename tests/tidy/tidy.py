@@ -83,7 +83,7 @@ def check_includes(files):
             elif room is not None:
                 if path.suffix == ".h" and path.name != "impl.h" and ("/" in target or target.endswith((".h", ".hpp"))):
                     system = target.split("/")[0] in ("sys", "netinet", "arpa", "linux") or target in (
-                        "unistd.h", "fcntl.h", "poll.h", "signal.h", "dirent.h", "dlfcn.h", "errno.h", "pthread.h")
+                        "unistd.h", "fcntl.h", "poll.h", "signal.h", "dirent.h", "dlfcn.h", "errno.h", "pthread.h", "emmintrin.h")
                     arrow = target.startswith(("arrow/", "parquet/")) and room in TABLE["arrow_allowed"]
                     expected = target == "tl/expected.hpp" and path.as_posix() == "base/result.h"
                     if not (system or arrow or expected):
