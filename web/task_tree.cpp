@@ -18,10 +18,6 @@ std::string_view step_below(std::string_view group, std::string_view of) {
 
 }  // namespace
 
-const std::string& TreeNode::id(const Dag& dag) const {
-  return group != nullptr ? group->group_id : dag.tasks[static_cast<size_t>(task)].task_id;
-}
-
 std::vector<TreeNode> task_tree(const Dag& dag, std::string_view group_id) {
   // Children by their first task; each task inside knows its child.
   std::vector<TreeNode> children;

@@ -12,12 +12,9 @@ struct TreeNode {
   const TaskGroup* group = nullptr;  // null: a task
   int task = -1;
   std::vector<TreeNode> children;  // of a group
-
-  // Of its DAG: which has to live as long.
-  const std::string& id(const Dag& dag) const;
 };
 
-// What lies directly in the group, with all that lies in that; "": all of the DAG.
+// What lies directly in the group, with all that lies in that; "": all of the DAG, which has to live as long.
 std::vector<TreeNode> task_tree(const Dag& dag, std::string_view group_id);
 
 // "; did you mean …?" among tasks and groups; or that a task group is named where a task has to be.

@@ -4,6 +4,7 @@
 // Where we differ knowingly: setups and teardowns of a mapped group (below); with upstream and downstream at once we
 // take what Airflow's command line takes (`subset`), not what its API does; of task instances without a state Airflow
 // says that they are cleared, we do not, so all have one here.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 #include <sstream>

@@ -1,6 +1,6 @@
 // How many task instances a task is mapped to, and what each of them is bound to, as Airflow's own code has it.
+#include <algorithm>
 #include <catch2/catch.hpp>
-#include <map>
 #include <sstream>
 
 #include "base/file.h"
