@@ -8,9 +8,12 @@ namespace udon {
 namespace {
 
 // Besides what the session itself advises: it knows neither this program's verbs nor the network's owners.
-std::string next_step(ErrorKind kind, const std::string& id) {
-  switch (kind) {
-    case ErrorKind::denied: return "`udon connections add " + id + " URI --replace` sets login and password anew";
+std::string next_step(const Error& error, const std::string& id) {
+  switch (error.kind) {
+    case ErrorKind::denied:
+      if (error.message.find("ssl_ca") != std::string::npos)
+        return "`udon connections add " + id + " URI --replace` with another ssl_ca";
+      return "`udon connections add " + id + " URI --replace` sets login and password anew";
     case ErrorKind::unavailable:
     case ErrorKind::timeout:
       return "look at what stands between this machine and the server too: firewall, security group, VPN";
@@ -75,7 +78,7 @@ Result<void> check_features(const TestQuestion& question, const std::string& typ
 }
 
 Error with_next_step(const Error& error, const std::string& connection_id) {
-  const std::string next = next_step(error.kind, connection_id);
+  const std::string next = next_step(error, connection_id);
   return {error.kind, "connection `" + connection_id + "`: " + error.message + (next.empty() ? "" : "; next: " + next)};
 }
 

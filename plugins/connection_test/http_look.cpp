@@ -20,7 +20,7 @@ Result<Finding> look_at_http(const Connection& connection, const TestQuestion& q
   request.timeouts.total = std::chrono::seconds(30);
   request.response_bytes_kept = 0;
   request.tls_authorities = connection.option("ssl_ca");
-  request.tls_verified = connection.option("ssl_mode") != "required" &&
+  request.tls_verified = lower_ascii(connection.option("ssl_mode")) != "required" &&
                          lower_ascii(connection.option("verify")) != "false" && connection.option("verify") != "0";
   HttpClient client;
   TRY_ASSIGN(const HttpResponse response, client.send(request, stop));

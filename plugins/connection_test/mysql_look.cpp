@@ -75,7 +75,7 @@ class MysqlLook {
                    {"server", std::string(is_mariadb_ ? "MariaDB " : "MySQL ") + session_.server_version() +
                                   (aurora.rows.empty() ? "" : ", Aurora " + aurora.rows[0][1].value_or(""))},
                    {"user", who},
-                   {"tls", tls_text(session_.is_encrypted(), connection_.option("ssl_mode") != "required")},
+                   {"tls", tls_text(session_.is_encrypted(), session_.is_verified())},
                    {"writes", is_aurora_reader           ? "refused: an InnoDB reader (innodb_read_only)"
                               : server.rows[0][1] != "0" ? "refused: read_only is on, as on a replica"
                                                          : "taken: no replica, or one that is not read_only"}};

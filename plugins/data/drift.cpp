@@ -183,6 +183,12 @@ Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableReque
     for (const CatalogColumn& column : catalog)
       if (!column.is_invisible && !holds(policy_.leave_out, column.name))
         request.columns.push_back({.source_name = column.name, .name = column.name, .mask = "", .type = ""});
+    std::vector<std::string> invisible;
+    for (const CatalogColumn& column : catalog)
+      if (column.is_invisible && !holds(policy_.leave_out, column.name)) invisible.push_back(column.name);
+    if (!invisible.empty())
+      notes_.push_back("invisible in the source, and so not among '*': " + quoted(invisible) +
+                       "; `columns` by name exports them, `leave_out` says that they are known");
   }
   if (!before_) return {};
 
@@ -263,7 +269,10 @@ Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableReque
     left_out.insert(left_out.end(), entries.begin(), entries.end());
     paste.push_back("to leave it out: leave_out: " + yaml_list(left_out));
   }
-  if (!what.empty()) return to_decide(what, paste);
+  if (!what.empty()) {
+    tell_changed_types(request, catalog, what, paste);
+    return to_decide(what, paste);
+  }
   if (added.empty()) return {};
   notes_.push_back(fmt::format("new in the source since the last result, and {}: {}",
                                on_new == OnNewColumn::include ? "exported" : "left out", quoted(added)));
@@ -276,6 +285,27 @@ Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableReque
   if (request.columns.empty())
     return Error{ErrorKind::data, fmt::format("{}: no column of the last result is left", source_)};
   return {};
+}
+
+// Types are settled later, when they are known as they will be in the result; who has to decide about columns anyway
+// is told now of what comes then.
+void Drift::tell_changed_types(const TableRequest& request, const std::vector<CatalogColumn>& catalog,
+                               std::vector<std::string>& what, std::vector<std::string>& paste) const {
+  if (policy_.on_type_change != OnTypeChange::error) return;
+  std::vector<std::string> changed;
+  for (const ColumnRequest& column : request.columns) {
+    const ColumnCertificate* before = before_of(column.source_name);
+    const auto now = find_column(catalog, column.source_name);
+    if (before == nullptr || now == catalog.end() || !column.type.empty() || !column.mask.empty()) continue;
+    if (before->source_type == now->type || !before->recast.empty()) continue;
+    what.push_back(fmt::format("`{}` was {}, is {}", now->name, before->source_type, now->type));
+    changed.push_back(now->name);
+  }
+  if (!changed.empty())
+    paste.push_back(
+        fmt::format("for the other type of {}, if it does not fit the result: on_type_change: widen, or in "
+                    "`columns` its `type`",
+                    quoted(changed)));
 }
 
 Result<void> Drift::settle_types(std::vector<ColumnInfo>& columns) {

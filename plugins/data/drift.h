@@ -48,6 +48,8 @@ class Drift {
  private:
   struct Found;
   Result<void> leave_out(const std::vector<CatalogColumn>& catalog, TableRequest& request) const;
+  void tell_changed_types(const TableRequest& request, const std::vector<CatalogColumn>& catalog,
+                          std::vector<std::string>& what, std::vector<std::string>& paste) const;
   const ColumnCertificate* before_of(const std::string& source_name) const;
   Error to_decide(const std::vector<std::string>& what, const std::vector<std::string>& paste) const;
   std::string side_by_side() const;

@@ -64,11 +64,11 @@ Result<void> look_below(MysqlSession& session, const TableName& view, std::set<s
                            session.literal(view.schema) + " and table_name = " + session.literal(view.table)));
   const std::string definition = rows.rows.empty() ? "" : rows.rows[0][0].value_or("");
   if (definition.empty())
-    return Error{ErrorKind::denied,
-                 "view " + dotted(view) +
-                     ": the tables below it cannot be seen, so it is not known whether they have " +
-                     "snapshots; GRANT SHOW VIEW ON " + quote_identifier(view.schema, SqlDialect::mysql) + "." +
-                     quote_identifier(view.table, SqlDialect::mysql) + ", or say `consistency: none`"};
+    return Error{
+        ErrorKind::denied,
+        "view " + dotted(view) + ": the tables below it cannot be seen, so it is not known whether they have " +
+            "snapshots; GRANT SHOW VIEW ON " + quote_identifier(view.schema, SqlDialect::mysql) + "." +
+            quote_identifier(view.table, SqlDialect::mysql) + " TO the connection's user, or say `consistency: none`"};
   for (const TableName& name : pairs_in(definition)) {
     TRY_ASSIGN(const Found found, find(session, name));
     if (!found.exists) continue;

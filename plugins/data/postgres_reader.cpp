@@ -58,7 +58,7 @@ class PostgresReader final : public TableReader {
   Result<std::vector<ColumnInfo>> open(const TableRequest& request, std::stop_token stop) override {
     scan_.request = request;
     TRY_ASSIGN(scan_.zone, zone_of_parameter(request.timezone));
-    TRY_ASSIGN(session_, PostgresSession::connect(connection_, {}, stop));
+    TRY_ASSIGN(session_, PostgresSession::connect(connection_, {.all_rows = true}, stop));
     if (request.split.into > 1) {
       // Not in the transaction yet, which an error would end: some services do not know the function.
       const auto place = replayed(*session_);
@@ -136,7 +136,7 @@ class PostgresReader final : public TableReader {
 
  private:
   Result<std::unique_ptr<PostgresSession>> open_session(const std::stop_token& stop) const {
-    TRY_ASSIGN(auto session, PostgresSession::connect(connection_, {}, stop));
+    TRY_ASSIGN(auto session, PostgresSession::connect(connection_, {.all_rows = true}, stop));
     TRY(session->execute(begin_));
     return session;
   }

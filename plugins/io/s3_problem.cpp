@@ -23,9 +23,10 @@ struct Meaning {
 
 Meaning meaning_of_code(const S3RequestFacts& facts, const HttpResponse& response, const std::string& code) {
   const std::string keys = "the keys of " + facts.credentials;
+  // Not not_found: that is an object's, which may come.
   if (code == "NoSuchBucket") {
-    return {ErrorKind::not_found, "there is no bucket `" + facts.bucket +
-                                      "`: check its name and the connection's endpoint_url, or create it"};
+    return {ErrorKind::invalid, "there is no bucket `" + facts.bucket +
+                                    "`: check its name and the connection's endpoint_url, or create it"};
   }
   if (code == "NoSuchKey") return {ErrorKind::not_found, "there is no such object"};
   if (code == "NoSuchUpload") {

@@ -61,6 +61,13 @@ class Planner {
         continue;
       }
       TRY_ASSIGN(Value entry, plan(table, own));
+      if (entry.get("columns").size() == 0) {
+        plan_.warnings.push_back(
+            "table " + table.table + " is left out: " +
+            (table.columns.empty() ? "it has no columns" : "the rules leave out each of its columns") +
+            "; put it into `except`");
+        continue;
+      }
       plan_.entries.push_back(std::move(entry));
     }
     for (size_t i = 0; i < rules_.policies.size(); ++i)
@@ -130,9 +137,6 @@ class Planner {
       columns.push_back(item.size() == 1 ? Value(column.name) : std::move(item));
     }
     for (const std::string& name : table.key) key.push_back(name);
-    if (columns.size() == 0)
-      return Error{ErrorKind::invalid,
-                   "table " + table.table + ": every column is left out; put the table into `except`"};
     entry.set("columns", std::move(columns));
     entry.set("key", std::move(key));
     entry.set("seen", std::move(seen));

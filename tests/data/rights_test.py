@@ -139,8 +139,8 @@ class Rights(unittest.TestCase):
             (self.postgres if make == self.role else self.maria).run(remedies[0])
             self.look(user, *arguments)
 
-    def export(self, user, table):
-        """An export as that user on a server that sees its connection; its XCom. The verb runs it once, without a DAG."""
+    def export(self, user, table, fails=False):
+        """An export as that user on a server that sees its connection; its XCom, or its log if it has to fail."""
         dag = f"d{secrets.token_hex(4)}"
         # The server was started before the user was made: the connection goes into its store.
         self.i.udon("connections", "add", f"c_{user}", self.i.environment[f"UDON_CONN_{user.upper()}"], "--replace")
@@ -149,7 +149,9 @@ class Rights(unittest.TestCase):
         until(f"{dag} is loaded", lambda: self.i.run("dags", "show", dag).returncode == 0)
         ended = self.i.run("dags", "trigger", dag, "--run-id", "r", "--wait")
         log = self.i.run("tasks", "logs", dag, "r", "export").stdout
-        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr + log)
+        self.assertEqual(ended.returncode != 0, fails, ended.stdout + ended.stderr + log)
+        if fails:
+            return log
         return self.i.json("tasks", "xcom", dag, "r", "export", "return_value")["value"]
 
     def test_mariadb_users_of_the_page_have_what_they_need_and_not_one_right_too_many(self):
@@ -197,6 +199,50 @@ class Rights(unittest.TestCase):
         role = self.role(RIGHTS["postgres", "export"])
         self.postgres.run(f'create table "{self.tag}".hidden (id int); alter table "{self.tag}".hidden enable row level security; grant select on "{self.tag}".hidden to {role};')
         self.assertEqual(self.remedies(role, "--table", f"{self.tag}.hidden", "--for", "export"), [f"ALTER ROLE {role} BYPASSRLS;"])
+
+    def test_a_table_whose_rows_are_hidden_is_not_exported_as_if_it_were_whole(self):
+        role = self.role(RIGHTS["postgres", "export"])
+        table = f'"{self.tag}".partly'
+        self.postgres.run(f"create table {table} (id int primary key, amount int); insert into {table} select n, n from generate_series(1, 100) n;"
+                          f"grant select on {table} to {role};")
+        self.assertEqual(self.export(role, f"{self.tag}.partly")["rows"], 100)
+        self.postgres.run(f"alter table {table} enable row level security; create policy some on {table} to {role} using (id <= 10);")
+        log = self.export(role, f"{self.tag}.partly", fails=True)
+        self.assertIn(f"ALTER ROLE {role} BYPASSRLS, or the connection's option row_security=on", log)
+        variable = f"UDON_CONN_{role.upper()}"
+        without = self.i.environment[variable]
+        self.i.environment[variable] = without + ("&" if "?" in without else "?") + "row_security=on"
+        self.assertEqual(self.export(role, f"{self.tag}.partly")["rows"], 10)
+        self.i.environment[variable] = without
+        self.postgres.run(f"alter role {role} bypassrls;")
+        self.assertEqual(self.export(role, f"{self.tag}.partly")["rows"], 100)
+
+    def test_a_misspelt_option_of_tls_is_refused_and_localhost_is_the_port_that_is_named(self):
+        user = self.user(RIGHTS["mariadb", "export"])
+        uri = self.i.environment[f"UDON_CONN_{user.upper()}"]
+        self.i.environment["UDON_CONN_NEAR"] = uri.replace(self.maria.host, "localhost")
+        facts = self.look("near", "--for", "export", "--table", "orders")["facts"]
+        self.assertEqual(facts["address"], f"localhost:{self.maria.port}")
+        for base, option, meant in ((uri, "ssl_mdoe=required", "ssl_mode"), (uri, "sslmode=verify-full", "ssl_mode"),
+                                    (self.postgres.url, "sslmoode=require", "sslmode")):
+            self.i.environment["UDON_CONN_NEAR"] = base + ("&" if "?" in base else "?") + option
+            ended = self.i.run("connections", "test", "near")
+            self.assertNotEqual(ended.returncode, 0, ended.stdout)
+            self.assertIn(f"there is no option `{option.split('=')[0]}`", ended.stderr)
+            self.assertIn(f"did you mean `{meant}`?", ended.stderr)
+
+    def test_a_certificate_that_nobody_knows_is_told_as_that_and_not_as_a_wrong_password(self):
+        user = self.user(RIGHTS["mariadb", "export"])
+        authorities = "/etc/ssl/certs/ca-certificates.crt"
+        for base in (self.i.environment[f"UDON_CONN_{user.upper()}"], self.postgres.url):
+            # A file of TLS is named: the server is verified on loopback, too.
+            self.i.environment["UDON_CONN_NEAR"] = base + ("&" if "?" in base else "?") + "ssl_ca=" + authorities
+            ended = self.i.run("connections", "test", "near")
+            self.assertNotEqual(ended.returncode, 0, ended.stdout)
+            self.assertIn("ssl_ca", ended.stderr)
+            self.assertNotIn("password", ended.stderr)
+        self.i.environment["UDON_CONN_NEAR"] = self.i.environment[f"UDON_CONN_{user.upper()}"] + "?ssl_mode=REQUIRED"
+        self.assertIn("nobody has verified", self.look("near", "--for", "export", "--table", "orders")["facts"]["tls"])
 
     def test_a_database_without_tables_is_no_fault_of_one_who_may_read_it(self):
         empty = f"{self.tag}_empty"

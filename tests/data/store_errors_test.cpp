@@ -81,7 +81,7 @@ TEST_CASE("what a store refuses is named with host and object and not asked agai
       GENERATE(Case{403, "AccessDenied", ErrorKind::denied, "not allowed for the keys of connection `lake`", 1},
                Case{403, "InvalidAccessKeyId", ErrorKind::denied, "does not know the keys of connection `lake`", 1},
                Case{403, "SignatureDoesNotMatch", ErrorKind::denied, "the secret key is wrong", 1},
-               Case{404, "NoSuchBucket", ErrorKind::not_found, "there is no bucket `udon-store-errors`", 1},
+               Case{404, "NoSuchBucket", ErrorKind::invalid, "there is no bucket `udon-store-errors`", 1},
                Case{400, "AuthorizationHeaderMalformed", ErrorKind::invalid,
                     "is not in region us-east-1, for which the request was signed; set region_name", 1},
                Case{500, "InternalError", ErrorKind::unavailable, "500 InternalError", 2},
@@ -162,7 +162,7 @@ TEST_CASE("a store that is overloaded for a while is waited for") {
 
 TEST_CASE("the real store: a bucket that is not there, wrong keys, keys without the right, and nobody there") {
   Convert no_bucket("s3://udon-no-such-bucket/prices/");
-  check_says(no_bucket.failure(), ErrorKind::not_found,
+  check_says(no_bucket.failure(), ErrorKind::invalid,
              {"there is no bucket `udon-no-such-bucket`", "127.0.0.1", "create it"});
 
   Convert unknown(new_target());

@@ -95,7 +95,7 @@ TEST_CASE("a refusal is final, named and without secrets") {
        "not allowed for the keys of connection `lake`: the identity's policy, the bucket's policy and, with SSE-KMS, "
        "the key's "
        "must let it write there (s3:PutObject) [403 AccessDenied]"},
-      {404, "NoSuchBucket", ErrorKind::not_found,
+      {404, "NoSuchBucket", ErrorKind::invalid,
        "there is no bucket `lake`: check its name and the connection's endpoint_url, or create it [404 NoSuchBucket]"},
       {403, "InvalidAccessKeyId", ErrorKind::denied,
        "the store does not know the keys of connection `lake`: wrong access key id, deleted, or of another store [403 "

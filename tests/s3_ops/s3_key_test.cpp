@@ -91,7 +91,7 @@ TEST_CASE("what was written just now is waited for until it is quiet, by the sto
 TEST_CASE("what waiting would not help fails at once, and what may pass is told as such") {
   const S3Place place{bucket()};
   const Error unknown = error_of(poke_for(place, "s3://udon-no-such-bucket/x"));
-  CHECK(unknown.kind == ErrorKind::not_found);
+  CHECK(unknown.kind == ErrorKind::invalid);
   CHECK_THAT(unknown.message, Catch::Contains("there is no bucket `udon-no-such-bucket`"));
   S3Try wrong = poke_for(place, place.uri + "x");
   wrong.connections["lake"].password = "anothersecret";

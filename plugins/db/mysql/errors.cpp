@@ -82,8 +82,15 @@ ErrorKind kind_of_mysql_error(unsigned number, std::string_view text) {
 
 namespace {
 
+// "SELECT, LOCK TABLES command denied to user …": what is missing.
+std::string missing_rights(std::string_view text) {
+  const size_t end = text.find(" command denied");
+  return end == text.npos ? "SELECT" : std::string(text.substr(0, end));
+}
+
 // What the reader can do about it, where the server's message alone does not say.
-std::string advice(unsigned number, const std::string& connection_id, const std::string& login_advice) {
+std::string advice(unsigned number, std::string_view text, const std::string& connection_id,
+                   const std::string& login_advice) {
   const std::string of = " of connection `" + connection_id + "`";
   switch (number) {
     case ER_ACCESS_DENIED_ERROR:
@@ -92,8 +99,14 @@ std::string advice(unsigned number, const std::string& connection_id, const std:
     case CR_PLUGIN_NOT_ALLOWED:
       return "; the server asks for the password in clear, which it gets only by auth=aws_iam (RDS with IAM)";
     case ER_DBACCESS_DENIED_ERROR:
+      return "; `udon connections test " + connection_id + "` names the rights that this user lacks there";
     case ER_TABLEACCESS_DENIED_ERROR:
-    case ER_COLUMNACCESS_DENIED_ERROR: return "; ask for GRANT SELECT on it";
+    case ER_COLUMNACCESS_DENIED_ERROR: return "; ask for GRANT " + missing_rights(text) + " on it";
+    case CR_SSL_CONNECTION_ERROR:
+      if (kind_of_mysql_error(number, text) != ErrorKind::denied) return {};
+      return "; look at ssl_mode and ssl_ca" + of +
+             ": that file, without it the system's authorities, has to hold the " +
+             "authority that signed the server's certificate";
     case ER_BAD_DB_ERROR: return "; check the database" + of;
     case ER_NO_SUCH_TABLE: return "; check its name, and the database" + of;
     case CR_CONNECTION_ERROR:
@@ -144,7 +157,7 @@ Error MysqlSession::Impl::error(std::string_view doing, unsigned number, std::st
   if (stop.stop_requested()) return Error{ErrorKind::cancelled, what + ": stopped"};
   std::string message = what + ": " + std::string(text.empty() ? "connection lost" : text);
   if (number != 0) message += " (" + std::to_string(number) + ", " + std::string(sqlstate) + ")";
-  message += advice(number == 0 ? CR_SERVER_LOST : number, connection.id, login_advice);
+  message += advice(number == 0 ? CR_SERVER_LOST : number, text, connection.id, login_advice);
   return Error{number == 0 ? ErrorKind::unavailable : kind_of_mysql_error(number, text), message};
 }
 

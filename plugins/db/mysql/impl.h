@@ -16,6 +16,7 @@ struct MysqlSession::Impl {
   Connection connection;
   MysqlOptions options;
   std::string address;
+  bool is_verified = false;  // the server's certificate and name
   std::string login_advice;  // if the log-in is refused; empty: the usual
   std::stop_token stop;
   // Cuts the wait of the thread that uses the session. Built last, destroyed first: it touches the socket.

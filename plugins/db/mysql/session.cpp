@@ -9,15 +9,12 @@
 #include "base/text.h"
 #include "connections/secrets/rds_token.h"
 #include "plugins/db/mysql/impl.h"
+#include "plugins/db/tls_options.h"
 // After mysql.h; for setting a timeout on a session that is open.
 #include <ma_pvio.h>
 
 namespace udon {
 namespace {
-
-bool is_loopback(const std::string& host) {
-  return host.empty() || host == "localhost" || host == "::1" || host.starts_with("127.");
-}
 
 void start_library() {
   static std::once_flag once;
@@ -36,8 +33,12 @@ void keep_alive(my_socket socket) {
 
 enum class Tls { none, unverified, verified };
 
+const std::vector<std::string> tls_files{"ssl_ca", "ssl_capath", "ssl_cert", "ssl_key"};
+
 Result<Tls> set_tls(MYSQL* mysql, const Connection& connection, bool is_local) {
-  const std::string mode = lower_ascii(connection.option("ssl_mode", is_local ? "disabled" : "verify_identity"));
+  TRY(check_tls_options(connection, {"ssl_mode", "ssl_ca", "ssl_capath", "ssl_cert", "ssl_key"}));
+  const std::string mode =
+      lower_ascii(connection.option("ssl_mode", default_ssl_mode(connection, is_local, tls_files)));
   static const std::vector<std::string> modes{"disabled", "required", "verify_identity"};
   if (mode != "disabled" && mode != "required" && mode != "verify_identity")
     return Error{ErrorKind::invalid, "connection " + connection.id + ": ssl_mode=" + mode + " is not one of " +
@@ -126,10 +127,15 @@ Result<std::unique_ptr<MysqlSession>> MysqlSession::connect(const Connection& co
   mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &no_files);  // a server must not ask us for files
   mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", options.program.c_str());
   TRY_ASSIGN(const bool is_token, asks_for_aws_iam(connection));
-  TRY_ASSIGN(const Tls tls, set_tls(mysql, connection, (!socket.empty() || is_loopback(host)) && !is_token));
+  TRY_ASSIGN(const Tls tls, set_tls(mysql, connection, (!socket.empty() || is_this_machine(host)) && !is_token));
   TRY_ASSIGN(const LoginPassword login, login_password(connection, 3306, tls == Tls::verified, stop));
   impl->login_advice = login.advice;
+  impl->is_verified = tls == Tls::verified;
   allow_ways_to_log_in(mysql, tls, is_token);
+  // `localhost` too means the port that is named, which may be a tunnel's end: libmariadb would take the socket of this
+  // machine's own server.
+  const unsigned tcp = MYSQL_PROTOCOL_TCP;
+  if (socket.empty()) mysql_options(mysql, MYSQL_OPT_PROTOCOL, &tcp);
 
   if (!mysql_real_connect(mysql, socket.empty() ? host.c_str() : nullptr, connection.login.c_str(),
                           login.password.c_str(), connection.schema.empty() ? nullptr : connection.schema.c_str(),
@@ -210,6 +216,7 @@ const std::string& MysqlSession::address() const { return impl_->address; }
 std::string MysqlSession::server_version() const { return mysql_get_server_info(impl_->mysql.get()); }
 bool MysqlSession::is_mariadb() const { return mariadb_connection(impl_->mysql.get()) != 0; }
 uint64_t MysqlSession::thread_id() const { return mysql_thread_id(impl_->mysql.get()); }
+bool MysqlSession::is_verified() const { return is_encrypted() && impl_->is_verified; }
 bool MysqlSession::is_encrypted() const { return mysql_get_ssl_cipher(impl_->mysql.get()) != nullptr; }
 
 }  // namespace udon

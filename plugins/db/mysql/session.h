@@ -69,6 +69,7 @@ class MysqlSession {
   bool is_mariadb() const;
   uint64_t thread_id() const;  // what KILL takes
   bool is_encrypted() const;
+  bool is_verified() const;  // encrypted, and the server's certificate and name were verified
 
   // For the module's own files.
   struct Impl;

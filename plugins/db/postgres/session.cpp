@@ -13,13 +13,10 @@
 #include "connections/secrets/rds_token.h"
 #include "plugins/db/postgres/impl.h"
 #include "plugins/db/row_error.h"
+#include "plugins/db/tls_options.h"
 
 namespace udon {
 namespace {
-
-bool is_loopback(const std::string& host) {
-  return host.empty() || host == "localhost" || host == "::1" || host.starts_with("127.") || host.starts_with("/");
-}
 
 constexpr const char* system_authorities = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -33,8 +30,12 @@ struct Parameters {
 };
 
 Result<std::string> libpq_ssl_mode(const Connection& connection, bool is_local) {
+  const std::vector<std::string> files{"ssl_ca", "sslrootcert", "ssl_cert", "sslcert", "ssl_key", "sslkey"};
+  std::vector<std::string> known = files;
+  known.insert(known.begin(), {"ssl_mode", "sslmode"});
+  TRY(check_tls_options(connection, known));
   if (const std::string own = connection.option("sslmode"); !own.empty()) return own;
-  const std::string mode = lower_ascii(connection.option("ssl_mode", is_local ? "disabled" : "verify_identity"));
+  const std::string mode = lower_ascii(connection.option("ssl_mode", default_ssl_mode(connection, is_local, files)));
   if (mode == "disabled") return std::string("disable");
   if (mode == "required") return std::string("require");
   if (mode == "verify_identity") return std::string("verify-full");
@@ -89,12 +90,15 @@ std::string one_line(std::string_view text) {
 }
 
 // What the reader can do about it, where the server's message alone does not say.
-std::string advice(std::string_view sqlstate, std::string_view message) {
+std::string advice(std::string_view sqlstate, std::string_view message, const std::string& login) {
   if ((sqlstate == "40001" || sqlstate == "40P01") && message.find("recovery") != std::string_view::npos)
     return "; the replica had to choose between replaying and this query: set hot_standby_feedback = on there (the "
            "primary then keeps old rows for as long), or raise max_standby_streaming_delay (the replica then lags for "
            "as long), or read for a shorter time: `split`, a `window`, a `where`";
-  if (sqlstate == "42501") return "; ask for GRANT SELECT on it";
+  if (sqlstate == "42501" && message.find("row-level security") != std::string_view::npos)
+    return "; rows would be missing and nobody would see it: ALTER ROLE " + login +
+           " BYPASSRLS, or the connection's option row_security=on, if what its policies show is all that is wanted";
+  if (sqlstate == "42501") return "; ask for the right on it that this takes (to read it, GRANT SELECT)";
   if (sqlstate == "42P01")
     return "; check its name, and that its schema is in the user's search_path or named before it (schema.table)";
   if (sqlstate.starts_with("57P") || sqlstate.empty())
@@ -173,7 +177,7 @@ Error PostgresSession::Impl::error(std::string_view doing, const PGresult* resul
   const ErrorKind kind = kind_of_sqlstate(sqlstate);
   return Error{is_about_rows && kind == ErrorKind::invalid ? ErrorKind::data : kind,
                std::string(doing) + " at " + address + ": " + one_line(message) +
-                   (state ? " [" + std::string(sqlstate) + "]" : "") + advice(sqlstate, message)};
+                   (state ? " [" + std::string(sqlstate) + "]" : "") + advice(sqlstate, message, login)};
 }
 
 const std::optional<std::string>& PostgresTable::at(size_t row, std::string_view column) const {
@@ -192,8 +196,12 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
   const std::string host = connection.host.empty() ? "127.0.0.1" : connection.host;
   const std::string port = std::to_string(connection.port == 0 ? 5432 : connection.port);
   TRY_ASSIGN(const bool is_token, asks_for_aws_iam(connection));
-  TRY_ASSIGN(const std::string ssl_mode, libpq_ssl_mode(connection, is_loopback(host) && !is_token));
+  TRY_ASSIGN(const std::string ssl_mode, libpq_ssl_mode(connection, is_this_machine(host) && !is_token));
   TRY_ASSIGN(const std::chrono::seconds limit, connect_limit(connection, options.connect_timeout));
+  const std::string row_security = lower_ascii(connection.option("row_security", "off"));
+  if (row_security != "off" && row_security != "on")
+    return Error{ErrorKind::invalid,
+                 "connection " + connection.id + ": row_security=" + row_security + " is neither on nor off"};
   TRY_ASSIGN(const LoginPassword login, login_password(connection, 5432, ssl_mode == "verify-full", stop));
 
   Parameters parameters;
@@ -257,9 +265,12 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
       kind = ErrorKind::not_found;
     if (message.find("invalid sslmode") != std::string::npos) kind = ErrorKind::invalid;
     if (kind == ErrorKind::denied) {
-      const bool is_about_tls = message.find("certificate") != std::string::npos;
-      message +=
-          is_token && !is_about_tls ? login.advice : "; check login and password of connection `" + connection.id + "`";
+      if (message.find("certificate") != std::string::npos)
+        message += "; look at ssl_ca of connection `" + connection.id + "`: " +
+                   (authority.empty() ? "without it the system's authorities have to know the server's certificate"
+                                      : authority + " has to hold the authority that signed the server's certificate");
+      else
+        message += is_token ? login.advice : "; check login and password of connection `" + connection.id + "`";
     }
     if (kind == ErrorKind::not_found) message += "; check the database of connection `" + connection.id + "`";
     if (kind == ErrorKind::unavailable)
@@ -284,6 +295,7 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
       "set idle_in_transaction_session_timeout to 0; set statement_timeout to " +
       std::to_string(std::chrono::milliseconds(options.statement_timeout).count());
   // So that a server notices that we hung up also while it computes.
+  if (options.all_rows && row_security == "off") settings += "; set row_security to off";
   if (session->server_version() >= 140000) settings += "; set client_connection_check_interval to '2s'";
   TRY(session->execute(settings));
   return session;

@@ -32,13 +32,16 @@ struct PostgresOptions {
   std::chrono::seconds statement_timeout{0};
   std::string program = "udon";  // application_name
   RowErrors row_errors = RowErrors::hidden;
+  // Tables are read whole: a policy of row security that hides rows is an error (denied), unless the connection says
+  // row_security=on.
+  bool all_rows = false;
 };
 
 // Options of a connection (its URI's query): ssl_mode disabled, required, verify_identity (the default off loopback) or
 // libpq's own sslmode; ssl_ca, ssl_cert, ssl_key (or libpq's sslrootcert, sslcert, sslkey): files, without ssl_ca the
 // system's authorities; connect_timeout in seconds; auth=aws_iam: the password is a token of RDS, made for each
-// session; options, target_session_attrs as libpq has them. Used by one thread at a time, but for the stop token's
-// callback.
+// session; row_security; options, target_session_attrs as libpq has them. Used by one thread at a time, but for the
+// stop token's callback.
 class PostgresSession {
  public:
   // denied: user, password, rights, a certificate that does not fit. unavailable: nobody answers; both name host:port.
