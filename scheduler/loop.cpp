@@ -389,7 +389,9 @@ struct Loop::Impl {
     event.at = turn.now();
     event.event = "scheduler";
     event.dag_id = run.dag_id;
-    event.text = "paused: its last " + std::to_string(*most) + " runs failed (max_consecutive_failed_dag_runs)";
+    event.text = "paused: its last " + std::to_string(*most) + (*most == 1 ? " run" : " runs") +
+                 " failed (max_consecutive_failed_dag_runs)";
+    turn.apply(Move(TellPaused{.run = run.number, .why = event.text}));
     turn.apply(Move(std::move(pause)));
     turn.apply(Move(NoteEvent{std::move(event)}));
     return {};

@@ -95,6 +95,11 @@ struct TellDeadline {
   int deadline = 0;  // index into Dag::deadlines
   TimePoint at{};    // when it passed
 };
+// Its failure was one too many, and its DAG is paused: those who want to know are told.
+struct TellPaused {
+  RunNumber run = 0;
+  std::string why;
+};
 struct DropRun {
   RunNumber run = 0;
   std::string user;
@@ -128,8 +133,8 @@ struct NoteEvent {
 };
 
 using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
-                          MoveRun, ChangeVersion, TellDeadline, DropRun, SetDag, LoadDag, SetBackfill, SetQuestion,
-                          SetDeferral, NoteEvent, AddAssetEvent, DropAssetEvents>;
+                          MoveRun, ChangeVersion, TellDeadline, TellPaused, DropRun, SetDag, LoadDag, SetBackfill,
+                          SetQuestion, SetDeferral, NoteEvent, AddAssetEvent, DropAssetEvents>;
 using Moves = std::vector<Move>;
 
 }  // namespace udon

@@ -178,6 +178,7 @@ class State {
   void apply_move(const DropRun& move);
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);
+  void apply_move(const TellPaused&) {}
   void apply_move(const SetBackfill& move);
   void apply_move(const SetQuestion& move);
   void apply_move(const SetDeferral& move);

@@ -137,7 +137,7 @@ Value show_list_with_cursors(std::string_view plural, Value::List rows, int64_t 
   return list;
 }
 
-Value show_dag(World& world, const DagRecord& record) {
+Result<Value> show_dag(World& world, const DagRecord& record) {
   const DagInfoPtr info = world.dags.find(record.dag_id, record.version);
   static const Dag unknown;
   const Dag& dag = info ? *info->dag : unknown;
@@ -158,7 +158,13 @@ Value show_dag(World& world, const DagRecord& record) {
   const bool has_limits = std::any_of(dag.tasks.begin(), dag.tasks.end(), [](const Task& task) {
     return task.max_active_tis_per_dag || task.max_active_tis_per_dagrun;
   });
-  return Value::Map{
+  Value paused_reason;
+  if (record.is_paused) {
+    TRY_ASSIGN(const auto pause, world.reader.last_pause(record.dag_id));
+    if (pause && pause->text.starts_with("paused"))
+      paused_reason = pause->text + (pause->user.empty() ? "" : " by " + pause->user) + " at " + format_time(pause->at);
+  }
+  return Value(Value::Map{
       {"dag_id", record.dag_id},
       {"dag_display_name", record.dag_id},
       {"is_paused", record.is_paused},
@@ -171,6 +177,7 @@ Value show_dag(World& world, const DagRecord& record) {
       {"relative_fileloc", record.file},
       {"fileloc", record.file.starts_with('@') ? record.file : (world.dags_folder / record.file).string()},
       {"description", text_or_null(record.description)},
+      {"paused_reason", std::move(paused_reason)},
       {"timetable_summary", text_or_null(record.schedule_text)},
       {"timetable_description", describe_schedule(dag.schedule, record.schedule_text)},
       {"timetable_partitioned", false},
@@ -189,11 +196,11 @@ Value show_dag(World& world, const DagRecord& record) {
       {"owners", texts(dag.owners)},
       {"is_backfillable", is_periodic(dag.schedule.kind)},
       {"file_token", to_base64({reinterpret_cast<const unsigned char*>(record.file.data()), record.file.size()})},
-  };
+  });
 }
 
-Value show_dag_details(World& world, const DagRecord& record) {
-  Value shown = show_dag(world, record);
+Result<Value> show_dag_details(World& world, const DagRecord& record) {
+  TRY_ASSIGN(Value shown, show_dag(world, record));
   const DagInfoPtr info = world.dags.find(record.dag_id, record.version);
   static const Dag unknown;
   const Dag& dag = info ? *info->dag : unknown;

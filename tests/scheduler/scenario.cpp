@@ -666,7 +666,8 @@ class Player {
           is_run ? row->task_id.empty() : row->task_id == target.key.task_id && row->map_index == target.key.map_index;
       if (!is_meant) continue;
       all += (all.empty() ? "" : " ") + std::string(to_string(row->key.event));
-      exception = row->context.text(row->key.event == NoticeEvent::deadline ? "reason" : "exception");
+      exception = row->context.text(
+          row->key.event == NoticeEvent::deadline || row->key.event == NoticeEvent::paused ? "reason" : "exception");
     }
     const std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
     if (all != (wanted == std::vector<std::string>{"nothing"} ? "" : join(wanted, " ")))

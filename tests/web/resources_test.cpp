@@ -27,14 +27,14 @@ TEST_CASE("DAGs are shown with all that Airflow's client demands") {
   const Value list = scene.json(200, "GET", "/api/v2/dags", "", "viewer");
   REQUIRE(list.integer("total_entries") == 1);
   const Value& dag = list.get("dags").as_list()[0];
-  check_model("DAGResponse", dag);
+  check_model("DAGResponse", dag, {"paused_reason"});
   check_model("DagTagResponse", dag.get("tags").as_list()[0]);
   CHECK(dag.text("description") == "주문을 호수로");
   CHECK(dag.text("fileloc") == "/srv/dags/orders.yaml");
   CHECK(dag.flag("timetable_periodic"));
   CHECK(dag == scene.json(200, "GET", "/api/v2/dags/orders"));
   const Value details = scene.json(200, "GET", "/api/v2/dags/orders/details");
-  check_model("DAGDetailsResponse", details);
+  check_model("DAGDetailsResponse", details, {"paused_reason"});
   check_model("DagVersionResponse", details.get("latest_dag_version"));
   CHECK(details.text("dag_run_timeout") == "PT1H30M");
   CHECK(details.get("params").get("lake").text("value") == "s3://lake");
