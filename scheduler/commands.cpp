@@ -131,9 +131,11 @@ class Commanding {
       changes_.clear_all(*run, run->row, command.user);
     } else {
       const std::string note = "the run was marked " + std::string(to_string(command.state)) + by(command.user);
-      if (run->row.state == RunState::running && has_to_clear_away(*run))
-        return changes_.mark_before_teardowns(*run, command.state, note, command.user);
-      changes_.mark_run(*run, command.state, note, MoveCause::command, command.user);
+      if (run->row.state == RunState::running && has_to_clear_away(*run)) {
+        changes_.mark_before_teardowns(*run, command.state, note, command.user);
+      } else {
+        changes_.mark_run(*run, command.state, note, MoveCause::command, command.user);
+      }
     }
     return {};
   }
