@@ -319,6 +319,18 @@ Result<bool> History::has_failed_in_a_row(const std::string& dag_id, int count, 
   return false;
 }
 
+Result<std::optional<TimePoint>> History::covered_until(const DagRecord& dag) {
+  std::optional<TimePoint> unknown;
+  if (!dag.last_scheduled_logical_date) return unknown;
+  RunFilter filter;
+  filter.dag_ids = {dag.dag_id};
+  filter.types = {RunType::scheduled};
+  filter.logical_date_gte = filter.logical_date_lte = dag.last_scheduled_logical_date;
+  TRY_ASSIGN(const auto last, reader_.runs(filter, {.limit = 1, .offset = 0}));
+  if (last.rows.empty() || !last.rows.front().data_interval) return unknown;
+  return std::optional(last.rows.front().data_interval->end);
+}
+
 Result<std::optional<TimePoint>> History::first_poke_at(const TaskInstance& instance, int retries) {
   const int first_try = std::max(1, instance.max_tries - retries);
   if (instance.try_number <= first_try) return instance.queued_at;

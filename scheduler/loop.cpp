@@ -219,13 +219,26 @@ struct Loop::Impl {
         !commands.empty() || !waiting_for_catalog.empty() || !catalog.is_done() || turn.changes_store();
     TRY_ASSIGN(const bool can_wait, can_wait_for_company(has_work, turn));
     if (!can_wait) read_reports(turn);
-    turn.apply(catalog.next(turn.now(), state, dags_per_turn_max));
+    TRY(take_in(turn, catalog.next(turn.now(), state, dags_per_turn_max)));
     TRY(carry_out(turn, commands, answers));
     return plan_all(turn);
   }
 
   // Whether nothing but starts of tries has come in, and nothing else is to be done: then they wait for a commit that
   // something else needs, for a moment.
+  Result<void> take_in(Turn& turn, const Moves& dags) {
+    turn.apply(dags);
+    for (const Move& move : dags) {
+      const auto* load = std::get_if<LoadDag>(&move);
+      if (load == nullptr || !load->shape || !covers_gaps(load->shape->dag->schedule)) continue;
+      const DagState& dag = *state.find_dag(load->dag_id);
+      if (dag.covered_until) continue;
+      TRY_ASSIGN(const auto covered_until, history.covered_until(dag.record));
+      state.load_covered_until(load->dag_id, covered_until);
+    }
+    return {};
+  }
+
   Result<bool> can_wait_for_company(bool has_work, Turn& turn) {
     if (received.empty()) return false;
     const bool is_urgent = std::ranges::any_of(received, [](const Received& one) { return ends_try(one.report); });

@@ -108,6 +108,7 @@ struct DropRun {
 struct SetDag {
   DagRecord row;
   bool is_due_known = false;
+  std::optional<TimePoint> covered_until = std::nullopt;  // by a new run; nothing: as it was
 };
 // A new version of a DAG, or (null) its file is gone.
 struct LoadDag {

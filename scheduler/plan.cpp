@@ -121,11 +121,12 @@ class Planning {
   void look_at_calendar(const DagState& dag) {
     const Schedule& schedule = dag.shape->dag->schedule;
     SetDag set{.row = dag.record, .is_due_known = true};
-    auto due = next_due_run(schedule, dag.record.last_scheduled_logical_date, now_);
+    auto due = next_due_run(schedule, dag.record.last_scheduled_logical_date, now_, dag.covered_until);
     if (due && due->run_after <= now_) {
       plan_.moves.emplace_back(AddRun{.row = scheduled_run(dag, *due), .shape = dag.shape, .past = {}, .user = {}});
       set.row.last_scheduled_logical_date = due->logical_date;
-      due = next_due_run(schedule, due->logical_date, now_);
+      set.covered_until = due->interval.end;
+      due = next_due_run(schedule, due->logical_date, now_, due->interval.end);
     }
     set.row.next_run_after = due ? std::optional(due->run_after) : std::nullopt;
     plan_.moves.emplace_back(std::move(set));

@@ -152,7 +152,16 @@ Result<Value> show_dag(World& world, const DagRecord& record) {
     tags.push_back(Value::Map{{"name", tag}, {"dag_id", record.dag_id}, {"dag_display_name", record.dag_id}});
   std::optional<DueRun> next;
   if (info && record.next_run_after) {
-    next = next_due_run(dag.schedule, record.last_scheduled_logical_date, world.clock.now());
+    std::optional<TimePoint> covered_until;
+    if (record.last_scheduled_logical_date && covers_gaps(dag.schedule)) {
+      RunFilter last;
+      last.dag_ids = {record.dag_id};
+      last.types = {RunType::scheduled};
+      last.logical_date_gte = last.logical_date_lte = record.last_scheduled_logical_date;
+      TRY_ASSIGN(const auto found, world.reader.runs(last, {.limit = 1, .offset = 0}));
+      if (!found.rows.empty() && found.rows[0].data_interval) covered_until = found.rows[0].data_interval->end;
+    }
+    next = next_due_run(dag.schedule, record.last_scheduled_logical_date, world.clock.now(), covered_until);
     if (next && next->run_after != *record.next_run_after) next.reset();
   }
   const bool has_limits = std::any_of(dag.tasks.begin(), dag.tasks.end(), [](const Task& task) {
