@@ -254,6 +254,10 @@ class Player {
   Result<void> expect_request(const Line& line) {
     TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
     const TryRequest& request = executor_of(fence).started.at(fence);
+    if (line.word(2) == "spent_before") {
+      const std::string spent = std::to_string(request.spent_before.count() / 1'000'000);
+      return spent == line.word(3) ? Result<void>() : failed("it was: " + spent);
+    }
     const auto& found = line.word(2) == "event" ? request.event : request.deferred_state;
     const std::string text = found ? to_json(*found) : "nothing";
     return text == line.word(3) ? Result<void>() : failed("it was: " + text);
