@@ -194,8 +194,9 @@ class Planning {
   }
 
   void time_out(const ActiveRun& run, int task, const std::string& note) {
-    if (has_to_clear_away(run, task)) return;
     const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+    const bool clears_away = has_to_clear_away(run, task);
+    if (slot.instances.empty() && clears_away) return;
     if (slot.instances.empty()) {
       plan_.moves.emplace_back(
           AddInstances{.task = {run.row.number, task},
@@ -206,6 +207,7 @@ class Planning {
     for (size_t k = 0; k < slot.instances.size() && !is_full(); ++k) {
       const TaskInstance& row = slot.instances[k];
       if (is_finished(row.state)) continue;
+      if (clears_away && has_to_clear_away(run, {run.row.number, task, static_cast<int>(k)})) continue;
       if (is_live(row.state)) {
         if (state_.tries().at(row.fence).becomes) continue;
         plan_.moves.emplace_back(end_try(state_, row.fence, TaskState::skipped, EndCause::timeout, note, ""));
