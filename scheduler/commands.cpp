@@ -226,7 +226,8 @@ class Commanding {
     return {};
   }
 
-  // Those ask the store (backfills.h), and the loop does.
+  // Those ask the store (backfills.h), or are several (loop.cpp), and the loop does.
+  Result<void> carry_out(const ChangeRuns&) { return {}; }
   Result<void> carry_out(const CreateBackfill&) { return {}; }
   Result<void> carry_out(const ChangeBackfill&) { return {}; }
   Result<void> carry_out(const CleanStep&) { return {}; }  // (retention.h)
@@ -265,6 +266,7 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
     Names operator()(const ForgetAssetEvents&) const { return {}; }
     Names operator()(const CreateBackfill&) const { return {}; }
     Names operator()(const ChangeBackfill&) const { return {}; }
+    Names operator()(const ChangeRuns&) const { return {}; }
     Names operator()(const CleanStep&) const { return {}; }
     Names operator()(const PoolsChanged&) const { return {}; }
     Names operator()(const ConnectionsChanged&) const { return {}; }

@@ -178,10 +178,10 @@ class State {
   void apply_move(const MoveRun& move);
   void apply_move(const ChangeVersion& move);
   void apply_move(const TellDeadline& move);
+  void apply_move(const TellPaused&) {}
   void apply_move(const DropRun& move);
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);
-  void apply_move(const TellPaused&) {}
   void apply_move(const SetBackfill& move);
   void apply_move(const SetQuestion& move);
   void apply_move(const SetDeferral& move);
