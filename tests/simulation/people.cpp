@@ -162,7 +162,8 @@ void People::answer_somebody(Loop& loop) {
 
 void People::ask(Loop& loop, TimePoint now, Auditor&) {
   if (answers_.one_in(4)) answer_somebody(loop);
-  if (crowds_.one_in(8)) {
+  // Only if asked for: the episodes of a seed stay what they were.
+  if (asks_for_crowds_ && crowds_.one_in(8)) {
     const Command several = random_change_of_runs();
     keep(loop.enqueue(several), several);
   }

@@ -1,5 +1,6 @@
 #pragma once
 // Those who ask the scheduler for things: random commands, their answers, and what the answers promise.
+#include <cstdlib>
 #include <future>
 #include <utility>
 #include <vector>
@@ -49,6 +50,7 @@ class People {
   Random answers_{1999};
   Random others_{2026};  // for what came later: the episodes of a seed stay what they were
   Random crowds_{2027};
+  const bool asks_for_crowds_ = std::getenv("UDON_SIM_CROWDS") != nullptr;
   int crowd_ = 0;
   MemoryStore& store_;
   Random chances_, versions_;

@@ -218,7 +218,7 @@ DagPtr random_dag(Random& random, const std::string& dag_id, int generation, Tim
   make_mapped_group(*dag, generation);
   // With chances of their own: the episodes of a seed stay what they were.
   Random others(static_cast<uint64_t>(generation) * 7919 + static_cast<uint64_t>(dag_id.back()));
-  if (others.one_in(2)) dag->notices = random_notices(others, dag_notice_events());
+  if (others.one_in(2)) dag->notices = random_notices(others, {NoticeEvent::success, NoticeEvent::failure});
   for (uint64_t i = others.one_in(2) ? 1 + others.below(2) : 0; i > 0; --i) {
     dag->deadlines.push_back({.of = all_deadline_references()[others.below(4)],
                               .after = Duration(1'000'000 + others.below(1'200'000'000)),
