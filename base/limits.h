@@ -24,6 +24,10 @@ inline constexpr int64_t log_bytes_max = log_beginning_bytes + log_parts * log_p
 inline constexpr int64_t log_line_bytes_max = 1 << 20;
 // What one turn of the loop moves, so that commands and reports never wait long behind a huge fan-out.
 inline constexpr int moves_per_turn_max = 5'000;
+// Runs that one command clears or marks, and task instances in them: all in one commit, for which everybody else waits,
+// and in memory for as long.
+inline constexpr int runs_changed_max = 1'000;
+inline constexpr int64_t instances_changed_max = 100'000;
 // Dates of one backfill: all of them are named at once by a dry run.
 inline constexpr int backfill_dates_max = 100'000;
 // Dates that backfills take in one turn of the loop: each asks the store whether it has a run.

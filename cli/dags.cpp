@@ -16,15 +16,21 @@ namespace {
 
 std::string dag_path(const std::string& dag_id) { return "/api/v2/dags/" + path_of({dag_id}); }
 
+// Why, where that was not a person's wish.
+std::string shown_pause(const Value& dag) {
+  if (!dag.flag("is_paused")) return "";
+  const std::string reason = dag.text("paused_reason");
+  return reason.starts_with("paused:") ? reason : "paused";
+}
+
 const std::vector<Column>& list_columns() {
-  static const std::vector<Column> columns{
-      column("DAG", "dag_id"),
-      column("SCHEDULE", "timetable_summary"),
-      {"PAUSED", [](const Value& dag) { return std::string(dag.flag("is_paused") ? "paused" : ""); }},
-      column("NEXT RUN", "next_dagrun_run_after"),
-      column("FILE", "relative_fileloc"),
-      column("TAGS", "tags"),
-      column("DESCRIPTION", "description")};
+  static const std::vector<Column> columns{column("DAG", "dag_id"),
+                                           column("SCHEDULE", "timetable_summary"),
+                                           {"PAUSED", shown_pause},
+                                           column("NEXT RUN", "next_dagrun_run_after"),
+                                           column("FILE", "relative_fileloc"),
+                                           column("TAGS", "tags"),
+                                           column("DESCRIPTION", "description")};
   return columns;
 }
 
@@ -128,7 +134,11 @@ Result<int> show(const Arguments& arguments, Session& session) {
             column("file", "relative_fileloc"),
             column("schedule", "timetable_summary"),
             column("timezone", "timezone"),
-            column("paused", "is_paused"),
+            {"paused",
+             [](const Value& shown) {
+               const std::string reason = shown.text("paused_reason");
+               return std::string(!shown.flag("is_paused") ? "no" : reason.empty() ? "yes" : reason);
+             }},
             column("next run", "next_dagrun_run_after"),
             {"assets", [](const Value& shown) { return shown.get("waiting_for_assets").text("text"); }},
             column("catchup", "catchup"),

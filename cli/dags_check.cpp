@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/local_dags.h"
 #include "connections/secrets/sources.h"
+#include "dagfile/asset_cycles.h"
 #include "dagfile/catalog.h"
 #include "plugins/spec/builtin.h"
 
@@ -156,6 +157,7 @@ Result<int> check_dags(const Arguments& arguments, Session& session) {
   TRY(add_environment_connections(catalog, session, names));
   for (Diagnostic& diagnostic : check_names(catalog, names, operators))
     catalog.diagnostics.push_back(std::move(diagnostic));
+  for (Diagnostic& diagnostic : asset_cycles(catalog)) catalog.diagnostics.push_back(std::move(diagnostic));
   std::ranges::stable_sort(catalog.diagnostics, [](const Diagnostic& a, const Diagnostic& b) {
     return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
   });

@@ -1,5 +1,7 @@
 #include "cli/dags_test.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -15,6 +17,7 @@
 #include "cli/keys.h"
 #include "cli/local_dags.h"
 #include "cli/standalone.h"
+#include "cli/test_answers.h"
 #include "cli/verbs.h"
 #include "model/schedule.h"
 #include "plugins/spec/builtin.h"
@@ -127,11 +130,22 @@ class Logs {
   std::set<InstanceNumber> done_;
 };
 
-// Until it has ended, or a person stops it: then its tries are ended, too.
-Result<DagRun> follow(Standalone& standalone, const DagRun& started, Logs& logs, bool shows_logs,
+Result<void> mark_failed(Standalone& standalone, const DagRun& run) {
+  MarkRun mark;
+  mark.dag_id = run.dag_id;
+  mark.run_id = run.run_id;
+  mark.state = RunState::failed;
+  mark.user = "dags test";
+  TRY(standalone.control().submit(mark));
+  return {};
+}
+
+// Until it has ended, or a person stops it, or nobody answers what it asks: then its tries are ended, too.
+Result<DagRun> follow(Standalone& standalone, const DagRun& started, Logs& logs, bool shows_logs, TestAnswers& answers,
                       const sigset_t& stopping, Output& output) {
   StoreReader& reader = standalone.store().reader();
   bool was_stopped = false;
+  std::optional<Error> unanswered;
   while (true) {
     TRY_ASSIGN(const std::vector<TaskInstance> instances, reader.instances_of(started.number));
     TRY_ASSIGN(const std::optional<DagRun> run, reader.run_by_number(started.number));
@@ -139,19 +153,19 @@ Result<DagRun> follow(Standalone& standalone, const DagRun& started, Logs& logs,
     const bool is_live = std::ranges::any_of(instances, [](const TaskInstance& instance) {
       return !is_finished(instance.state) && instance.state != TaskState::none;
     });
-    if (run && is_finished(run->state) && !is_live) return *run;
+    if (run && is_finished(run->state) && !is_live) return unanswered ? Result<DagRun>(*unanswered) : *run;
     if (const auto failure = standalone.failure()) return *failure;
+    if (const auto answered = answers.answer(reader, standalone.control(), started, output);
+        !answered && !unanswered && !was_stopped) {
+      unanswered = answered.error();
+      TRY(mark_failed(standalone, started));
+    }
     const timespec moment{.tv_sec = 0, .tv_nsec = 50'000'000};
     if (::sigtimedwait(&stopping, nullptr, &moment) <= 0) continue;
     if (was_stopped) return Error{ErrorKind::cancelled, "stopped while its tasks were being ended"};
     was_stopped = true;
     output.note("stopping: what runs of " + started.dag_id + " is ended; again: at once");
-    MarkRun mark;
-    mark.dag_id = started.dag_id;
-    mark.run_id = started.run_id;
-    mark.state = RunState::failed;
-    mark.user = "dags test";
-    TRY(standalone.control().submit(mark));
+    TRY(mark_failed(standalone, started));
   }
 }
 
@@ -223,6 +237,9 @@ Result<int> test(const Arguments& arguments, Session& session) {
                                            " is no regular expression: " + error.what()};
     }
   }
+  const bool shows_logs = session.output().format() == Format::table;
+  const bool can_ask = shows_logs && session.output().terminal().is_terminal && ::isatty(STDIN_FILENO) == 1;
+  TRY_ASSIGN(TestAnswers answers, TestAnswers::make(arguments.all("answer"), arguments.all("answer-param"), can_ask));
   TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
   TRY_ASSIGN(const DagPtr dag, find_local_dag(session, *load_local_dags(session, operators), asked.dag_id));
 
@@ -254,8 +271,7 @@ Result<int> test(const Arguments& arguments, Session& session) {
   TRY(standalone->start([] {}));
   TRY_ASSIGN(const DagRun started, trigger(*standalone, *dag, arguments, session.clock()));
   Logs logs(home->path(), session.output());
-  const bool shows_logs = session.output().format() == Format::table;
-  TRY_ASSIGN(const DagRun ended, follow(*standalone, started, logs, shows_logs, stopping, session.output()));
+  TRY_ASSIGN(const DagRun ended, follow(*standalone, started, logs, shows_logs, answers, stopping, session.output()));
   standalone->stop();
   return report(*standalone, ended, session.output());
 }
@@ -263,15 +279,18 @@ Result<int> test(const Arguments& arguments, Session& session) {
 }  // namespace
 
 Command dags_test_command() {
-  return {"dags",
-          "test",
-          "Runs a DAG once, for real, in this process: no server is needed, and nothing of the run is kept",
-          {{"DAG", "id of a DAG in the DAGs folder or a bundle"}},
-          {{"logical-date", "else now", "TIME"},
-           {"conf", "the run's conf", "JSON"},
-           {"retries", "retry what fails as the DAG says; else the first failure is the last", ""},
-           {"mark-success-pattern", "tasks whose id matches are taken to have succeeded, and not run", "REGEX"}},
-          test};
+  return {
+      "dags",
+      "test",
+      "Runs a DAG once, for real, in this process: no server is needed, and nothing of the run is kept",
+      {{"DAG", "id of a DAG in the DAGs folder or a bundle"}},
+      {{"logical-date", "else now", "TIME"},
+       {"conf", "the run's conf", "JSON"},
+       {"retries", "retry what fails as the DAG says; else the first failure is the last", ""},
+       {"answer", "what a task that asks people is answered, once for each option", "TASK=OPTION", Flag::Count::any},
+       {"answer-param", "what is filled in beside it, as JSON or text", "TASK:NAME=VALUE", Flag::Count::any},
+       {"mark-success-pattern", "tasks whose id matches are taken to have succeeded, and not run", "REGEX"}},
+      test};
 }
 
 }  // namespace udon::cli

@@ -127,6 +127,8 @@ std::string help_of(NoticeEvent event) {
     case NoticeEvent::skipped: return "Whom to tell when it is skipped.";
     case NoticeEvent::asked: return "Whom to tell when it needs an answer of people.";
     case NoticeEvent::deadline: return "Whom to tell when it is late.";
+    case NoticeEvent::paused:
+      return "Whom to tell when it is paused because too many runs failed in a row; if absent, as on_failure.";
   }
   return {};
 }
@@ -281,7 +283,7 @@ Value dag_properties() {
   properties.set("tasks", any_of({map({{"type", "object"}, {"additionalProperties", task}, {"minProperties", 1}}),
                                   map({{"type", "array"}, {"items", task}, {"minItems", 1}})}));
   for (const Field<Dag>& field : dag_fields()) properties.set(field.key, described(schema_of(field.type), field.help));
-  add_notices(properties, {NoticeEvent::success, NoticeEvent::failure});
+  add_notices(properties, dag_notice_events());
   Value::List references;
   for (const Deadline::Of of : all_deadline_references()) references.emplace_back(to_string(of));
   const Value deadline = map({{"type", "object"},

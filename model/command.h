@@ -59,6 +59,10 @@ struct MarkTasks {
   bool dry_run = false;
   std::string user;
 };
+// Several runs of a DAG, cleared or marked in one commit: all of them, or, if one is refused, none.
+struct ChangeRuns {
+  std::vector<std::variant<ClearTasks, MarkTasks>> changes;  // each of another run
+};
 // Ends the live tries; they become failed (no retry), with who asked.
 struct KillTasks {
   Selection selection;
@@ -124,12 +128,13 @@ struct PoolsChanged {};
 // Likewise connections: read again which there are.
 struct ConnectionsChanged {};
 
-using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, KillTasks, MarkRun, SetRunNote, DeleteRun,
-                             AnswerQuestion, CreateAssetEvent, ForgetAssetEvents, CreateBackfill, ChangeBackfill,
-                             CleanStep, PoolsChanged, ConnectionsChanged>;
+using Command = std::variant<TriggerRun, SetPaused, ClearTasks, MarkTasks, ChangeRuns, KillTasks, MarkRun, SetRunNote,
+                             DeleteRun, AnswerQuestion, CreateAssetEvent, ForgetAssetEvents, CreateBackfill,
+                             ChangeBackfill, CleanStep, PoolsChanged, ConnectionsChanged>;
 
 struct CommandOutcome {
   std::optional<DagRun> run;               // the run made or changed
+  std::vector<DagRun> runs;                // of ChangeRuns
   std::vector<TaskInstanceKey> instances;  // those affected
   std::vector<AssetEvent> asset_events;    // the one made, those forgotten
   std::optional<Backfill> backfill;        // the one made or changed

@@ -96,7 +96,7 @@ struct Task {
   std::vector<int> downstream;
   TriggerRule trigger_rule = TriggerRule::all_success;
   RetryPolicy retry;
-  std::optional<Duration> execution_timeout;  // of one try's process
+  std::optional<Duration> execution_timeout;  // of one try, what it waits without a process included
   std::optional<Duration> timeout;            // a sensor's: from its first poke to giving up, over all its pokes
   Duration poke_interval = std::chrono::seconds(60);
   bool soft_fail = false;  // a sensor that times out is skipped, not failed

@@ -1,6 +1,7 @@
 #include "model/forecast.h"
 
 #include <algorithm>
+#include <map>
 #include <queue>
 #include <set>
 #include <utility>
@@ -63,6 +64,9 @@ struct Node {
   std::optional<TimePoint> not_before;
   TimePoint ready{}, start{}, end{};
   int cause = -1;  // the node that it waited for last
+  bool is_released = false;
+  bool has_ended = false;  // while it was played
+  bool is_doomed = false;  // it will not run
 };
 
 // Plays the rest of the run: who is ready starts where there is room, and takes its usual time.
@@ -87,7 +91,7 @@ class Playing {
     }
     for (size_t task = 0; task < tasks_.size(); ++task) {
       blame_past(static_cast<int>(task));
-      release_if_ready(static_cast<int>(task), begin_);
+      release_all(static_cast<int>(task), begin_);
     }
     start_ready(begin_, -1);
     while (!ends_.empty()) {
@@ -103,10 +107,10 @@ class Playing {
  private:
   struct TaskPlay {
     std::vector<int> nodes;
-    int64_t open = 0;  // nodes that have not ended
-    int last = -1;     // the node that ended last
-    bool is_released = false;
-    bool is_doomed = false;
+    std::map<int, int> at;   // of a mapped group's: node by map index
+    int64_t open = 0;        // nodes that have not ended
+    int last = -1;           // the node that ended last
+    bool is_doomed = false;  // one of its nodes will not run, or has not gone well
   };
 
   void make_nodes(const std::vector<TaskInstance>& instances) {
@@ -138,6 +142,7 @@ class Playing {
     TaskPlay& task = tasks_[static_cast<size_t>(node.task)];
     const int index = static_cast<int>(nodes_.size());
     task.nodes.push_back(index);
+    if (!task_of(node).mapped_group.empty()) task.at[node.map_index] = index;
     if (node.is != Node::Is::done) {
       ++task.open;
     } else if (task.last < 0 || nodes_[static_cast<size_t>(task.last)].end < node.end) {
@@ -146,30 +151,48 @@ class Playing {
     nodes_.push_back(std::move(node));
   }
 
+  // Inside of a mapped group each index goes its own way.
+  bool is_inner(int before, int after) const {
+    const std::string& group = dag_.tasks[static_cast<size_t>(before)].mapped_group;
+    return !group.empty() && group == dag_.tasks[static_cast<size_t>(after)].mapped_group;
+  }
+  // The one of `before` that a node waits for; -1: it waits for all of them.
+  int inner_before(int before, const Node& node) const {
+    if (!is_inner(before, node.task)) return -1;
+    const auto& at = tasks_[static_cast<size_t>(before)].at;
+    const auto found = at.find(node.map_index);
+    return found == at.end() ? -1 : found->second;
+  }
+
   // What will not run, because what it needs has not gone well: it takes no time.
   void find_doomed() {
+    const auto has_failed = [](const Node& node) {
+      return node.is_doomed || (node.is == Node::Is::done && node.state != TaskState::success);
+    };
     for (size_t i = 0; i < tasks_.size(); ++i) {
-      if (dag_.tasks[i].trigger_rule != TriggerRule::all_success) continue;
-      tasks_[i].is_doomed = std::ranges::any_of(dag_.tasks[i].upstream, [&](int before) {
-        const TaskPlay& upstream = tasks_[static_cast<size_t>(before)];
-        return upstream.is_doomed || std::ranges::any_of(upstream.nodes, [&](int node) {
-                 const Node& one = nodes_[static_cast<size_t>(node)];
-                 return one.is == Node::Is::done && one.state != TaskState::success;
-               });
-      });
+      for (const int index : tasks_[i].nodes) {
+        Node& node = nodes_[static_cast<size_t>(index)];
+        if (dag_.tasks[i].trigger_rule == TriggerRule::all_success) {
+          node.is_doomed = std::ranges::any_of(dag_.tasks[i].upstream, [&](int before) {
+            const int inner = inner_before(before, node);
+            return inner < 0 ? tasks_[static_cast<size_t>(before)].is_doomed
+                             : has_failed(nodes_[static_cast<size_t>(inner)]);
+          });
+        }
+        if (has_failed(node)) tasks_[i].is_doomed = true;
+      }
     }
   }
 
   const Task& task_of(const Node& node) const { return dag_.tasks[static_cast<size_t>(node.task)]; }
   bool takes_room(const Node& node) const {
     const Task& task = task_of(node);
-    return task.kind == OperatorKind::process && !task.needs_no_try &&
-           !tasks_[static_cast<size_t>(node.task)].is_doomed;
+    return task.kind == OperatorKind::process && !task.needs_no_try && !node.is_doomed;
   }
 
   Duration usual(const Node& node) {
     const Task& task = task_of(node);
-    if (task.needs_no_try || tasks_[static_cast<size_t>(node.task)].is_doomed) return Duration(0);
+    if (task.needs_no_try || node.is_doomed) return Duration(0);
     if (const auto known = habits_.usual(task.task_id)) return *known;
     unknown_.insert(node.task);
     return Duration(0);
@@ -187,10 +210,11 @@ class Playing {
     ends_.emplace(node.end, index);
   }
 
-  int last_upstream(int task) const {
+  int last_upstream(const Node& of) const {
     int last = -1;
-    for (const int before : dag_.tasks[static_cast<size_t>(task)].upstream) {
-      const int node = tasks_[static_cast<size_t>(before)].last;
+    for (const int before : task_of(of).upstream) {
+      const int inner = inner_before(before, of);
+      const int node = inner < 0 ? tasks_[static_cast<size_t>(before)].last : inner;
       if (node >= 0 && (last < 0 || nodes_[static_cast<size_t>(last)].end < nodes_[static_cast<size_t>(node)].end))
         last = node;
     }
@@ -201,28 +225,37 @@ class Playing {
   void blame_past(int task) {
     for (const int index : tasks_[static_cast<size_t>(task)].nodes) {
       Node& node = nodes_[static_cast<size_t>(index)];
-      if (node.is != Node::Is::waiting) node.cause = last_upstream(task);
+      if (node.is != Node::Is::waiting) node.cause = last_upstream(node);
     }
   }
 
-  void release_if_ready(int task, TimePoint at) {
-    TaskPlay& play = tasks_[static_cast<size_t>(task)];
-    if (play.is_released) return;
-    const bool is_ready = std::ranges::all_of(dag_.tasks[static_cast<size_t>(task)].upstream, [&](int before) {
-      return tasks_[static_cast<size_t>(before)].open == 0;
+  bool has_all(const Node& of) const {
+    return std::ranges::all_of(task_of(of).upstream, [&](int before) {
+      const int inner = inner_before(before, of);
+      if (inner < 0) return tasks_[static_cast<size_t>(before)].open == 0;
+      const Node& node = nodes_[static_cast<size_t>(inner)];
+      return node.is == Node::Is::done || node.has_ended;
     });
-    if (!is_ready) return;
-    play.is_released = true;
-    for (const int index : play.nodes) {
-      Node& node = nodes_[static_cast<size_t>(index)];
-      if (node.is != Node::Is::waiting) continue;
-      node.ready = at;
-      node.cause = last_upstream(task);
-      if (takes_room(node)) {
-        ready_.insert({-priorities_[static_cast<size_t>(task)], index});
-      } else {
-        roomless_.push_back(index);
-      }
+  }
+
+  void release_all(int task, TimePoint at) {
+    const TaskPlay& play = tasks_[static_cast<size_t>(task)];
+    // Of those that are no part of a mapped group one speaks for all.
+    const bool is_alike = dag_.tasks[static_cast<size_t>(task)].mapped_group.empty();
+    if (is_alike && !play.nodes.empty() && !has_all(nodes_[static_cast<size_t>(play.nodes.front())])) return;
+    for (const int index : play.nodes) release(index, at);
+  }
+
+  void release(int index, TimePoint at) {
+    Node& node = nodes_[static_cast<size_t>(index)];
+    if (node.is != Node::Is::waiting || node.is_released || !has_all(node)) return;
+    node.is_released = true;
+    node.ready = at;
+    node.cause = last_upstream(node);
+    if (takes_room(node)) {
+      ready_.insert({-priorities_[static_cast<size_t>(node.task)], index});
+    } else {
+      roomless_.push_back(index);
     }
   }
 
@@ -249,8 +282,15 @@ class Playing {
     Node& node = nodes_[static_cast<size_t>(index)];
     TaskPlay& play = tasks_[static_cast<size_t>(node.task)];
     if (play.last < 0 || nodes_[static_cast<size_t>(play.last)].end <= node.end) play.last = index;
-    if (--play.open > 0) return;
-    for (const int next : dag_.tasks[static_cast<size_t>(node.task)].downstream) release_if_ready(next, at);
+    node.has_ended = true;
+    --play.open;
+    for (const int next : task_of(node).downstream) {
+      if (is_inner(node.task, next)) {
+        const auto& same = tasks_[static_cast<size_t>(next)].at;
+        if (const auto found = same.find(node.map_index); found != same.end()) release(found->second, at);
+      }
+      if (play.open == 0) release_all(next, at);
+    }
   }
 
   Forecast result() const {

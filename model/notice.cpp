@@ -13,12 +13,13 @@ namespace {
 template <class E, size_t n>
 using Words = std::array<std::pair<E, std::string_view>, n>;
 
-constexpr Words<NoticeEvent, 6> event_words{{{NoticeEvent::success, "success"},
+constexpr Words<NoticeEvent, 7> event_words{{{NoticeEvent::success, "success"},
                                              {NoticeEvent::failure, "failure"},
                                              {NoticeEvent::retry, "retry"},
                                              {NoticeEvent::skipped, "skipped"},
                                              {NoticeEvent::asked, "asked"},
-                                             {NoticeEvent::deadline, "deadline"}}};
+                                             {NoticeEvent::deadline, "deadline"},
+                                             {NoticeEvent::paused, "paused"}}};
 constexpr Words<NoticeWay, 3> way_words{
     {{NoticeWay::webhook, "webhook"}, {NoticeWay::email, "email"}, {NoticeWay::command, "command"}}};
 constexpr Words<Deadline::Of, 4> reference_words{{{Deadline::Of::queued_at, "queued_at"},
@@ -56,6 +57,11 @@ std::optional<NotificationState> parse_notification_state(std::string_view text)
 const std::vector<NoticeEvent>& all_notice_events() {
   static const std::vector<NoticeEvent> all{NoticeEvent::success, NoticeEvent::failure, NoticeEvent::retry,
                                             NoticeEvent::skipped, NoticeEvent::asked};
+  return all;
+}
+
+const std::vector<NoticeEvent>& dag_notice_events() {
+  static const std::vector<NoticeEvent> all{NoticeEvent::success, NoticeEvent::failure, NoticeEvent::paused};
   return all;
 }
 

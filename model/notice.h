@@ -13,11 +13,12 @@
 namespace udon {
 
 // What is told of. Named as in DAG files: on_success, on_failure, on_retry, on_skipped,
-// on_asked (an answer is needed).
-enum class NoticeEvent { success, failure, retry, skipped, asked, deadline };
+// on_asked (an answer is needed), on_paused (of a DAG: too many of its runs have failed in a row).
+enum class NoticeEvent { success, failure, retry, skipped, asked, deadline, paused };
 std::string_view to_string(NoticeEvent event);
 std::optional<NoticeEvent> parse_notice_event(std::string_view text);
 const std::vector<NoticeEvent>& all_notice_events();  // those of tasks
+const std::vector<NoticeEvent>& dag_notice_events();  // those of a DAG itself, deadlines left out
 std::string key_of(NoticeEvent event);                // "on_failure"; "deadline.notify"
 // Upstream failures are not told, as in Airflow: what failed above has been.
 std::optional<NoticeEvent> event_of(TaskState state);

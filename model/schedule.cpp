@@ -72,6 +72,8 @@ class Dates {
     if (!end) return std::nullopt;
     return DueRun{tick, {tick, *end}, *end};
   }
+  // Each interval begins where the one before it ended, whatever lies between.
+  bool covers_gaps() const { return allowed_ && !kept_ && shape() == Shape::intervals; }
   // The tick of the run with that logical date.
   TimePoint tick_of(TimePoint logical_date) const {
     return shape() == Shape::looking_back ? logical_date + schedule_.look_back : logical_date;
@@ -100,10 +102,14 @@ bool is_too_late(const Schedule& schedule, TimePoint time) { return schedule.end
 // At a tick, about no interval: Airflow's trigger timetables; when an interval between two ticks is over: its
 // data-interval timetables.
 std::optional<DueRun> next_of(const Dates& dates, const Schedule& schedule, std::optional<TimePoint> last,
-                              TimePoint now) {
+                              TimePoint now, std::optional<TimePoint> covered_until) {
   const Ticks& ticks = dates.ticks();
   std::optional<TimePoint> tick;
-  if (last) tick = ticks.after(dates.tick_of(*last));
+  if (last && covered_until && dates.covers_gaps() && *covered_until > *last) {
+    tick = covered_until;  // perhaps on a day off by now
+  } else if (last) {
+    tick = ticks.after(dates.tick_of(*last));
+  }
   if (last && !tick) return std::nullopt;
   if (schedule.start_date) {
     const auto first = ticks.at_or_after(*schedule.start_date);
@@ -122,6 +128,7 @@ struct NextDueRun {
   const Schedule& schedule;
   std::optional<TimePoint> last;
   TimePoint now;
+  std::optional<TimePoint> covered_until;
 
   std::optional<DueRun> operator()(const NoSchedule&) const { return std::nullopt; }
   std::optional<DueRun> operator()(const OnceSchedule&) const {
@@ -137,7 +144,7 @@ struct NextDueRun {
   }
   template <class Timed>
   std::optional<DueRun> operator()(const Timed&) const {
-    return next_of(Dates(schedule), schedule, last, now);
+    return next_of(Dates(schedule), schedule, last, now, covered_until);
   }
 };
 
@@ -162,9 +169,12 @@ std::optional<DueRun> last_date_until(const Schedule& schedule, TimePoint at) {
   return date_at(dates, dates.ticks().at_or_before(dates.tick_of(at)));
 }
 
-std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now) {
-  return std::visit(NextDueRun{schedule, last, now}, schedule.kind);
+std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now,
+                                   std::optional<TimePoint> covered_until) {
+  return std::visit(NextDueRun{schedule, last, now, covered_until}, schedule.kind);
 }
+
+bool covers_gaps(const Schedule& schedule) { return schedule.calendar && Dates(schedule).covers_gaps(); }
 
 DataInterval interval_of_manual_run(const Schedule& schedule, TimePoint at) {
   const Dates dates(schedule);

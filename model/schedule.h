@@ -107,7 +107,12 @@ struct DueRun {
 // is past at `now` only the latest is left. Without start_date, the first is the latest that is past, with catchup too.
 // Ticks of an EverySchedule count from start_date, else from 1970. A continuous one is always due, and its interval
 // goes back to `last`. Nothing: no more (also: no such time, no such zone).
-std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now);
+// covered_until: where the interval of the run of `last` ended. Of a calendar that covers gaps the next interval begins
+// there, also where the days off have changed since.
+std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now,
+                                   std::optional<TimePoint> covered_until = std::nullopt);
+// Whether it is one that asks for covered_until.
+bool covers_gaps(const Schedule& schedule);
 // The interval of a manual run that is started at `at`: the last complete one for schedules with intervals,
 // else [at, at].
 DataInterval interval_of_manual_run(const Schedule& schedule, TimePoint at);

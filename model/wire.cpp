@@ -167,6 +167,7 @@ Value to_value(const TryRequest& request) {
       {"log_file", request.log_file},
       {"dags_folder", request.dags_folder},
   });
+  if (request.spent_before > Duration(0)) value.set("spent_before_us", int64_t{request.spent_before.count()});
   if (request.is_external_job) value.set("is_external_job", true);
   if (request.has_asked) value.set("has_asked", true);
   if (request.deferred_state) value.set("deferred", Value::Map{{"state", *request.deferred_state}});
@@ -193,6 +194,7 @@ Result<TryRequest> parse_try_request(const Value& value) {
   request.connections = fields.texts("connections");
   request.upstream = fields.texts("upstream");
   request.execution_timeout = fields.optional_duration("execution_timeout_us");
+  if (fields.has("spent_before_us")) request.spent_before = fields.duration("spent_before_us");
   request.timeout = fields.optional_duration("timeout_us");
   request.poke_interval = fields.duration("poke_interval_us");
   request.first_poke_at = fields.optional_time("first_poke_at");

@@ -34,9 +34,10 @@ struct TryRequest {
   // local.{ds,ts,data_interval_start,data_interval_end}, and the mapped names. See dagfile/templates for the
   // rest (var, conn, ti.xcom_pull come over the socket).
   Value context = Value::map();
-  std::vector<std::string> connections;  // ids that this try may open
-  std::vector<std::string> upstream;     // task ids, the default of xcom_pull
-  std::optional<Duration> execution_timeout;
+  std::vector<std::string> connections;       // ids that this try may open
+  std::vector<std::string> upstream;          // task ids, the default of xcom_pull
+  std::optional<Duration> execution_timeout;  // of the try; of which so much has passed before this process:
+  Duration spent_before{0};
   std::optional<Duration> timeout;  // probes: from first_poke_at
   Duration poke_interval = std::chrono::seconds(60);
   std::optional<TimePoint> first_poke_at;

@@ -38,6 +38,7 @@ std::string words_of(NoticeEvent event) {
     case NoticeEvent::skipped: return "was skipped";
     case NoticeEvent::asked: return "needs an answer";
     case NoticeEvent::deadline: return "is late";
+    case NoticeEvent::paused: return "failed, and its DAG is paused";
   }
   return {};
 }

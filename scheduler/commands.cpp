@@ -132,9 +132,11 @@ class Commanding {
       changes_.clear_all(*run, run->row, command.user);
     } else {
       const std::string note = "the run was marked " + std::string(to_string(command.state)) + by(command.user);
-      if (run->row.state == RunState::running && has_to_clear_away(*run))
-        return changes_.mark_before_teardowns(*run, command.state, note, command.user);
-      changes_.mark_run(*run, command.state, note, MoveCause::command, command.user);
+      if (run->row.state == RunState::running && has_to_clear_away(*run)) {
+        changes_.mark_before_teardowns(*run, command.state, note, command.user);
+      } else {
+        changes_.mark_run(*run, command.state, note, MoveCause::command, command.user);
+      }
     }
     return {};
   }
@@ -225,7 +227,8 @@ class Commanding {
     return {};
   }
 
-  // Those ask the store (backfills.h), and the loop does.
+  // Those ask the store (backfills.h), or are several (loop.cpp), and the loop does.
+  Result<void> carry_out(const ChangeRuns&) { return {}; }
   Result<void> carry_out(const CreateBackfill&) { return {}; }
   Result<void> carry_out(const ChangeBackfill&) { return {}; }
   Result<void> carry_out(const CleanStep&) { return {}; }  // (retention.h)
@@ -264,6 +267,7 @@ std::optional<std::pair<std::string, std::string>> run_of(const Command& command
     Names operator()(const ForgetAssetEvents&) const { return {}; }
     Names operator()(const CreateBackfill&) const { return {}; }
     Names operator()(const ChangeBackfill&) const { return {}; }
+    Names operator()(const ChangeRuns&) const { return {}; }
     Names operator()(const CleanStep&) const { return {}; }
     Names operator()(const PoolsChanged&) const { return {}; }
     Names operator()(const ConnectionsChanged&) const { return {}; }

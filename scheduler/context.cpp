@@ -104,9 +104,15 @@ Value make_context(const ActiveRun& run, InstanceRef at) {
 
 std::optional<Duration> waiting_time_of(const Task& task, const DeferralPtr& deferral) {
   if (!deferral) return task.timeout;
-  if (deferral->what.timeout && task.execution_timeout)
-    return std::min(*deferral->what.timeout, *task.execution_timeout);
-  return deferral->what.timeout ? deferral->what.timeout : task.execution_timeout;
+  if (!task.execution_timeout) return deferral->what.timeout;
+  // As Airflow has it, execution_timeout counts from the start of the try.
+  const Duration left = std::max(*task.execution_timeout - (deferral->since - deferral->started_at), Duration(0));
+  return deferral->what.timeout ? std::min(*deferral->what.timeout, left) : left;
+}
+
+Duration spent_before(const TaskInstance& row, const DeferralPtr& deferral) {
+  if (!deferral || !row.queued_at) return Duration(0);
+  return std::max(*row.queued_at - deferral->started_at, Duration(0));
 }
 
 TryRequest make_request(const State& state, Fence fence, const std::string& installation) {
@@ -150,6 +156,8 @@ TryRequest make_request(const State& state, Fence fence, const std::string& inst
       request.poke_interval = deferral->what.poke_interval;
       request.timeout = waiting_time_of(task, deferral);
       request.first_poke_at = deferral->since;
+    } else {
+      request.spent_before = spent_before(instance, deferral);
     }
   }
   request.queue = task.queue;

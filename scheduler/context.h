@@ -8,10 +8,12 @@
 
 namespace udon {
 
-// The try's request, without its token and, for a sensor in a later try, first_poke_at as of this try.
 // How long a task may wait without a process; nothing: without end.
 std::optional<Duration> waiting_time_of(const Task& task, const DeferralPtr& deferral);
+// Of a process that goes on after a deferral: how much of the try's time had passed when it was queued.
+Duration spent_before(const TaskInstance& row, const DeferralPtr& deferral);
 
+// The try's request, without its token and, for a sensor in a later try, first_poke_at as of this try.
 TryRequest make_request(const State& state, Fence fence, const std::string& installation);
 
 // ds, ts, logical_date, data_interval_*, run_id, dag_run, params, triggering_asset_events, dag, task, ti, local.*,

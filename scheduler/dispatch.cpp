@@ -216,12 +216,15 @@ void Dispatcher::has_started(const State& state, Fence fence) {
 
 void Dispatcher::set_deadline(const State& state, Fence fence, Held& held) {
   const LiveTry& live = state.tries().at(fence);
-  const Task& task = state.runs().at(live.at.run).dag().tasks[static_cast<size_t>(live.at.task)];
+  const ActiveRun& run = state.runs().at(live.at.run);
+  const Task& task = run.dag().tasks[static_cast<size_t>(live.at.task)];
+  const DeferralPtr deferral = run.deferral_of(live.at);
   std::optional<Duration> most = task.execution_timeout;
   if (live.kind == TryKind::probe) {
-    const DeferralPtr deferral = state.runs().at(live.at.run).deferral_of(live.at);
     most = waiting_time_of(task, deferral);
     if (most) *most += deferral ? deferral->what.poke_interval : task.poke_interval;
+  } else if (most) {
+    *most = std::max(*most - spent_before(run.instance(live.at), deferral), Duration(0));
   }
   if (!most) return;
   held.deadline = clock_.monotonic() + *most + overdue_after;

@@ -289,20 +289,47 @@ Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShap
   return std::optional(std::move(past));
 }
 
+Result<std::vector<DagRun>> last_runs_of(StoreReader& reader, const std::string& dag_id, int count) {
+  const auto place = [](const DagRun& run) { return std::pair(run.logical_date.value_or(run.run_after), run.number); };
+  RunFilter filter;
+  filter.dag_ids = {dag_id};
+  filter.order_by = "-run_after";
+  TRY_ASSIGN(auto by_run_after, reader.runs(filter, {.limit = count, .offset = 0}));
+  filter.order_by = "-logical_date";
+  filter.logical_date_lte = TimePoint::max();  // those that have one
+  TRY_ASSIGN(const auto by_date, reader.runs(filter, {.limit = count, .offset = 0}));
+  std::vector<DagRun>& last = by_run_after.rows;
+  std::erase_if(last, [](const DagRun& run) { return run.logical_date.has_value(); });
+  last.insert(last.end(), by_date.rows.begin(), by_date.rows.end());
+  std::ranges::sort(last, std::ranges::greater(), place);
+  if (std::ssize(last) > count) last.resize(static_cast<size_t>(count));
+  return std::move(last);
+}
+
 Result<bool> History::has_failed_in_a_row(const std::string& dag_id, int count, const State& state) {
   const DagState* dag = state.find_dag(dag_id);
   const int active = dag == nullptr ? 0 : static_cast<int>(dag->runs.size());
-  RunFilter filter;
-  filter.dag_ids = {dag_id};
-  TRY_ASSIGN(auto last, reader_.runs(filter, {.limit = count + active, .offset = 0}));
+  TRY_ASSIGN(auto last, last_runs_of(reader_, dag_id, count + active));
   int failed = 0;
-  for (DagRun& row : last.rows) {
+  for (DagRun& row : last) {
     if (const ActiveRun* active_run = state.find_run(row.number)) row = active_run->row;
     if (!is_finished(row.state)) continue;
     if (row.state != RunState::failed) return false;
     if (++failed >= count) return true;
   }
   return false;
+}
+
+Result<std::optional<TimePoint>> History::covered_until(const DagRecord& dag) {
+  std::optional<TimePoint> unknown;
+  if (!dag.last_scheduled_logical_date) return unknown;
+  RunFilter filter;
+  filter.dag_ids = {dag.dag_id};
+  filter.types = {RunType::scheduled};
+  filter.logical_date_gte = filter.logical_date_lte = dag.last_scheduled_logical_date;
+  TRY_ASSIGN(const auto last, reader_.runs(filter, {.limit = 1, .offset = 0}));
+  if (last.rows.empty() || !last.rows.front().data_interval) return unknown;
+  return std::optional(last.rows.front().data_interval->end);
 }
 
 Result<std::optional<TimePoint>> History::first_poke_at(const TaskInstance& instance, int retries) {

@@ -40,6 +40,9 @@ struct Taken {
   std::string problem;  // in words
 };
 
+// The last runs of a DAG, newest first: as Airflow has it by logical date, and by run_after where there is none.
+Result<std::vector<DagRun>> last_runs_of(StoreReader& reader, const std::string& dag_id, int count);
+
 class History {
  public:
   History(StoreReader& reader, Shapes& shapes) : reader_(reader), shapes_(shapes) {}
@@ -55,8 +58,10 @@ class History {
   Result<std::optional<Taken>> taken_by_another(const DagRun& row, const State& state);
   // The run before it, if a task of the DAG looks back.
   Result<std::optional<PastRun>> past_of(const DagRun& row, const DagShape& shape, const State& state);
-  // Whether the last `count` finished runs of the DAG all failed, as the state knows them now.
+  // Whether the last `count` runs of the DAG that have ended all failed, as the state knows them now.
   Result<bool> has_failed_in_a_row(const std::string& dag_id, int count, const State& state);
+  // Where the interval of the DAG's last scheduled run ended, if that run is there.
+  Result<std::optional<TimePoint>> covered_until(const DagRecord& dag);
   // When a sensor was looked at for the first time since it was last cleared.
   Result<std::optional<TimePoint>> first_poke_at(const TaskInstance& instance, int retries);
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <mutex>
 
+#include "base/ensure.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -219,9 +221,22 @@ struct Loop::Impl {
         !commands.empty() || !waiting_for_catalog.empty() || !catalog.is_done() || turn.changes_store();
     TRY_ASSIGN(const bool can_wait, can_wait_for_company(has_work, turn));
     if (!can_wait) read_reports(turn);
-    turn.apply(catalog.next(turn.now(), state, dags_per_turn_max));
+    TRY(take_in(turn, catalog.next(turn.now(), state, dags_per_turn_max)));
     TRY(carry_out(turn, commands, answers));
     return plan_all(turn);
+  }
+
+  Result<void> take_in(Turn& turn, const Moves& dags) {
+    turn.apply(dags);
+    for (const Move& move : dags) {
+      const auto* load = std::get_if<LoadDag>(&move);
+      if (load == nullptr || !load->shape || !covers_gaps(load->shape->dag->schedule)) continue;
+      const DagState& dag = *state.find_dag(load->dag_id);
+      if (dag.covered_until) continue;
+      TRY_ASSIGN(const auto covered_until, history.covered_until(dag.record));
+      state.load_covered_until(load->dag_id, covered_until);
+    }
+    return {};
   }
 
   // Whether nothing but starts of tries has come in, and nothing else is to be done: then they wait for a commit that
@@ -286,6 +301,8 @@ struct Loop::Impl {
     if (const auto* trigger = std::get_if<TriggerRun>(&command)) return &trigger->dag_id;
     if (const auto* create = std::get_if<CreateBackfill>(&command)) return &create->dag_id;
     const auto* clear = std::get_if<ClearTasks>(&command);
+    const auto* several = std::get_if<ChangeRuns>(&command);
+    if (several != nullptr && !several->changes.empty()) clear = std::get_if<ClearTasks>(&several->changes.front());
     if (clear != nullptr && clear->on_latest_version) return &clear->selection.dag_id;
     return nullptr;
   }
@@ -309,12 +326,53 @@ struct Loop::Impl {
     if (const auto* clean = std::get_if<CleanStep>(&command))
       return Retention(history.reader(), state).step(turn, *clean);
     if (const auto* trigger = std::get_if<TriggerRun>(&command)) return this->trigger(turn, *trigger);
+    if (const auto* several = std::get_if<ChangeRuns>(&command)) return change_runs(turn, *several);
+    return change_run(turn, command, Applied::at_once);
+  }
+
+  enum class Applied { at_once, not_yet };
+
+  Result<CommandOutcome> change_run(Turn& turn, const Command& command, Applied applied) {
     if (const auto names = run_of(command)) TRY(history.bring_into_memory(names->first, names->second, state));
     const auto* clear = std::get_if<ClearTasks>(&command);
-    if (clear != nullptr && clear->on_latest_version) return Versions(history, state).clear(turn, *clear);
+    if (clear != nullptr && clear->on_latest_version) {
+      ClearTasks as = *clear;
+      as.dry_run = as.dry_run || applied == Applied::not_yet;
+      return Versions(history, state).clear(turn, as);
+    }
     TRY_ASSIGN(CommandMoves result, moves_of(command, turn.now(), state));
-    turn.apply(result.moves);
+    if (applied == Applied::at_once) turn.apply(result.moves);
     return std::move(result.outcome);
+  }
+
+  // All or none: each is tried out before the first is carried out, and what becomes of one run says nothing of
+  // another.
+  Result<CommandOutcome> change_runs(Turn& turn, const ChangeRuns& several) {
+    const auto as_command = [](const auto& change) {
+      return std::visit([](const auto& one) { return Command(one); }, change);
+    };
+    if (several.changes.size() > static_cast<size_t>(limits::runs_changed_max))
+      return Error{ErrorKind::invalid, "that is about " + std::to_string(several.changes.size()) + " runs; at most " +
+                                           std::to_string(limits::runs_changed_max) + " are changed at once"};
+    int64_t instances = 0;
+    for (const auto& change : several.changes) {
+      TRY_ASSIGN(const CommandOutcome one, change_run(turn, as_command(change), Applied::not_yet));
+      instances += std::ssize(one.instances);
+      if (instances > limits::instances_changed_max)
+        return Error{ErrorKind::invalid, "that is about more than " + std::to_string(limits::instances_changed_max) +
+                                             " task instances, which is as many as are changed at once: name fewer "
+                                             "runs or tasks; nothing is changed"};
+    }
+    CommandOutcome outcome;
+    for (const auto& change : several.changes) {
+      auto one = change_run(turn, as_command(change), Applied::at_once);
+      // The turn is given up with what was done of it.
+      if (!one && is_of_store(one.error())) return one.error();
+      ENSURE(one, "a change of several runs was tried out, and then refused");
+      outcome.runs.push_back(*std::move(one->run));
+      std::ranges::move(one->instances, std::back_inserter(outcome.instances));
+    }
+    return outcome;
   }
 
   Result<CommandOutcome> trigger(Turn& turn, TriggerRun command) {
@@ -389,7 +447,9 @@ struct Loop::Impl {
     event.at = turn.now();
     event.event = "scheduler";
     event.dag_id = run.dag_id;
-    event.text = "paused: its last " + std::to_string(*most) + " runs failed (max_consecutive_failed_dag_runs)";
+    event.text = "paused: its last " + std::to_string(*most) + (*most == 1 ? " run" : " runs") +
+                 " failed (max_consecutive_failed_dag_runs)";
+    turn.apply(Move(TellPaused{.run = run.number, .why = event.text}));
     turn.apply(Move(std::move(pause)));
     turn.apply(Move(NoteEvent{std::move(event)}));
     return {};

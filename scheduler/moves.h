@@ -95,6 +95,11 @@ struct TellDeadline {
   int deadline = 0;  // index into Dag::deadlines
   TimePoint at{};    // when it passed
 };
+// Its failure was one too many, and its DAG is paused: those who want to know are told.
+struct TellPaused {
+  RunNumber run = 0;
+  std::string why;
+};
 struct DropRun {
   RunNumber run = 0;
   std::string user;
@@ -103,6 +108,7 @@ struct DropRun {
 struct SetDag {
   DagRecord row;
   bool is_due_known = false;
+  std::optional<TimePoint> covered_until = std::nullopt;  // by a new run; nothing: as it was
 };
 // A new version of a DAG, or (null) its file is gone.
 struct LoadDag {
@@ -128,8 +134,8 @@ struct NoteEvent {
 };
 
 using Move = std::variant<MoveInstance, AddInstances, SetLength, ChangeTry, NotePoke, StoreXCom, ForgetXComs, AddRun,
-                          MoveRun, ChangeVersion, TellDeadline, DropRun, SetDag, LoadDag, SetBackfill, SetQuestion,
-                          SetDeferral, NoteEvent, AddAssetEvent, DropAssetEvents>;
+                          MoveRun, ChangeVersion, TellDeadline, TellPaused, DropRun, SetDag, LoadDag, SetBackfill,
+                          SetQuestion, SetDeferral, NoteEvent, AddAssetEvent, DropAssetEvents>;
 using Moves = std::vector<Move>;
 
 }  // namespace udon

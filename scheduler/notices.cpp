@@ -95,12 +95,13 @@ std::vector<Notification> notifications_of_question(const ActiveRun& run, Instan
   return copies(task.notices, model);
 }
 
-std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& row, const std::string& text,
-                                           TimePoint now) {
-  const auto event = run.row.state == row.state ? std::nullopt : event_of(row.state);
-  if (!event || !is_wanted(run.dag().notices, *event)) return {};
+namespace {
+
+std::vector<Notification> of_run(const ActiveRun& run, const DagRun& row, NoticeEvent event, const std::string& text,
+                                 TimePoint now) {
+  if (!is_wanted(run.dag().notices, event)) return {};
   Notification model;
-  model.key = {.run = row.number, .instance = 0, .try_number = 0, .event = *event, .index = 0, .at = now};
+  model.key = {.run = row.number, .instance = 0, .try_number = 0, .event = event, .index = 0, .at = now};
   model.dag_id = row.dag_id;
   model.run_id = row.run_id;
   model.next_at = now;
@@ -110,8 +111,21 @@ std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& r
   dag_run.set("end_date", optional_time(row.end_date));
   dag_run.set("duration", seconds_between(row.start_date, row.end_date));
   model.context.set("dag_run", std::move(dag_run));
-  add_event(model.context, *event, to_string(row.state), text);
+  add_event(model.context, event, to_string(row.state), text);
   return copies(run.dag().notices, model);
+}
+
+}  // namespace
+
+std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& row, const std::string& text,
+                                           TimePoint now) {
+  const auto event = run.row.state == row.state ? std::nullopt : event_of(row.state);
+  if (!event) return {};
+  return of_run(run, row, *event, text, now);
+}
+
+std::vector<Notification> notifications_of_pause(const ActiveRun& run, const std::string& why, TimePoint now) {
+  return of_run(run, run.row, NoticeEvent::paused, why, now);
 }
 
 }  // namespace udon

@@ -17,5 +17,7 @@ std::vector<Notification> notifications_of_question(const ActiveRun& run, Instan
 // The run becomes `row`; `text` says why.
 std::vector<Notification> notifications_of(const ActiveRun& run, const DagRun& row, const std::string& text,
                                            TimePoint now);
+// The run's failure has paused its DAG.
+std::vector<Notification> notifications_of_pause(const ActiveRun& run, const std::string& why, TimePoint now);
 
 }  // namespace udon

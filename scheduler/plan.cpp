@@ -121,11 +121,12 @@ class Planning {
   void look_at_calendar(const DagState& dag) {
     const Schedule& schedule = dag.shape->dag->schedule;
     SetDag set{.row = dag.record, .is_due_known = true};
-    auto due = next_due_run(schedule, dag.record.last_scheduled_logical_date, now_);
+    auto due = next_due_run(schedule, dag.record.last_scheduled_logical_date, now_, dag.covered_until);
     if (due && due->run_after <= now_) {
       plan_.moves.emplace_back(AddRun{.row = scheduled_run(dag, *due), .shape = dag.shape, .past = {}, .user = {}});
       set.row.last_scheduled_logical_date = due->logical_date;
-      due = next_due_run(schedule, due->logical_date, now_);
+      set.covered_until = due->interval.end;
+      due = next_due_run(schedule, due->logical_date, now_, due->interval.end);
     }
     set.row.next_run_after = due ? std::optional(due->run_after) : std::nullopt;
     plan_.moves.emplace_back(std::move(set));
@@ -193,8 +194,9 @@ class Planning {
   }
 
   void time_out(const ActiveRun& run, int task, const std::string& note) {
-    if (has_to_clear_away(run, task)) return;
     const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+    const bool clears_away = has_to_clear_away(run, task);
+    if (slot.instances.empty() && clears_away) return;
     if (slot.instances.empty()) {
       plan_.moves.emplace_back(
           AddInstances{.task = {run.row.number, task},
@@ -205,6 +207,7 @@ class Planning {
     for (size_t k = 0; k < slot.instances.size() && !is_full(); ++k) {
       const TaskInstance& row = slot.instances[k];
       if (is_finished(row.state)) continue;
+      if (clears_away && has_to_clear_away(run, {run.row.number, task, static_cast<int>(k)})) continue;
       if (is_live(row.state)) {
         if (state_.tries().at(row.fence).becomes) continue;
         plan_.moves.emplace_back(end_try(state_, row.fence, TaskState::skipped, EndCause::timeout, note, ""));

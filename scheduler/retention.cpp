@@ -82,10 +82,8 @@ Result<std::set<RunNumber>> Retention::kept_of(const std::string& dag_id) {
   }
   const int failures = dag->shape ? dag->shape->dag->max_consecutive_failed_dag_runs.value_or(0) : 0;
   if (failures > 0) {
-    RunFilter newest_first;
-    newest_first.dag_ids = {dag_id};
-    TRY_ASSIGN(const auto newest, reader_.runs(newest_first, {.limit = failures, .offset = 0}));
-    for (const DagRun& row : newest.rows) kept.insert(row.number);
+    TRY_ASSIGN(const auto newest, last_runs_of(reader_, dag_id, failures));
+    for (const DagRun& row : newest) kept.insert(row.number);
   }
   return kept;
 }

@@ -12,8 +12,6 @@ namespace udon {
 
 namespace {
 
-Error conflict(std::string message) { return {ErrorKind::conflict, std::move(message)}; }
-
 std::string by(const std::string& user) { return user.empty() ? "" : " by " + user; }
 
 template <class F>
@@ -120,25 +118,54 @@ void RunChanges::clear_all(const ActiveRun& run, DagRun as, const std::string& u
   reopen(run, user, std::move(as));
 }
 
-Result<void> RunChanges::mark_before_teardowns(const ActiveRun& run, RunState to, const std::string& note,
-                                               const std::string& user) {
-  const auto decides = [&](int task) { return run.shape->decides[static_cast<size_t>(task)]; };
-  bool will_fail = false;
+namespace {
+
+// What decides the run, teardowns that are still to run left out, has failed, or is failed when the run is.
+bool has_failure_that_decides(const ActiveRun& run) {
+  for (int task = 0; task < static_cast<int>(run.slots.size()); ++task) {
+    if (!run.shape->decides[static_cast<size_t>(task)] || has_to_clear_away(run, task)) continue;
+    const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+    if (slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0) return true;
+    if (slot.finished() < slot.expected()) return true;
+  }
+  return false;
+}
+
+// The last task instance in success that, failed, would fail the run.
+std::optional<InstanceRef> success_that_decides(const ActiveRun& run) {
+  for (int task = static_cast<int>(run.slots.size()) - 1; task >= 0; --task) {
+    if (!run.shape->decides[static_cast<size_t>(task)] || has_to_clear_away(run, task)) continue;
+    const std::vector<TaskInstance>& instances = run.slots[static_cast<size_t>(task)].instances;
+    const auto found = std::ranges::find(instances, TaskState::success, &TaskInstance::state);
+    if (found != instances.end()) return InstanceRef{run.row.number, task, static_cast<int>(found - instances.begin())};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void RunChanges::mark_before_teardowns(const ActiveRun& run, RunState to, const std::string& note,
+                                       const std::string& user) {
+  if (to == RunState::failed && !has_failure_that_decides(run)) {
+    // All has succeeded that decides. One of these fails it in the end; else the teardowns are all that there is.
+    const auto decider = success_that_decides(run);
+    if (!decider) return mark_run(run, to, note, MoveCause::command, user);
+    mark(run, *decider, TaskState::failed, note, user);
+  }
   for (int task = 0; task < static_cast<int>(run.slots.size()); ++task) {
     const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
-    const bool has_failed = slot.count(TaskState::failed) + slot.count(TaskState::upstream_failed) > 0;
-    if (has_to_clear_away(run, task)) continue;
-    const bool is_open = slot.finished() < slot.expected();
-    will_fail = will_fail || (decides(task) && (has_failed || is_open));
+    const bool clears_away = has_to_clear_away(run, task);
+    if (clears_away && slot.instances.empty()) continue;
     // One that decides is failed, not skipped: else the run would succeed.
-    const TaskState unstarted = to == RunState::success ? TaskState::success
-                                : decides(task)         ? TaskState::failed
-                                                        : TaskState::skipped;
+    const TaskState unstarted = to == RunState::success                         ? TaskState::success
+                                : run.shape->decides[static_cast<size_t>(task)] ? TaskState::failed
+                                                                                : TaskState::skipped;
     if (slot.instances.empty() && slot.missing() > 0)
       mark_unexpanded(run, {run.row.number, task}, unstarted, note, user);
     for (int k = 0; k < static_cast<int>(slot.instances.size()); ++k) {
       const InstanceRef at{run.row.number, task, k};
       const TaskState there = run.instance(at).state;
+      if (clears_away && (is_finished(there) || has_to_clear_away(run, at))) continue;
       if (to == RunState::success) {
         if (there != TaskState::skipped) mark(run, at, TaskState::success, note, user);
       } else if (!is_finished(there)) {
@@ -146,13 +173,7 @@ Result<void> RunChanges::mark_before_teardowns(const ActiveRun& run, RunState to
       }
     }
   }
-  if (to == RunState::failed && !will_fail) {
-    return conflict("run " + run.row.run_id + " of DAG `" + run.row.dag_id +
-                    "` has nothing left but teardowns, which clear away what was set up: mark it failed when they "
-                    "have ended, or mark them");
-  }
   add(MoveRun{.row = run.row, .cause = MoveCause::command, .user = user, .text = note + "; its teardowns run first"});
-  return {};
 }
 
 void RunChanges::mark_run(const ActiveRun& run, RunState to, const std::string& note, MoveCause cause,

@@ -43,8 +43,7 @@ class RunChanges {
   void reopen(const ActiveRun& run, const std::string& user, DagRun as);
   void mark_run(const ActiveRun& run, RunState to, const std::string& note, MoveCause cause, const std::string& user);
   // The run goes on until they have cleared away; what is marked here decides how it ends then.
-  Result<void> mark_before_teardowns(const ActiveRun& run, RunState to, const std::string& note,
-                                     const std::string& user);
+  void mark_before_teardowns(const ActiveRun& run, RunState to, const std::string& note, const std::string& user);
 
  private:
   void end(const ActiveRun& run, InstanceRef at, TaskState becomes, const std::string& note, const std::string& user);

@@ -87,6 +87,10 @@ void State::load_dag(DagRecord record) {
   update_dag_timer(dag);
 }
 
+void State::load_covered_until(const std::string& dag_id, std::optional<TimePoint> covered_until) {
+  dags_.at(dag_id).covered_until = covered_until;
+}
+
 void State::load_backfill(Backfill row) { apply_move(SetBackfill{std::move(row)}); }
 
 namespace {
@@ -191,6 +195,7 @@ State State::rebuilt() const {
     DagState& copy = fresh.dags_[id];
     copy.shape = dag.shape;
     copy.is_due_known = dag.is_due_known;
+    copy.covered_until = dag.covered_until;
     for (const auto& [number, event] : dag.events) fresh.queue_event(copy, event);
   }
   std::vector<Pool> pools;

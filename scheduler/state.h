@@ -25,7 +25,9 @@ struct DagState {
   DagRecord record;
   ShapePtr shape;             // newest good version; null: its file is gone, or the catalog has not been read yet
   bool is_due_known = false;  // record.next_run_after follows from the schedule as it is now
-  int max_active_runs = 1;    // of its newest version; of the runs in memory where that has not been seen
+  // Where the interval of its last scheduled run ended; nothing: not known, and not needed (covers_gaps, schedule.h).
+  std::optional<TimePoint> covered_until;
+  int max_active_runs = 1;  // of its newest version; of the runs in memory where that has not been seen
   std::map<AssetEventNumber, AssetEventPtr> events;  // of record.assets, that no run has heeded yet
 
   // Derived, over active runs. Those of a backfill that is not completed count as its own, not as the DAG's.
@@ -147,6 +149,7 @@ class State {
   // From the store or the outside world, not moves.
   void set_counters(const Counters& counters) { counters_ = counters; }
   void load_dag(DagRecord record);
+  void load_covered_until(const std::string& dag_id, std::optional<TimePoint> covered_until);
   void load_asset_event(const std::string& dag_id, AssetEventPtr event);
   void load_backfill(Backfill row);
   void load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries);  // derived members are not read
@@ -175,6 +178,7 @@ class State {
   void apply_move(const MoveRun& move);
   void apply_move(const ChangeVersion& move);
   void apply_move(const TellDeadline& move);
+  void apply_move(const TellPaused&) {}
   void apply_move(const DropRun& move);
   void apply_move(const SetDag& move);
   void apply_move(const LoadDag& move);

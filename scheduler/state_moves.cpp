@@ -193,6 +193,7 @@ void State::apply_move(const SetDag& move) {
   dag.record = move.row;
   index_assets(dag.record, 1);
   dag.is_due_known = move.is_due_known;
+  if (move.covered_until) dag.covered_until = move.covered_until;
   update_dag_timer(dag);
   if (dag.backfill != 0) update_backfill(dag.backfill);
   if (was_paused == dag.record.is_paused) return;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scheduler/upstream.h"
+
 namespace udon {
 
 bool has_to_clear_away(const ActiveRun& run, int task) {
@@ -14,6 +16,26 @@ bool has_to_clear_away(const ActiveRun& run, int task) {
     if (!run.dag().tasks[static_cast<size_t>(before)].is_setup) continue;
     if (run.slots[static_cast<size_t>(before)].count(TaskState::success) > 0) return true;
     has_setup = true;
+  }
+  return !has_setup;
+}
+
+bool has_to_clear_away(const ActiveRun& run, InstanceRef at) {
+  const Task& of = run.dag().tasks[static_cast<size_t>(at.task)];
+  const TaskInstance& row = run.instance(at);
+  if (!of.is_teardown || is_finished(row.state)) return false;
+  if (is_live(row.state) || row.state == TaskState::up_for_retry) return true;
+  bool has_setup = false;
+  for (const int before : of.upstream) {
+    if (!run.dag().tasks[static_cast<size_t>(before)].is_setup) continue;
+    has_setup = true;
+    const TaskSlot& setup = run.slots[static_cast<size_t>(before)];
+    if (!is_inner_edge(*run.shape, before, at.task)) {
+      if (setup.count(TaskState::success) > 0) return true;
+      continue;
+    }
+    const auto position = setup.position_of(row.map_index, true);
+    if (position && setup.instances[static_cast<size_t>(*position)].state == TaskState::success) return true;
   }
   return !has_setup;
 }

@@ -195,6 +195,8 @@ void Turn::write(const TellDeadline& move) {
   queue(notifications_of_deadline(state_.runs().at(move.run), move.deadline, now_));
 }
 
+void Turn::write(const TellPaused& move) { queue(notifications_of_pause(state_.runs().at(move.run), move.why, now_)); }
+
 void Turn::write(const DropRun& move) {
   changes_.emplace_back(DeleteRunRows{.run = move.run, .user = move.user});
   dropped_.push_back(move.run);

@@ -50,6 +50,7 @@ class Turn {
   void write(const MoveRun& move);
   void write(const ChangeVersion& move);
   void write(const TellDeadline& move);
+  void write(const TellPaused& move);
   void write(const DropRun& move);
   void write(const SetDag& move);
   void write(const LoadDag& move);

@@ -223,6 +223,10 @@ class FaultyReader final : public StoreReader {
     TRY(gate_.pass());
     return behind_.events(dag_id, run_id, task_id, page);
   }
+  Result<std::optional<EventRecord>> last_pause(const std::string& dag_id) override {
+    TRY(gate_.pass());
+    return behind_.last_pause(dag_id);
+  }
 
  private:
   StoreReader& behind_;

@@ -337,6 +337,17 @@ class Reader final : public StoreReader {
     return page;
   }
 
+  Result<std::optional<EventRecord>> last_pause(const std::string& dag_id) override {
+    const std::lock_guard lock(state_.mutex);
+    for (auto entry = state_.events.rbegin(); entry != state_.events.rend(); ++entry) {
+      EventRecord record = full_record(*entry);
+      const bool is_of_dag = record.dag_id == dag_id && record.run_id.empty();
+      if (is_of_dag && (record.text.starts_with("paused") || record.text.starts_with("unpaused")))
+        return std::optional(std::move(record));
+    }
+    return std::optional<EventRecord>();
+  }
+
   Result<Page<AssetRecord>> assets(const AssetFilter& filter, const PageRequest& request) override {
     const std::lock_guard lock(state_.mutex);
     return memory::assets(state_, filter, request);

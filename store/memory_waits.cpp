@@ -46,7 +46,8 @@ Result<Page<QuestionRow>> questions(const State& state, const QuestionFilter& fi
                                  .run_id = run.run_id,
                                  .logical_date = run.logical_date,
                                  .run_after = run.run_after,
-                                 .dag_version = run.dag_version}};
+                                 .dag_version = run.dag_version,
+                                 .earlier_versions = run.earlier_versions}};
     if (fits(row, filter)) rows.push_back(std::move(row));
   }
   const auto key = [&](const QuestionRow& row) {

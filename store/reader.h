@@ -51,6 +51,8 @@ class StoreReader : public AssetReader, public WaitReader {
   // Newest first, of one run or task (all its map indices) if named; empty names do not filter.
   virtual Result<Page<EventRecord>> events(const std::string& dag_id, const std::string& run_id,
                                            const std::string& task_id, const PageRequest& page) = 0;
+  // How the DAG was paused or unpaused last: its event, whose text begins with that word.
+  virtual Result<std::optional<EventRecord>> last_pause(const std::string& dag_id) = 0;
 };
 
 }  // namespace udon

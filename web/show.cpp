@@ -137,7 +137,7 @@ Value show_list_with_cursors(std::string_view plural, Value::List rows, int64_t 
   return list;
 }
 
-Value show_dag(World& world, const DagRecord& record) {
+Result<Value> show_dag(World& world, const DagRecord& record) {
   const DagInfoPtr info = world.dags.find(record.dag_id, record.version);
   static const Dag unknown;
   const Dag& dag = info ? *info->dag : unknown;
@@ -152,16 +152,32 @@ Value show_dag(World& world, const DagRecord& record) {
     tags.push_back(Value::Map{{"name", tag}, {"dag_id", record.dag_id}, {"dag_display_name", record.dag_id}});
   std::optional<DueRun> next;
   if (info && record.next_run_after) {
-    next = next_due_run(dag.schedule, record.last_scheduled_logical_date, world.clock.now());
+    std::optional<TimePoint> covered_until;
+    if (record.last_scheduled_logical_date && covers_gaps(dag.schedule)) {
+      RunFilter last;
+      last.dag_ids = {record.dag_id};
+      last.types = {RunType::scheduled};
+      last.logical_date_gte = last.logical_date_lte = record.last_scheduled_logical_date;
+      TRY_ASSIGN(const auto found, world.reader.runs(last, {.limit = 1, .offset = 0}));
+      if (!found.rows.empty() && found.rows[0].data_interval) covered_until = found.rows[0].data_interval->end;
+    }
+    next = next_due_run(dag.schedule, record.last_scheduled_logical_date, world.clock.now(), covered_until);
     if (next && next->run_after != *record.next_run_after) next.reset();
   }
   const bool has_limits = std::any_of(dag.tasks.begin(), dag.tasks.end(), [](const Task& task) {
     return task.max_active_tis_per_dag || task.max_active_tis_per_dagrun;
   });
-  return Value::Map{
+  Value paused_reason;
+  if (record.is_paused) {
+    TRY_ASSIGN(const auto pause, world.reader.last_pause(record.dag_id));
+    if (pause && pause->text.starts_with("paused"))
+      paused_reason = pause->text + (pause->user.empty() ? "" : " by " + pause->user) + " at " + format_time(pause->at);
+  }
+  return Value(Value::Map{
       {"dag_id", record.dag_id},
       {"dag_display_name", record.dag_id},
       {"is_paused", record.is_paused},
+      {"paused_reason", std::move(paused_reason)},
       {"is_stale", record.is_stale},
       {"last_parsed_time", show_time(record.last_parsed_at)},
       {"last_parse_duration", nullptr},
@@ -189,11 +205,11 @@ Value show_dag(World& world, const DagRecord& record) {
       {"owners", texts(dag.owners)},
       {"is_backfillable", is_periodic(dag.schedule.kind)},
       {"file_token", to_base64({reinterpret_cast<const unsigned char*>(record.file.data()), record.file.size()})},
-  };
+  });
 }
 
-Value show_dag_details(World& world, const DagRecord& record) {
-  Value shown = show_dag(world, record);
+Result<Value> show_dag_details(World& world, const DagRecord& record) {
+  TRY_ASSIGN(Value shown, show_dag(world, record));
   const DagInfoPtr info = world.dags.find(record.dag_id, record.version);
   static const Dag unknown;
   const Dag& dag = info ? *info->dag : unknown;

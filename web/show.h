@@ -19,8 +19,8 @@ std::string iso_duration(Duration duration);
 
 std::string name_of_server_user();
 
-Value show_dag(World& world, const DagRecord& dag);
-Value show_dag_details(World& world, const DagRecord& dag);
+Result<Value> show_dag(World& world, const DagRecord& dag);
+Result<Value> show_dag_details(World& world, const DagRecord& dag);
 // What Airflow says of a version; and of one in the list of a store's.
 Value show_dag_version(const std::string& dag_id, const DagInfo& info);
 Value show_dag_version(const DagVersionRecord& version);

@@ -8,9 +8,9 @@
 namespace udon {
 
 const std::vector<std::string>& special_dag_keys() {
-  static const std::vector<std::string> keys{"dag",        "schedule", "timezone",     "dst",        "start_date",
-                                             "end_date",   "params",   "default_args", "tasks",      "on_success",
-                                             "on_failure", "deadline", "calendar",     "task_groups"};
+  static const std::vector<std::string> keys{"dag",        "schedule",  "timezone",     "dst",      "start_date",
+                                             "end_date",   "params",    "default_args", "tasks",    "on_success",
+                                             "on_failure", "on_paused", "deadline",     "calendar", "task_groups"};
   return keys;
 }
 
@@ -73,10 +73,19 @@ LoadedDocument load_document(const DocumentContext& context, const YamlNode& roo
   read_schedule(root, dag, problems);
   if (const YamlNode* calendar = root.find("calendar")) read_calendar(*calendar, dag, context);
   if (const YamlNode* params = root.find("params")) read_params(*params, dag, problems);
-  for (const NoticeEvent event : {NoticeEvent::success, NoticeEvent::failure}) {
+  for (const NoticeEvent event : dag_notice_events()) {
     const YamlNode* notices = root.find(key_of(event));
     if (notices == nullptr) continue;
     for (Notice& notice : read_notices(event, *notices, {}, problems)) dag.notices.push_back(std::move(notice));
+  }
+  // Who wants to hear of failures wants to hear of this.
+  if (dag.max_consecutive_failed_dag_runs && root.find(key_of(NoticeEvent::paused)) == nullptr) {
+    std::vector<Notice> of_failures = dag.notices;
+    std::erase_if(of_failures, [](const Notice& notice) { return notice.on != NoticeEvent::failure; });
+    for (Notice& notice : of_failures) {
+      notice.on = NoticeEvent::paused;
+      dag.notices.push_back(std::move(notice));
+    }
   }
   if (const YamlNode* deadline = root.find("deadline")) read_deadlines(*deadline, dag, problems);
   std::vector<TaskSource> sources;

@@ -499,6 +499,16 @@ class Reader final : public StoreReader {
     return page;
   }
 
+  Result<std::optional<EventRecord>> last_pause(const std::string& dag_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query(
+        "SELECT number, at, event, dag_id, run_id, task_id, map_index, try_number, from_state, to_state, cause, user, "
+        "text FROM event INDEXED BY event_by_name WHERE run IS NULL AND dag_id = ? AND run_id = '' AND "
+        "(text GLOB 'paused*' OR text GLOB 'unpaused*') ORDER BY number DESC LIMIT 1");
+    TRY_ASSIGN(const bool has_row, query.bind(dag_id).next());
+    return has_row ? std::optional(read_event(query)) : std::nullopt;
+  }
+
   Result<Page<AssetRecord>> assets(const AssetFilter& filter, const PageRequest& request) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
     return sqlite::assets(*db, filter, request);

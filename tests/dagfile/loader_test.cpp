@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/limits.h"
+#include "dagfile/asset_cycles.h"
 #include "dagfile/catalog.h"
 #include "dagfile/connections.h"
 #include "dagfile/loader/files.h"
@@ -420,6 +421,40 @@ tasks:
         "dags.yaml:4:1: error: task `t`: unknown connection `replcia`; did you mean `replica`?\n");
   CHECK(all({std::vector<std::string>{"replica_slot"}, std::vector<std::string>{"replcia"}}) ==
         "dags.yaml:4:1: error: task `t`: unknown pool `replica_slots`; did you mean `replica_slot`?\n");
+}
+
+TEST_CASE("DAGs that make each other due by assets are told of, once for each ring") {
+  CatalogSnapshot catalog;
+  const LoadedFile loaded = load(R"(
+dag: a
+schedule: {assets: [c_done, other]}
+tasks: {t: {operator: empty, outlets: [a_done]}}
+---
+dag: b
+schedule: {assets: {any: [a_done, x]}}
+tasks: {t: {operator: empty, outlets: [b_done, y]}}
+---
+dag: c
+schedule: {assets: b_done}
+tasks: {t: {operator: empty, outlets: [c_done]}}
+---
+dag: itself
+schedule: {assets: again}
+tasks: {t: {operator: empty, outlets: [again]}}
+---
+dag: straight
+schedule: {assets: [c_done, again]}
+tasks: {t: {operator: empty, outlets: ["{{ ds }}"]}}
+)");
+  REQUIRE(loaded.dags.size() == 5);
+  for (const DagPtr& dag : loaded.dags) catalog.dags.emplace(dag->dag_id, dag);
+  std::string text;
+  for (const Diagnostic& diagnostic : asset_cycles(catalog)) text += to_string(diagnostic) + "\n";
+  CHECK(text ==
+        "dags.yaml: warning: these make each other due, again and again: `a` makes `a_done`, for which `b` waits, `b` "
+        "makes `b_done`, for which `c` waits, `c` makes `c_done`, for which `a` waits\n"
+        "dags.yaml: warning: these make each other due, again and again: `itself` makes `again`, for which `itself` "
+        "waits\n");
 }
 
 TEST_CASE("a connection of a type that the operator cannot use, and more slots than the pool has, are told") {

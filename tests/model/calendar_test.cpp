@@ -69,6 +69,50 @@ std::vector<std::string> runs(Schedule schedule, const std::string& from, const 
 }
 using Lines = std::vector<std::string>;
 
+TEST_CASE("where days off change after a run was made, the next one begins where that one ended") {
+  Calendar calendar = lunar_new_year();
+  calendar.except.push_back({day("2026-02-13"), "a late one"});
+  put_in_order(calendar.except);
+  Schedule schedule = daily_in_seoul("0 7 * * *", true, calendar);
+  const TimePoint last = t("2026-02-11T22:00:00Z"), ended = t("2026-02-12T22:00:00Z"), now = t("2026-02-13T00:00:00Z");
+  CHECK(covers_gaps(schedule));
+  CHECK(show(schedule, next_due_run(schedule, last, now, ended)) == "02-13T07:00 about 02-13T07:00 to 02-19T07:00");
+  CHECK(show(schedule, next_due_run(schedule, last, now)) == "02-19T07:00 about 02-19T07:00 to 02-20T07:00");
+  // Working days again, when a run has covered them.
+  schedule.calendar->except.clear();
+  CHECK(show(schedule, next_due_run(schedule, ended, now, t("2026-02-18T22:00:00Z"))) ==
+        "02-19T07:00 about 02-19T07:00 to 02-20T07:00");
+  // Without catchup only the last of what is past is left, as ever.
+  schedule.catchup = false;
+  CHECK(show(schedule, next_due_run(schedule, last, t("2026-02-20T00:00:00Z"), ended)) ==
+        "02-19T07:00 about 02-19T07:00 to 02-20T07:00");
+  schedule.calendar->gaps = Calendar::Gaps::left_out;
+  CHECK_FALSE(covers_gaps(schedule));
+}
+
+TEST_CASE("however days off change, runs that cover gaps follow each other without gap or overlap") {
+  Random random(20260213);
+  for (int round = 0; round < 200; ++round) {
+    TimePoint covered = t("2026-02-01T22:00:00Z");
+    TimePoint last = covered - 24h;
+    for (int i = 0; i < 12; ++i) {
+      Calendar calendar;
+      calendar.weekdays = random.one_in(2) ? monday_to_friday : 0x7f;
+      if (random.one_in(3)) calendar.day_of = Calendar::DayOf::data;
+      for (int d = 0; d < 25; ++d)
+        if (random.one_in(4)) calendar.except.push_back({day("2026-02-01") + std::chrono::days(d), ""});
+      const Schedule schedule = daily_in_seoul(random.one_in(2) ? "0 7 * * *" : "0 7,19 * * *", true, calendar);
+      const auto run = next_due_run(schedule, last, covered + 240h, covered);
+      REQUIRE(run);
+      REQUIRE(run->interval.begin == covered);
+      REQUIRE(run->interval.end > covered);
+      REQUIRE(run->run_after == run->interval.end);
+      last = run->logical_date;
+      covered = run->interval.end;
+    }
+  }
+}
+
 TEST_CASE("a run on a day off is skipped, or moved to the next or the previous working day") {
   Calendar calendar = lunar_new_year();
   const auto of = [&](Calendar::DayOff day_off) {

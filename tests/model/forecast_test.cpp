@@ -123,6 +123,31 @@ TEST_CASE("mapped instances take turns where max_active_tasks lets them") {
   CHECK(made.path[2].map_index == 4);
 }
 
+TEST_CASE("a mapped group goes index by index") {
+  Dag dag = make_dag({"a", "b<a", "c<b", "d<c"});
+  for (const int i : {1, 2}) {
+    dag.tasks[static_cast<size_t>(i)].mapped_group = "g";
+    dag.tasks[static_cast<size_t>(i)].expand = MapSpec{};
+  }
+  dag.max_active_tasks = 2;
+  Habits habits = usually({{"a", 1min}, {"b", 10min}, {"c", 10min}, {"d", 1min}});
+  habits.add("b", "old", 0, t0, t0 + 10min);
+  habits.add("b", "old", 1, t0, t0 + 60min);
+  std::vector<TaskInstance> rows{instance("a", TaskState::success, -60min, -50min)};
+  rows.push_back(instance("b", TaskState::running, -40min, {}, 0));
+  for (const int i : {1, 2}) rows.push_back(instance("b", TaskState::success, 1min, 4min, i));
+  for (const int i : {0, 1, 2}) rows.push_back(instance("c", TaskState::none, {}, {}, i));
+  // One index is slow, until 20; the others are through by then.
+  const Forecast slow = forecast(dag, running(), rows, habits, t0 + 5min);
+  CHECK(slow.end == t0 + 31min);
+  CHECK(path_of(slow) == "a b[0] c[0] d");
+  // One that has failed dooms what follows it at its index, not the others.
+  rows[1] = instance("b", TaskState::failed, 1min, 2min, 0);
+  const Forecast failed = forecast(dag, running(), rows, habits, t0 + 5min);
+  CHECK(failed.end == t0 + 15min);
+  CHECK(path_of(failed) == "a b[2] c[2] d");
+}
+
 TEST_CASE("what waits outside takes no place, and what follows a failure no time") {
   Dag dag = make_dag({"s", "a", "b<a"});
   dag.max_active_tasks = 1;

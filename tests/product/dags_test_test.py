@@ -2,6 +2,8 @@
 """`udon dags test`: one real run without a server, of which nothing stays."""
 import os
 import pathlib
+import pty
+import select
 import signal
 import subprocess
 import unittest
@@ -44,6 +46,26 @@ schedule: none
 tasks:
   sleep: {operator: bash, command: "echo asleep; sleep 1000"}
   after: {operator: bash, after: [sleep], command: "echo end >> $WORK/seen"}
+"""
+
+CLOSE = """
+dag: close
+schedule: none
+tasks:
+  publish: {operator: approval, subject: "Publish?", assignees: [유진]}
+  form:
+    operator: human_input
+    after: [publish]
+    subject: Which, and why
+    options: [a, b, c]
+    multiple: true
+    form: {reason: {type: string, minLength: 2}}
+  each: {operator: human_input, after: [form], subject: "{{ n }}?", options: ["yes", "no"], expand: {n: [1, 2]}}
+  said:
+    operator: bash
+    after: [each]
+    env: {SAID: "{{ ti.xcom_pull('form')['chosen_options'] | join(' ') }} {{ ti.xcom_pull('form')['params_input']['reason'] }}"}
+    command: echo "$SAID"
 """
 
 
@@ -113,6 +135,60 @@ class DagsTest(unittest.TestCase):
                 # The same beside a server, which does not see the run.
                 udon.start() if times == 1 else udon.stop()
             self.assertEqual(udon.json("runs", "list", "asks")["total_entries"], 0)
+            self.assert_nothing_stays(udon)
+
+    def test_questions_are_answered_on_the_command_line_or_at_the_terminal(self):
+        with self.installation() as udon:
+            udon.dag("close", CLOSE)
+            text = udon.udon("dags", "test", "close", "--answer", "publish=Approve", "--answer", "form=b", "--answer", "form=c",
+                             "--answer-param", "form:reason=새로 고침", "--answer", "each[1]=no", "--answer", "each=yes")
+            self.assertIn("said | b c 새로 고침", text)
+            tasks = udon.json("dags", "test", "close", "--answer", "publish=Approve", "--answer", "form=a", "--answer-param", "form:reason=x12",
+                              "--answer", "each[1]=no", "--answer", "each=yes")["task_instances"]
+            chosen = {task["map_index"]: task["return_value"]["chosen_options"] for task in tasks if task["task_id"] == "each"}
+            self.assertEqual(chosen, {0: ["yes"], 1: ["no"]})
+            # In a pipe, without an answer: what to give is said, and nothing waits.
+            udon.udon("dags", "test", "close", "--answer", "publish=Approve", code=1)
+            self.assertIn("give --answer 'form=a' --answer-param 'form:reason=…'", udon.told)
+            udon.udon("dags", "test", "close", "--answer", "publish=Perhaps", code=1)
+            self.assertIn("the answer for `publish`", udon.told)
+            udon.udon("dags", "test", "close", "--answer", "publish", code=1)
+            self.assertIn("expected TASK=OPTION", udon.told)
+            self.assert_nothing_stays(udon)
+
+    def test_questions_are_asked_at_the_terminal(self):
+        with self.installation() as udon:
+            udon.dag("close", CLOSE)
+            terminal, inside = pty.openpty()
+            test = subprocess.Popen([BUILD / "udon", "dags", "test", "close", "--answer", "each=yes"], env=udon.environment,
+                                    stdin=inside, stdout=inside, stderr=inside, start_new_session=True)
+            os.close(inside)
+            seen = b""
+
+            def until_asked(words, answer):
+                nonlocal seen
+                while words.encode() not in seen:
+                    self.assertTrue(select.select([terminal], [], [], DEADLINE)[0], seen.decode())
+                    seen += os.read(terminal, 4096)
+                seen = b""
+                os.write(terminal, answer.encode() + b"\n")
+
+            until_asked("Number or text:", "Perhaps")   # there is no such option
+            until_asked("Number or text:", "1")
+            until_asked("commas between:", "1, c")
+            until_asked("reason:", "x")                 # too short: all of it once more
+            until_asked("commas between:", "a,b")
+            until_asked("reason:", "다시")
+            rest = b""
+            while test.poll() is None or select.select([terminal], [], [], 0)[0]:
+                if select.select([terminal], [], [], 0.05)[0]:
+                    try:
+                        rest += os.read(terminal, 4096)
+                    except OSError:
+                        break
+            self.assertEqual(test.wait(DEADLINE), 0, rest.decode())
+            self.assertIn("said | a b 다시", rest.decode())
+            os.close(terminal)
             self.assert_nothing_stays(udon)
 
     def test_who_stops_it_stops_its_tasks(self):

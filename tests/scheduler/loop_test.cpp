@@ -1,9 +1,11 @@
 // The loop as its callers in other threads and its operators see it; scheduling itself is told in scenarios/.
 #include "scheduler/loop.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "dagfile/catalog.h"
 #include "scheduler/lease.h"
@@ -187,6 +189,31 @@ TEST_CASE("a run that was deleted is gone at once, also for what is asked in the
   // Its name is free.
   CHECK(again.get());
   CHECK(drive(house, clock, "shop", "r1") == "success");
+}
+
+TEST_CASE("more runs than are changed at once are refused before any is changed") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({make_chain("shop", 1)}));
+  auto triggered = house.loop->enqueue(trigger("shop", "r1"));
+  REQUIRE(house.loop->turn());
+  REQUIRE(triggered.get());
+  MarkTasks mark;
+  mark.selection.dag_id = "shop";
+  mark.selection.run_id = "r1";
+  mark.state = TaskState::failed;
+  ChangeRuns several;
+  several.changes.assign(static_cast<size_t>(limits::runs_changed_max) + 1, mark);
+  auto many = house.loop->enqueue(several);
+  REQUIRE(house.loop->turn());
+  const auto refused = many.get();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::invalid);
+  CHECK(house.loop->state().tries().size() == 1);
+  CHECK(std::ranges::none_of(house.loop->state().tries(),
+                             [](const auto& one) { return one.second.becomes.has_value(); }));
 }
 
 TEST_CASE("the start of a try waits a moment for the commit of something that matters more") {

@@ -254,6 +254,10 @@ class Player {
   Result<void> expect_request(const Line& line) {
     TRY_ASSIGN(const Fence fence, fence_of(line.word(1)));
     const TryRequest& request = executor_of(fence).started.at(fence);
+    if (line.word(2) == "spent_before") {
+      const std::string spent = std::to_string(request.spent_before.count() / 1'000'000);
+      return spent == line.word(3) ? Result<void>() : failed("it was: " + spent);
+    }
     const auto& found = line.word(2) == "event" ? request.event : request.deferred_state;
     const std::string text = found ? to_json(*found) : "nothing";
     return text == line.word(3) ? Result<void>() : failed("it was: " + text);
@@ -350,13 +354,15 @@ class Player {
     return ended;
   }
 
-  Result<Selection> make_selection(const Line& line, size_t from) {
+  // only_run: "DAG/RUN"; empty: all keys are of one run.
+  Result<Selection> make_selection(const Line& line, size_t from, const std::string& only_run = "") {
     Selection selection;
     selection.upstream = line.has("upstream");
     selection.downstream = line.has("downstream");
     selection.only_failed = line.has("only_failed");
     for (size_t i = from; i < line.words.size() && line.words[i].find('/') != std::string::npos; ++i) {
       const auto parts = split(line.words[i], '/');
+      if (!only_run.empty() && parts[0] + "/" + parts[1] != only_run) continue;
       selection.dag_id = parts[0];
       selection.run_id = parts[1];
       if (parts.size() < 3) continue;
@@ -364,6 +370,34 @@ class Player {
       selection.tasks.emplace_back(target.key.task_id, target.key.map_index);
     }
     return selection;
+  }
+
+  // clear and mark: of one run, or of all that are named in one command.
+  Result<Command> make_change(const Line& line, size_t from) {
+    const std::string verb = line.word(from);
+    std::vector<std::string> runs;
+    for (size_t i = from + 1; i < line.words.size() && line.words[i].find('/') != std::string::npos; ++i) {
+      const auto parts = split(line.words[i], '/');
+      if (runs.empty() || runs.back() != parts[0] + "/" + parts[1]) runs.push_back(parts[0] + "/" + parts[1]);
+    }
+    ChangeRuns several;
+    for (const std::string& run : runs) {
+      TRY_ASSIGN(Selection selection, make_selection(line, from + 1, run));
+      if (verb == "clear") {
+        several.changes.emplace_back(ClearTasks{.selection = std::move(selection),
+                                                .dry_run = line.has("dry_run"),
+                                                .on_latest_version = line.has("latest") || line.has("only_new"),
+                                                .only_new = line.has("only_new"),
+                                                .user = "ada"});
+        continue;
+      }
+      const auto state = parse_task_state(line.words.back());
+      if (!state) return failed("no state " + line.words.back());
+      several.changes.emplace_back(MarkTasks{
+          .selection = std::move(selection), .state = *state, .dry_run = line.has("dry_run"), .user = "ada"});
+    }
+    if (several.changes.size() != 1) return Command(std::move(several));
+    return std::visit([](auto& one) { return Command(std::move(one)); }, several.changes.front());
   }
 
   // words[dag] is the DAG.
@@ -448,21 +482,9 @@ class Player {
         }
       }
     }
+    if (verb == "clear" || verb == "mark") return make_change(line, from);
     TRY_ASSIGN(Selection selection, make_selection(line, from + 1));
-    if (verb == "clear") {
-      return Command(ClearTasks{.selection = std::move(selection),
-                                .dry_run = line.has("dry_run"),
-                                .on_latest_version = line.has("latest") || line.has("only_new"),
-                                .only_new = line.has("only_new"),
-                                .user = user});
-    }
     if (verb == "kill") return Command(KillTasks{.selection = std::move(selection), .user = user});
-    if (verb == "mark") {
-      const auto state = parse_task_state(line.words.back());
-      if (!state) return failed("no state " + line.words.back());
-      return Command(
-          MarkTasks{.selection = std::move(selection), .state = *state, .dry_run = line.has("dry_run"), .user = user});
-    }
     return failed("unknown verb `" + verb + "`");
   }
 
@@ -667,7 +689,8 @@ class Player {
           is_run ? row->task_id.empty() : row->task_id == target.key.task_id && row->map_index == target.key.map_index;
       if (!is_meant) continue;
       all += (all.empty() ? "" : " ") + std::string(to_string(row->key.event));
-      exception = row->context.text(row->key.event == NoticeEvent::deadline ? "reason" : "exception");
+      exception = row->context.text(
+          row->key.event == NoticeEvent::deadline || row->key.event == NoticeEvent::paused ? "reason" : "exception");
     }
     const std::vector<std::string> wanted(line.words.begin() + 2, line.words.end());
     if (all != (wanted == std::vector<std::string>{"nothing"} ? "" : join(wanted, " ")))

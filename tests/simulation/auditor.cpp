@@ -10,6 +10,7 @@ namespace udon::simulation {
 void Auditor::allow(const CommandOutcome& outcome) {
   touched_.insert(outcome.instances.begin(), outcome.instances.end());
   if (outcome.run) touched_runs_.insert({outcome.run->dag_id, outcome.run->run_id});
+  for (const DagRun& run : outcome.runs) touched_runs_.insert({run.dag_id, run.run_id});
 }
 
 void Auditor::after_turn(const State& state, std::optional<TimePoint> wake_at) {

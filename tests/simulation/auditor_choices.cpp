@@ -47,9 +47,11 @@ std::optional<std::string> Auditor::not_chosen(const ActiveRun& run, size_t task
         continue;
       }
       const Value& value = (*choice)->value;
-      const bool is_against = value.find("followed") != nullptr
-                                  ? is_upstream(dag, task, before) && !holds(value.get("followed"), id)
-                                  : holds(value.get("skipped"), id);
+      // In a version that the run has gone on with it may not come after it any more.
+      const bool is_against =
+          value.find("followed") != nullptr
+              ? is_upstream(dag, task, before) && !holds(value.get("followed"), id)
+              : comes_before(dag, before, static_cast<int>(task)) && holds(value.get("skipped"), id);
       is_against ? ++against : ++open;
     }
     if (against > 0 && open == 0) return dag.tasks[i].task_id;

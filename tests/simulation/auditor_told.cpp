@@ -78,6 +78,7 @@ void Auditor::check_told() {
       wanted.insert(key);
     }
   };
+  std::vector<std::set<NotificationKey>> pauses;  // of each: who may be told of it
   const VersionHistory versions(events->rows);
   for (const EventRecord& event : events->rows) {
     const auto run = by_id.find({event.dag_id, event.run_id});
@@ -100,8 +101,27 @@ void Auditor::check_told() {
             .at = event.at});
     }
   }
+  // A DAG was paused by a failure of that moment; of which run, where several failed then, is not in the history.
+  for (const EventRecord& pause : events->rows) {
+    if (pause.event != "scheduler" || !pause.text.starts_with("paused: ")) continue;
+    std::set<NotificationKey> before = std::move(wanted);
+    wanted.clear();
+    for (const EventRecord& event : events->rows) {
+      const bool is_failure = event.event == "run" && event.dag_id == pause.dag_id && event.at == pause.at &&
+                              event.to == to_string(RunState::failed) && event.from != event.to;
+      const auto run = is_failure ? by_id.find({event.dag_id, event.run_id}) : by_id.end();
+      const auto dag = run == by_id.end() ? dags_.end() : dags_.find(versions.at(*run->second, event));
+      if (dag == dags_.end()) continue;
+      want(dag->second->notices, {.run = run->second->number, .event = NoticeEvent::paused, .at = pause.at});
+    }
+    possible.insert(wanted.begin(), wanted.end());
+    pauses.push_back(std::move(wanted));
+    wanted = std::move(before);
+  }
   const auto questions = must(store_.reader().questions({}, {.limit = all, .offset = 0}), "questions");
   for (const QuestionRow& row : questions ? questions->rows : std::vector<QuestionRow>{}) {
+    // Which version it was when it asked is not written down.
+    if (!row.instance.earlier_versions.empty()) continue;
     const auto dag = dags_.find(row.instance.dag_version);
     const int task = dag == dags_.end() ? -1 : dag->second->index_of(row.instance.instance.task_id);
     if (task < 0) continue;
@@ -140,6 +160,12 @@ void Auditor::check_told() {
     if (row.state == NotificationState::sent && !delivered_.contains(row.key)) {
       return complain("notification " + to_string(row.key) + " is sent and nobody got it");
     }
+  }
+  for (const std::set<NotificationKey>& of_pause : pauses) {
+    const bool is_told = std::ranges::any_of(of_pause, [&](const NotificationKey& key) { return told.contains(key); });
+    std::set<RunNumber> of_runs;
+    for (const NotificationKey& key : of_pause) of_runs.insert(key.run);
+    if (of_runs.size() == 1 && !is_told) return complain("nobody is told why a DAG is paused");
   }
   for (const NotificationKey& key : wanted) {
     if (!told.contains(key)) return complain("nobody is told of " + to_string(key));

@@ -1,6 +1,7 @@
 #include "tests/simulation/people.h"
 
 #include <algorithm>
+#include <set>
 
 #include "scheduler/commands.h"
 #include "scheduler/plan.h"
@@ -11,31 +12,31 @@ namespace {
 const char* const dag_ids[] = {"alpha", "beta", "gamma", "nobody"};
 }
 
-Selection People::random_selection() {
+Selection People::random_selection(Random& random) {
   Selection selection;
   const auto runs = store_.reader().runs({}, {.limit = 12, .offset = 0});
   if (!runs || runs->rows.empty()) return selection;
-  const DagRun& run = runs->rows[random_.below(runs->rows.size())];
+  const DagRun& run = runs->rows[random.below(runs->rows.size())];
   selection.dag_id = run.dag_id;
   selection.run_id = run.run_id;
   const auto instances = store_.reader().instances_of(run.number);
-  if (instances && !instances->empty() && !random_.one_in(4)) {
-    const TaskInstance& row = (*instances)[random_.below(instances->size())];
-    selection.tasks.emplace_back(row.task_id, random_.one_in(2) ? row.map_index : -1);
+  if (instances && !instances->empty() && !random.one_in(4)) {
+    const TaskInstance& row = (*instances)[random.below(instances->size())];
+    selection.tasks.emplace_back(row.task_id, random.one_in(2) ? row.map_index : -1);
   }
-  if (random_.one_in(40)) selection.tasks.emplace_back("no_such_task", -1);
+  if (random.one_in(40)) selection.tasks.emplace_back("no_such_task", -1);
   // Not every run has it.
-  if (random_.one_in(16)) selection.tasks.emplace_back("each", random_.one_in(2) ? 0 : -1);
-  selection.upstream = random_.one_in(5);
-  selection.downstream = random_.one_in(3);
-  selection.only_failed = random_.one_in(6);
-  selection.only_running = random_.one_in(8);
+  if (random.one_in(16)) selection.tasks.emplace_back("each", random.one_in(2) ? 0 : -1);
+  selection.upstream = random.one_in(5);
+  selection.downstream = random.one_in(3);
+  selection.only_failed = random.one_in(6);
+  selection.only_running = random.one_in(8);
   return selection;
 }
 
 Command People::random_command(TimePoint now) {
   const std::string dag_id = dag_ids[random_.below(4)];
-  const Selection selection = random_selection();
+  const Selection selection = random_selection(random_);
   switch (random_.below(12)) {
     case 0: return SetPaused{.dag_id = dag_id, .paused = random_.one_in(3), .user = "ada"};
     case 1:
@@ -77,6 +78,26 @@ Command People::random_clean(TimePoint now) {
   if (chances_.one_in(3)) step.dag_ids = {dag_ids[chances_.below(3)]};
   step.dry_run = chances_.one_in(5);
   return step;
+}
+
+// Two or three runs at once: all of them, or none. Who asks for it is asked for nothing else.
+Command People::random_change_of_runs() {
+  ChangeRuns several;
+  std::set<std::pair<std::string, std::string>> runs;
+  const std::string user = "crowd-" + std::to_string(++crowd_);
+  const bool is_clear = crowds_.one_in(2);
+  for (int i = 0; i < 3; ++i) {
+    Selection selection = random_selection(crowds_);
+    if (!runs.insert({selection.dag_id, selection.run_id}).second) continue;
+    if (is_clear) {
+      several.changes.emplace_back(
+          ClearTasks{.selection = std::move(selection), .on_latest_version = crowds_.one_in(2), .user = user});
+    } else {
+      several.changes.emplace_back(
+          MarkTasks{.selection = std::move(selection), .state = TaskState::success, .user = user});
+    }
+  }
+  return several;
 }
 
 // While it is paused, that run waits.
@@ -141,6 +162,11 @@ void People::answer_somebody(Loop& loop) {
 
 void People::ask(Loop& loop, TimePoint now, Auditor&) {
   if (answers_.one_in(4)) answer_somebody(loop);
+  // Only if asked for: the episodes of a seed stay what they were.
+  if (asks_for_crowds_ && crowds_.one_in(8)) {
+    const Command several = random_change_of_runs();
+    keep(loop.enqueue(several), several);
+  }
   const bool is_of_backfill = asks_for_backfills_ && chances_.one_in(4);
   Command command = is_of_backfill                               ? random_backfill(now)
                     : asks_for_backfills_ && chances_.one_in(12) ? random_clean(now)
@@ -164,11 +190,37 @@ int People::hear_answers(const State& state, Auditor& auditor) {
     if (outcome) {
       promise(state, command, *outcome, auditor);
     } else if (outcome.error().kind == ErrorKind::unavailable) {
-      if (const auto names = run_of(command)) auditor.forget_run(names->first, names->second);
+      forget(command, auditor);
+    } else if (const auto* several = std::get_if<ChangeRuns>(&command)) {
+      none_has_changed(*several, auditor);
     }
     return true;
   });
   return heard;
+}
+
+// Nobody knows whether it was carried out.
+void People::forget(const Command& command, Auditor& auditor) {
+  if (const auto names = run_of(command)) auditor.forget_run(names->first, names->second);
+  const auto* several = std::get_if<ChangeRuns>(&command);
+  if (several == nullptr) return;
+  for (const auto& change : several->changes) {
+    const Selection selection = std::visit([](const auto& one) { return one.selection; }, change);
+    auditor.forget_run(selection.dag_id, selection.run_id);
+  }
+}
+
+// One of them was refused: then nothing stands in the history of any.
+void People::none_has_changed(const ChangeRuns& several, Auditor& auditor) {
+  const std::string user = std::visit([](const auto& one) { return one.user; }, several.changes.front());
+  for (const auto& change : several.changes) {
+    const Selection selection = std::visit([](const auto& one) { return one.selection; }, change);
+    const auto events = store_.reader().events(selection.dag_id, selection.run_id, "", {.limit = 200, .offset = 0});
+    for (const EventRecord& event : events ? events->rows : std::vector<EventRecord>{}) {
+      if (event.user == user)
+        auditor.complain("a change of several runs was refused, and changed run " + selection.run_id);
+    }
+  }
 }
 
 void People::promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor) {
@@ -190,6 +242,10 @@ void People::promise(const State& state, const Command& command, const CommandOu
     const bool fails = asked.question.fails_on_reject && is_rejection(asked.question, *asked.answer);
     for (const TaskInstanceKey& key : outcome.instances)
       auditor.expect(key, fails ? TaskState::failed : TaskState::success);
+    return;
+  }
+  if (std::holds_alternative<ChangeRuns>(command)) {
+    for (const TaskInstanceKey& key : outcome.instances) auditor.forget(key);
     return;
   }
   if (const auto* clean = std::get_if<CleanStep>(&command)) return auditor.cleaned(*clean, *outcome.cleaned);
@@ -216,9 +272,7 @@ void People::promise(const State& state, const Command& command, const CommandOu
 }
 
 void People::lose_answers(Auditor& auditor) {
-  for (auto& [command, answer] : open_) {
-    if (const auto names = run_of(command)) auditor.forget_run(names->first, names->second);
-  }
+  for (auto& [command, answer] : open_) forget(command, auditor);
   open_.clear();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // Those who ask the scheduler for things: random commands, their answers, and what the answers promise.
+#include <cstdlib>
 #include <future>
 #include <utility>
 #include <vector>
@@ -37,14 +38,20 @@ class People {
   Command random_command(TimePoint now);
   Command random_backfill(TimePoint now);
   Command random_clean(TimePoint now);
+  Command random_change_of_runs();
   Command clear_run_of(const Backfill& backfill);
-  Selection random_selection();
+  Selection random_selection(Random& random);
   void answer_somebody(Loop& loop);
+  void forget(const Command& command, Auditor& auditor);
+  void none_has_changed(const ChangeRuns& several, Auditor& auditor);
   void promise(const State& state, const Command& command, const CommandOutcome& outcome, Auditor& auditor);
 
   Random& random_;
   Random answers_{1999};
   Random others_{2026};  // for what came later: the episodes of a seed stay what they were
+  Random crowds_{2027};
+  const bool asks_for_crowds_ = std::getenv("UDON_SIM_CROWDS") != nullptr;
+  int crowd_ = 0;
   MemoryStore& store_;
   Random chances_, versions_;
   const bool asks_for_backfills_;

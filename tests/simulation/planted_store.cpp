@@ -138,6 +138,9 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
                                    const PageRequest& page) override {
     return read([&] { return behind.reader().events(dag_id, run_id, task_id, page); });
   }
+  Result<std::optional<EventRecord>> last_pause(const std::string& dag_id) override {
+    return read([&] { return behind.reader().last_pause(dag_id); });
+  }
 
   Result<std::optional<Connection>> connection(const std::string& id) override {
     return behind.settings().connection(id);

@@ -1,6 +1,7 @@
 // The real loop, plan and reconcile for many simulated days. One seed replays an episode:
 //   UDON_SIM_SEED=123 tests/simulation_test        one episode, by its seed
 //   UDON_SIM_TURNS=1000000 tests/simulation_test   as many turns, over as many episodes as that takes
+//   UDON_SIM_CROWDS=1                               people ask for changes of several runs at once, too
 //   UDON_SIM_FIRST_SEED=1000                       where those episodes' seeds begin
 // A million turns are for an optimized build: cmake --build --preset release --target simulation_test; then
 //   UDON_SIM_TURNS=1000000 build/tests/simulation_test "whatever happens*"

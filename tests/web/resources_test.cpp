@@ -27,14 +27,14 @@ TEST_CASE("DAGs are shown with all that Airflow's client demands") {
   const Value list = scene.json(200, "GET", "/api/v2/dags", "", "viewer");
   REQUIRE(list.integer("total_entries") == 1);
   const Value& dag = list.get("dags").as_list()[0];
-  check_model("DAGResponse", dag);
+  check_model("DAGResponse", dag, {"paused_reason"});
   check_model("DagTagResponse", dag.get("tags").as_list()[0]);
   CHECK(dag.text("description") == "주문을 호수로");
   CHECK(dag.text("fileloc") == "/srv/dags/orders.yaml");
   CHECK(dag.flag("timetable_periodic"));
   CHECK(dag == scene.json(200, "GET", "/api/v2/dags/orders"));
   const Value details = scene.json(200, "GET", "/api/v2/dags/orders/details");
-  check_model("DAGDetailsResponse", details);
+  check_model("DAGDetailsResponse", details, {"paused_reason"});
   check_model("DagVersionResponse", details.get("latest_dag_version"));
   CHECK(details.text("dag_run_timeout") == "PT1H30M");
   CHECK(details.get("params").get("lake").text("value") == "s3://lake");
@@ -413,20 +413,29 @@ TEST_CASE("clearing and marking reach the runs before and after, or those betwee
   add(3, "earlier", named - std::chrono::hours(24), version);
   add(4, "undated", std::nullopt, version);
   add(5, "of another shape", named - std::chrono::hours(48), "gone");
+  // Of one command: what it is about, run by run.
+  const auto selections_of = [](const Command& command) {
+    const auto selection_of = [](const auto& change) { return change.selection; };
+    std::vector<Selection> selections;
+    if (const auto* clear = std::get_if<ClearTasks>(&command)) return std::vector{clear->selection};
+    if (const auto* mark = std::get_if<MarkTasks>(&command)) return std::vector{mark->selection};
+    for (const auto& change : std::get<ChangeRuns>(command).changes)
+      selections.push_back(std::visit(selection_of, change));
+    return selections;
+  };
   scene.control.answer = [&](const Command& command) {
-    const auto* clear = std::get_if<ClearTasks>(&command);
-    const Selection& selection = clear != nullptr ? clear->selection : std::get<MarkTasks>(command).selection;
-    return CommandOutcome{std::nullopt, {{"orders", selection.run_id, "fetch", -1}}};
+    CommandOutcome outcome;
+    for (const Selection& selection : selections_of(command))
+      outcome.instances.push_back({"orders", selection.run_id, "fetch", -1});
+    return outcome;
   };
   const std::string clear_url = "/api/v2/dags/orders/clearTaskInstances";
   const auto asked = [&](const std::function<void()>& ask) {
     scene.control.commands.clear();
     ask();
+    CHECK(scene.control.commands.size() == 1);  // one command is one commit
     std::string runs;
-    for (const Command& command : scene.control.commands) {
-      const auto* clear = std::get_if<ClearTasks>(&command);
-      runs += (clear != nullptr ? clear->selection : std::get<MarkTasks>(command).selection).run_id + ", ";
-    }
+    for (const Selection& selection : selections_of(scene.control.commands.back())) runs += selection.run_id + ", ";
     return runs;
   };
   const auto clear = [&](const std::string& body) {
@@ -443,7 +452,8 @@ TEST_CASE("clearing and marking reach the runs before and after, or those betwee
   CHECK(clear(R"("end_date": ")" + date(-24) + "\"") == "of another shape, earlier, ");
   CHECK(clear(R"("task_ids": [["load", 1], ["fetch", -1]], "start_date": ")" + date(-48) + "\"") ==
         "earlier, " + of_31st + ", later, ");
-  CHECK(scene.control.last<ClearTasks>().selection.tasks == std::vector<std::pair<std::string, int>>{{"fetch", -1}});
+  CHECK(selections_of(scene.control.commands.back()).back().tasks ==
+        std::vector<std::pair<std::string, int>>{{"fetch", -1}});
   const Value changed = scene.json(200, "POST", clear_url, "{" + of_run + R"(, "include_past": true})");
   CHECK(changed.integer("total_entries") == 2);
   CHECK(changed.get("task_instances").as_list()[0].text("dag_run_id") == "earlier");
@@ -451,7 +461,7 @@ TEST_CASE("clearing and marking reach the runs before and after, or those betwee
           scene.json(200, "PATCH", run_url + "/taskInstances/fetch",
                      R"({"new_state": "success", "include_past": true, "include_upstream": true})");
         }) == "earlier, " + of_31st + ", ");
-  CHECK(scene.control.last<MarkTasks>().selection.upstream);
+  CHECK(selections_of(scene.control.commands.back()).back().upstream);
   // What makes no sense.
   CHECK_THAT(scene.json(400, "POST", clear_url, R"({"dag_run_id": "undated", "include_past": true})").text("detail"),
              Catch::Contains("no logical_date"));

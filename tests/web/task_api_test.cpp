@@ -168,6 +168,35 @@ TEST_CASE("a try makes a run of another DAG once, however often it asks") {
   CHECK_THAT(taken.body, Catch::Contains("has a run scheduled__2026-01-31T00:00:00+00:00, which is running"));
   CHECK_THAT(ask("", "{" + there + R"(,"is_own":true})").body, Catch::Contains(R"("state":"running")"));
   CHECK(scene.ask_as_try("/task/v1/dag_runs", "inst-14", "", true, "{" + there + "}").status == 403);
+  // A run of the id that it has chosen: the answer was lost, and it asks again.
+  const std::string wish = R"({"dag_id":"orders","run_id":"mine"})";
+  const std::string asker = "triggered by orders/scheduled__2026-01-31T00:00:00+00:00/load[1], try ";
+  DagRun made = make_run(7);
+  made.run_id = "mine";
+  made.logical_date.reset();
+  made.triggered_by = "operator";
+  made.note = asker + "1";
+  // Twice at once: the other was first.
+  scene.control.answer = [&](const Command& command) -> Result<CommandOutcome> {
+    CHECK(std::get<TriggerRun>(command).note == made.note);
+    scene.commit({InsertRun{made, ""}});
+    return Error{ErrorKind::conflict, "DAG `orders` has a run mine already"};
+  };
+  CHECK(ask("", wish).status == 200);
+  CHECK_THAT(ask("", wish).body, Catch::Contains(R"("run_id":"mine")"));
+  CHECK(scene.control.commands.size() == 1);
+  // Another try, or a person, has made it: that is a conflict.
+  made.run_id = "of_another_try";
+  made.number = 8;
+  made.note = asker + "2";
+  scene.commit({InsertRun{made, ""}});
+  CHECK(ask("", R"({"dag_id":"orders","run_id":"of_another_try"})").status == 409);
+  made.run_id = "by_hand";
+  made.number = 9;
+  made.note = asker + "1";
+  made.triggered_by = "cli";
+  scene.commit({InsertRun{made, ""}});
+  CHECK(ask("", R"({"dag_id":"orders","run_id":"by_hand"})").status == 409);
 }
 
 TEST_CASE("a try sees what has become of a run: by its id, its logical date, or relative to its own") {

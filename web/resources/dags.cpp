@@ -42,7 +42,10 @@ Result<Response> list(World& world, const Call& call) {
   TRY_ASSIGN(filter.order_by, query.order_by("dag_id", {{"dag_id", "dag_id"}, {"dag_display_name", "dag_id"}}));
   TRY_ASSIGN(const Page<DagRecord> found, world.reader.dags(filter, page));
   Value::List rows;
-  for (const DagRecord& dag : found.rows) rows.push_back(show_dag(world, dag));
+  for (const DagRecord& dag : found.rows) {
+    TRY_ASSIGN(Value shown, show_dag(world, dag));
+    rows.push_back(std::move(shown));
+  }
   return json_response(200, show_list("dags", std::move(rows), found.total));
 }
 
@@ -59,7 +62,8 @@ Result<Response> patch(World& world, const Call& call) {
   TRY(need_dag(world, dag_id));
   TRY(world.control.submit(SetPaused{.dag_id = dag_id, .paused = *is_paused, .user = call.user.name}));
   TRY_ASSIGN(const DagRecord dag, need_dag(world, dag_id));
-  return json_response(200, show_dag(world, dag));
+  TRY_ASSIGN(const Value shown, show_dag(world, dag));
+  return json_response(200, shown);
 }
 
 }  // namespace
@@ -70,12 +74,14 @@ void add_dags(Router& router, World& world) {
   router.add("GET", "/api/v2/dags/{dag_id}", at_least(Role::viewer), "A DAG",
              [&world](const Call& call) -> Result<Response> {
                TRY_ASSIGN(const DagRecord dag, need_dag(world, call.part("dag_id")));
-               return json_response(200, show_dag(world, dag));
+               TRY_ASSIGN(const Value shown, show_dag(world, dag));
+               return json_response(200, shown);
              });
   router.add("GET", "/api/v2/dags/{dag_id}/details", at_least(Role::viewer), "A DAG with what its file says",
              [&world](const Call& call) -> Result<Response> {
                TRY_ASSIGN(const DagRecord dag, need_dag(world, call.part("dag_id")));
-               return json_response(200, show_dag_details(world, dag));
+               TRY_ASSIGN(const Value shown, show_dag_details(world, dag));
+               return json_response(200, shown);
              });
   router.add("PATCH", "/api/v2/dags/{dag_id}", at_least(Role::user), "Pauses or unpauses a DAG",
              [&world](const Call& call) { return patch(world, call); });

@@ -1,5 +1,6 @@
 // Clearing, marking, killing, and why a task instance is where it is. All but the last are commands to the loop.
 #include <algorithm>
+#include <map>
 
 #include "base/limits.h"
 #include "web/fields.h"
@@ -57,8 +58,6 @@ struct RunsAsked {
   bool is_one() const { return named && !past && !future; }
 };
 
-constexpr int64_t runs_changed_max = 1000;  // each is a command of its own, and a caller waits for all of them
-
 // Oldest first.
 Result<std::vector<DagRun>> runs_of(World& world, const std::string& dag_id, const RunsAsked& asked) {
   if (asked.is_one()) return std::vector<DagRun>{*asked.named};
@@ -77,10 +76,10 @@ Result<std::vector<DagRun>> runs_of(World& world, const std::string& dag_id, con
   }
   if (asked.past) filter.logical_date_gte.reset();
   if (asked.future) filter.logical_date_lte.reset();
-  TRY_ASSIGN(Page<DagRun> page, world.reader.runs(filter, {.limit = runs_changed_max, .offset = 0}));
-  if (page.total > runs_changed_max)
+  TRY_ASSIGN(Page<DagRun> page, world.reader.runs(filter, {.limit = limits::runs_changed_max, .offset = 0}));
+  if (page.total > limits::runs_changed_max)
     return Error{ErrorKind::invalid, "that is about " + std::to_string(page.total) + " runs; at most " +
-                                         std::to_string(runs_changed_max) +
+                                         std::to_string(limits::runs_changed_max) +
                                          " are changed at once: give a start_date and an end_date"};
   std::erase_if(page.rows, [](const DagRun& run) { return !run.logical_date; });
   return std::move(page.rows);
@@ -133,13 +132,13 @@ Error none_has(World& world, const std::vector<DagRun>& runs, const Selection& s
                                     (is_unknown ? hinting_at_tasks(*info->dag, id) : "")};
 }
 
-// Run by run, each in a commit of its own; what has been changed.
+// All of them, or none; what has been changed, run by run.
 template <class C>
 Result<Value::List> change_runs(World& world, const RunsAsked& asked, const C& command, Of of) {
   const Selection& selection = command.selection;
   TRY_ASSIGN(const std::vector<DagRun> runs, runs_of(world, selection.dag_id, asked));
   Value::List rows;
-  bool has_any = runs.empty();
+  ChangeRuns several;
   for (const DagRun& run : runs) {
     C one = command;
     one.selection.run_id = run.run_id;
@@ -148,12 +147,21 @@ Result<Value::List> change_runs(World& world, const RunsAsked& asked, const C& c
       if (!there) continue;
       one.selection = *std::move(there);
     }
-    has_any = true;
-    TRY_ASSIGN(const CommandOutcome outcome, world.control.submit(std::move(one)));
-    TRY_ASSIGN(Value::List changed, show_instances(world, run.number, outcome.instances));
-    for (Value& row : changed) rows.push_back(std::move(row));
+    several.changes.emplace_back(std::move(one));
   }
-  if (!has_any) return none_has(world, runs, selection);
+  if (runs.empty()) return rows;
+  if (several.changes.empty()) return none_has(world, runs, selection);
+  const auto one = [&] {
+    return std::visit([](auto& change) { return Command(std::move(change)); }, several.changes[0]);
+  };
+  TRY_ASSIGN(const CommandOutcome outcome,
+             world.control.submit(several.changes.size() == 1 ? one() : Command(std::move(several))));
+  std::map<std::string, std::vector<TaskInstanceKey>> changed;
+  for (const TaskInstanceKey& key : outcome.instances) changed[key.run_id].push_back(key);
+  for (const DagRun& run : runs) {
+    TRY_ASSIGN(Value::List shown, show_instances(world, run.number, changed[run.run_id]));
+    for (Value& row : shown) rows.push_back(std::move(row));
+  }
   return rows;
 }
 

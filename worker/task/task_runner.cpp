@@ -201,7 +201,7 @@ class TaskRunner {
     Duration next_record = began_ + first_record;
     while (!is_done_) {
       const Duration now = clock_.monotonic();
-      if (stop_cause_ == StopCause::none && request_.execution_timeout && now - began_ >= *request_.execution_timeout) {
+      if (stop_cause_ == StopCause::none && request_.execution_timeout && now >= last_moment()) {
         stop(StopCause::timeout);
       }
       if (stop_cause_ != StopCause::none && now - stopped_at_ >= limits::kill_grace) {
@@ -226,7 +226,7 @@ class TaskRunner {
     const auto until = [&](Duration moment) { wait = std::min(wait, std::max(moment - now, Duration(0))); };
     if (children_.has_started_any()) until(next_record);
     if (stop_cause_ == StopCause::none) {
-      if (request_.execution_timeout) until(began_ + *request_.execution_timeout);
+      if (request_.execution_timeout) until(last_moment());
     } else if (!has_killed_) {
       until(stopped_at_ + limits::kill_grace);
     } else {
@@ -234,6 +234,8 @@ class TaskRunner {
     }
     return wait;
   }
+
+  Duration last_moment() const { return began_ + *request_.execution_timeout - request_.spent_before; }
 
   void wait(Duration at_most) {
     pollfd watched[] = {{event_.get(), POLLIN, 0}, {signals_, POLLIN, 0}, {log_read_.get(), POLLIN, 0}};
@@ -277,6 +279,7 @@ class TaskRunner {
     if (stop_cause_ == StopCause::timeout) {
       ended.cause = EndCause::timeout;
       ended.message = "execution_timeout of " + format_duration(*request_.execution_timeout) + " has passed";
+      if (request_.spent_before > Duration(0)) ended.message += ", what it waited for included";
     } else {
       ended.cause = EndCause::signal;
       ended.message = "stopped by SIG" + std::string(sigabbrev_np(stop_signal_));
