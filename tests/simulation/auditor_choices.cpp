@@ -118,6 +118,13 @@ void Auditor::check_choice(const TryId& id, const Process& process, const std::s
   if (by != "branch" && by != "short_circuit") return;
   const auto row = must(store_.reader().instance_by_number(process.request.instance), "instance_by_number");
   if (!row || !*row || (*row)->instance.fence != id.fence || (*row)->instance.state != TaskState::success) return;
+  const auto run = must(store_.reader().run(process.request.key.dag_id, process.request.key.run_id), "run");
+  if (!run || !*run || !dags_.contains((*run)->dag_version)) return;
+  const Dag& dag = *dags_.at((*run)->dag_version);
+  const int chooser = dag.index_of(process.request.key.task_id);
+  // The run has gone over to another version meanwhile, where this task chooses nothing, or chooses otherwise: what its
+  // try ended with counts for the task as it is there.
+  if (chooser < 0 || to_string(dag.tasks[static_cast<size_t>(chooser)].choosing) != by) return;
   const auto stored = must(store_.reader().xcom(process.request.instance, std::string(choice_key)), "xcom");
   if (!stored) return;
   if (!*stored) return complain(what + " has chosen, and its choice is not in the store");
@@ -128,11 +135,7 @@ void Auditor::check_choice(const TryId& id, const Process& process, const std::s
     if (is_wrong) complain(what + " let go on, and skips " + to_json(choice));
     return;
   }
-  const auto run = must(store_.reader().run(process.request.key.dag_id, process.request.key.run_id), "run");
-  if (!run || !*run || !dags_.contains((*run)->dag_version)) return;
-  const Dag& dag = *dags_.at((*run)->dag_version);
-  const int branch = dag.index_of(process.request.key.task_id);
-  for (const int next : dag.tasks[static_cast<size_t>(branch)].downstream) {
+  for (const int next : dag.tasks[static_cast<size_t>(chooser)].downstream) {
     const std::string& next_id = dag.tasks[static_cast<size_t>(next)].task_id;
     bool is_wanted = holds(returned, next_id);
     for (const Value& chosen : returned.is_list() ? returned.as_list() : Value::List{}) {
