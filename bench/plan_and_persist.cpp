@@ -1,5 +1,6 @@
 // What the scheduler itself costs, without any process: one run of a task that is mapped to N task instances (10,000,
-// or the first argument). Of `empty` tasks: from the trigger to the end of the run. Of tasks that need a try: from the
+// or the first argument), and one of a mapped group of three tasks with N indices. Of `empty` tasks: from the trigger
+// to the end of the run. Of tasks that need a try: from the
 // trigger to all of them handed out, and from all of their ends to the end of the run. On the memory store and on
 // SQLite with durable commits. One line a measurement, in milliseconds.
 #include <chrono>
@@ -47,6 +48,22 @@ DagPtr make_dag(const char* dag_id, bool needs_no_try, int count) {
   return dag;
 }
 
+// first → (a → b → c, for each index) → last
+DagPtr make_group(int count) {
+  auto dag = std::make_shared<Dag>(*make_dag("group", true, count));
+  const Task first = dag->tasks[0], each = dag->tasks[1], last = dag->tasks[2];
+  dag->tasks = {first, each, each, each, last};
+  for (int i = 1; i <= 3; ++i) {
+    Task& task = dag->tasks[static_cast<size_t>(i)];
+    task.task_id = std::string(1, static_cast<char>('a' + i - 1));
+    task.mapped_group = "g";
+    task.upstream = {i - 1};
+    task.downstream = {i + 1};
+  }
+  dag->tasks[4].upstream = {3};
+  return dag;
+}
+
 class Measuring {
  public:
   Measuring(const char* name, Store& store, int count) : name_(name), store_(store), count_(count) {
@@ -57,18 +74,15 @@ class Measuring {
     auto catalog = std::make_shared<CatalogSnapshot>();
     catalog->generation = 1;
     catalog->dags["empty"] = make_dag("empty", true, count);
+    catalog->dags["group"] = make_group(count);
     catalog->dags["wide"] = make_dag("wide", false, count);
     loop_.offer(catalog);
     turn();
   }
 
   void run() {
-    const auto first = std::chrono::steady_clock::now();
-    auto all_empty = loop_.enqueue(TriggerRun{.dag_id = "empty", .run_id = "r", .logical_date = {}});
-    turn();
-    turn_until([&] { return loop_.state().runs().empty(); });
-    if (!all_empty.get()) give_up("the trigger was refused");
-    tell("`empty`, from the trigger to the run's end", first);
+    run_empty("empty", "`empty`, from the trigger to the run's end");
+    run_empty("group", "a group of three `empty`, from the trigger to the run's end");
     const auto begin = std::chrono::steady_clock::now();
     auto answer = loop_.enqueue(TriggerRun{.dag_id = "wide", .run_id = "r", .logical_date = {}});
     turn_until([&] { return executor_.running().size() == 1; });
@@ -85,6 +99,14 @@ class Measuring {
   }
 
  private:
+  void run_empty(const char* dag_id, const char* what) {
+    const auto begin = std::chrono::steady_clock::now();
+    auto answer = loop_.enqueue(TriggerRun{.dag_id = dag_id, .run_id = "r", .logical_date = {}});
+    turn();
+    turn_until([&] { return loop_.state().runs().empty(); });
+    if (!answer.get()) give_up("the trigger was refused");
+    tell(what, begin);
+  }
   void turn() {
     if (const auto done = loop_.turn(); !done) give_up(done.error().message);
     ++turns_;

@@ -93,6 +93,7 @@ void Auditor::touch_all(const DagRun& run) {
   const auto instances = must(store_.reader().instances_of(run.number), "instances_of");
   for (const TaskInstance& one : instances ? *instances : std::vector<TaskInstance>{}) {
     touched_.insert({run.dag_id, run.run_id, one.task_id, one.map_index});
+    forget({run.dag_id, run.run_id, one.task_id, one.map_index});  // it has begun anew, whatever was wished before
   }
 }
 
