@@ -59,7 +59,9 @@ class Asking {
     }
     if (!state_.stopped().empty()) return stopped();
     if (run_.row.state == RunState::queued) return run_queued();
-    switch (upstream_verdict(run_, index_, map_index_)) {
+    // Its list comes anew: until then nothing is decided for one index, only for all.
+    const bool awaits_list = run_.shape->mapped_group[static_cast<size_t>(index_)] >= 0 && !slot_.length;
+    switch (upstream_verdict(run_, index_, awaits_list ? whole : map_index_)) {
       case TriggerVerdict::wait: return upstream();
       case TriggerVerdict::run:
         if (auto held = held_by_past(state_, run_, index_)) {
