@@ -33,6 +33,11 @@ void State::apply_move(const ChangeVersion& move) {
   run.shape = move.shape;
   run.past = move.past;
   run.events = std::move(old.events);
+  // What a task instance waits for goes with it to its new place.
+  std::map<InstanceNumber, QuestionPtr> questions;
+  std::map<InstanceNumber, DeferralPtr> deferrals;
+  for (const auto& [at, question] : old.questions) questions[question->instance] = question;
+  for (const auto& [at, deferral] : old.deferrals) deferrals[deferral->instance] = deferral;
   std::map<std::string, std::vector<TaskInstance>, std::less<>> rows;
   for (TaskSlot& slot : old.slots) {
     for (TaskInstance& row : slot.instances) rows[row.task_id].push_back(std::move(row));
@@ -64,6 +69,10 @@ void State::apply_move(const ChangeVersion& move) {
       const auto position = static_cast<int>(slot.instances.size());
       if (tasks[i].expand && row.map_index < 0) slot.placeholder = position;
       if (is_live(row.state)) tries_.at(row.fence).at = {move.run, task, position};
+      if (const auto asked = questions.find(row.number); asked != questions.end())
+        run.questions[{task, position}] = asked->second;
+      if (const auto deferred = deferrals.find(row.number); deferred != deferrals.end())
+        run.deferrals[{task, position}] = deferred->second;
       slot.in_state[index_of(row.state)] += 1;  // for restore_length; counted anew below
       slot.instances.push_back(std::move(row));
     }
