@@ -295,7 +295,7 @@ TEST_CASE("marking, noting, clearing and deleting a run are commands") {
   scene.json(422, "PATCH", run_url, R"({"state": "running"})");
   scene.json(409, "DELETE", run_url);
   scene.control.answer = [](const Command&) {
-    return CommandOutcome{std::nullopt, {{"orders", "scheduled__2026-01-31T00:00:00+00:00", "load", 0}}};
+    return CommandOutcome{.instances = {{"orders", "scheduled__2026-01-31T00:00:00+00:00", "load", 0}}};
   };
   const Value dry = scene.json(200, "POST", run_url + "/clear", R"({"only_failed": true})");
   CHECK(scene.control.last<ClearTasks>().dry_run);
@@ -477,7 +477,7 @@ TEST_CASE("clearing, marking and killing task instances are commands with their 
   scene.add_run();
   const std::string run_id = "scheduled__2026-01-31T00:00:00+00:00";
   scene.control.answer = [&](const Command&) {
-    return CommandOutcome{std::nullopt, {{"orders", run_id, "load", 0}, {"orders", run_id, "tell", -1}}};
+    return CommandOutcome{.instances = {{"orders", run_id, "load", 0}, {"orders", run_id, "tell", -1}}};
   };
   const Value cleared = scene.json(
       200, "POST", "/api/v2/dags/orders/clearTaskInstances",
