@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/id.h"
+#include "base/pause.h"
 #include "base/text.h"
 
 namespace udon {
@@ -180,16 +181,46 @@ Result<void> empty_directory(const Path& path) {
   return {};
 }
 
+namespace {
+
+// As the holder wrote it.
+std::string holder_in(const FileDescriptor& file) {
+  char content[32];
+  const ssize_t length = pread(file.get(), content, sizeof content, 0);
+  return std::string(trim({content, length > 0 ? static_cast<size_t>(length) : 0}));
+}
+
+// Gone, or on its way: the kernel closes the files of a killed process after it has given back its memory.
+bool is_ending(const std::string& pid) {
+  if (pid.empty() || pid.find_first_not_of("0123456789") != pid.npos) return false;
+  const auto status = read_file("/proc/" + pid + "/stat", 4096);
+  if (!status) return status.error().kind == ErrorKind::not_found;
+  const size_t name_end = status->rfind(')');
+  if (name_end == status->npos) return true;  // it went while it was read
+  const std::vector<std::string> fields = split(std::string_view(*status).substr(name_end + 1), ' ');
+  constexpr size_t state = 1, flags = 7;
+  constexpr unsigned long is_exiting = 0x4;  // PF_EXITING
+  if (fields.size() <= flags) return true;
+  return fields[state] == "Z" || fields[state] == "X" ||
+         (std::strtoul(fields[flags].c_str(), nullptr, 10) & is_exiting) != 0;
+}
+
+}  // namespace
+
 Result<FileLock> FileLock::acquire(const Path& path) {
   TRY_ASSIGN(FileDescriptor file, open_file(path, O_RDWR | O_CREAT));
-  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+  constexpr auto look_again = std::chrono::milliseconds(20);
+  constexpr int looks_max = 150;  // 3 s
+  for (int looks = 1; flock(file.get(), LOCK_EX | LOCK_NB) != 0; ++looks) {
     if (errno != EWOULDBLOCK) return io_error("lock", path, errno);
-    char content[32];
-    const ssize_t length = pread(file.get(), content, sizeof content, 0);
-    const std::string_view holder = trim({content, length > 0 ? static_cast<size_t>(length) : 0});
+    const std::string holder = holder_in(file);
+    if (looks < looks_max && is_ending(holder)) {
+      pause_unless_stopped(look_again, {});
+      continue;
+    }
     // Empty for the moment between the holder's lock and its writing.
-    return Error{ErrorKind::conflict, "lock " + path.string() + ": held by " +
-                                          (holder.empty() ? "another process" : "pid " + std::string(holder))};
+    return Error{ErrorKind::conflict,
+                 "lock " + path.string() + ": held by " + (holder.empty() ? "another process" : "pid " + holder)};
   }
   // A full disk must not keep us from starting: the pid is for the message only, the lock is held without it.
   const std::string pid = std::to_string(getpid()) + "\n";

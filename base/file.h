@@ -47,7 +47,7 @@ Result<void> remove_tree(const Path& path);  // nothing there is success
 // What is in a folder, not the folder. Links are removed, not followed; not_found if there is no folder of that name.
 Result<void> empty_directory(const Path& path);
 
-// An exclusive flock, held while the object lives. Content of the file is the holder's pid, for the message.
+// An exclusive flock, held while this lives. In the file: its holder's pid, for the message. One that dies is awaited.
 class FileLock {
  public:
   static Result<FileLock> acquire(const Path& path);  // conflict: "held by pid N"

@@ -39,8 +39,19 @@ Result<void> tell_broken_files(Session& session, Api& api, const std::set<std::s
   constexpr size_t named_max = 3;
   TRY_ASSIGN(const Value errors, api.get_all("/api/v2/importErrors", "import_errors"));
   std::vector<std::string> files;
-  for (const Value& error : errors.get("import_errors").as_list())
-    if (!told.contains(error.text("filename"))) files.push_back(error.text("filename"));
+  std::set<std::string> bundles;  // of a commit that is not in use, or there is none: no check here sees their files
+  for (const Value& error : errors.get("import_errors").as_list()) {
+    const std::string file = error.text("filename");
+    if (told.contains(file)) continue;
+    if (file.starts_with('@'))
+      bundles.insert("`" + file.substr(1, file.find('/') - 1) + "`");
+    else
+      files.push_back(file);
+  }
+  if (!bundles.empty())
+    session.output().note((bundles.size() == 1 ? "bundle " : "bundles ") +
+                          join(std::vector<std::string>(bundles.begin(), bundles.end()), ", ") +
+                          (bundles.size() == 1 ? " has errors" : " have errors") + "; see `udon bundles list`");
   if (files.empty()) return {};
   const size_t count = files.size();
   files.resize(std::min(count, named_max));

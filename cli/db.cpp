@@ -16,6 +16,9 @@ namespace udon::cli {
 namespace {
 
 Result<int> check(const Arguments&, Session& session) {
+  if (!std::filesystem::exists(store_file(session.home())))
+    return Error{ErrorKind::not_found, "nothing is stored in " + session.home().string() + " yet: there is no " +
+                                           store_file(session.home()).string()};
   TRY_ASSIGN(const StoreCheck found, check_sqlite_store(store_file(session.home())));
   Value::List problems(found.problems.begin(), found.problems.end());
   for (const std::string& problem : found.problems)
@@ -186,7 +189,10 @@ Result<Counted> clean_all(Api& api, const std::vector<std::string>& tables, cons
 
 Result<int> clean(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const std::vector<std::string> tables, tables_of(arguments));
-  Value body = Value::Map{{"before", arguments.text("clean-before-timestamp")}};
+  const std::string before = arguments.text("clean-before-timestamp");
+  if (const auto time = parse_time(before); time && *time > session.clock().now())
+    return Error{ErrorKind::invalid, "--clean-before-timestamp: " + before + " is in the future"};
+  Value body = Value::Map{{"before", before}};
   if (arguments.has("dag-ids")) {
     Value ids = Value::list();
     for (const std::string& id : split(arguments.text("dag-ids"), ',')) ids.push_back(std::string(trim(id)));

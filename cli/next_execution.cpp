@@ -48,11 +48,16 @@ Result<int> next_execution(const Arguments& arguments, Session& session) {
   std::optional<DueRun> due;
   if (arguments.has("from")) {
     TRY_ASSIGN(now, parse_time(arguments.text_or("from", "")));
-    // As after the last one before it.
     Schedule latest = schedule;
     latest.catchup = false;
-    due = next_due_run(latest, std::nullopt, now - Duration(1));
-    while (due && due->run_after < now && has_calendar(schedule)) due = next_due_run(latest, due->logical_date, now);
+    if (has_calendar(schedule)) {
+      // As after the last one before it.
+      due = next_due_run(latest, std::nullopt, now - Duration(1));
+      while (due && due->run_after < now) due = next_due_run(latest, due->logical_date, now);
+    } else {
+      due = next_due_run(latest, std::nullopt, now);
+      if (due && due->run_after < now) due.reset();  // the only one
+    }
   } else {
     TRY_ASSIGN(due, next_known(dag_id, schedule, now, session));
     if (!due) due = next_due_run(schedule, std::nullopt, now);

@@ -21,6 +21,8 @@ const std::vector<Column>& columns() {
 
 Result<int> set(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const int64_t slots, parse_count("SLOTS", arguments.text("SLOTS")));
+  if (slots < -1)
+    return Error{ErrorKind::invalid, "SLOTS: " + std::to_string(slots) + " is less than none; -1 means without limit"};
   TRY_ASSIGN(Api* const api, session.api(Access::write));
   const std::string& name = arguments.text("NAME");
   Value body = Value::Map{{"slots", slots}};

@@ -229,7 +229,8 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
   rehearsal.mapped_length = [&](const std::string& dag_id, const std::string& task_id) {
     return std::max<int64_t>(1, habits.at(dag_id).mapped(task_id));
   };
-  TRY_ASSIGN(const std::vector<RehearsedRun> runs, rehearse(rehearsal));
+  TRY_ASSIGN(const Rehearsed rehearsed, rehearse(rehearsal));
+  const std::vector<RehearsedRun>& runs = rehearsed.runs;
 
   Report report(runs, rehearsal.dags);
   Output& output = session.output();
@@ -259,6 +260,13 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               " would not have ended. Every try is taken to succeed, after the "
               "time that it took lately, or " +
               format_duration(otherwise) + " where that is not known (--duration)");
+  if (!arguments.has("from"))
+    output.note(
+        "What was due before now is taken to have been run. Of a DAG that a server has not seen yet it makes the last "
+        "such run at once, also that of `@once`: these are not shown");
+  for (const auto& [dag_id, at] : rehearsed.cut)
+    output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +
+                " runs; shown up to " + format_time(at));
   constexpr size_t days_off_told_max = 10;  // of a DAG
   for (const DagPtr& dag : rehearsal.dags)
     for (const DayOffTime& off :

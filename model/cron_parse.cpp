@@ -183,7 +183,8 @@ class FieldParser {
     if (!number) {
       std::string what = "`" + std::string(text) + "` is no " + std::string(kind_.name);
       const std::vector<std::string> candidates(kind_.names.begin(), kind_.names.end());
-      if (text == "l" || text.ends_with('w')) what += "; `L` and `W` are not understood here";
+      if (text == "l") what += "; `L` alone is a day of month, the last";
+      if (text.size() > 1 && text.ends_with('w')) what += "; `W`, the nearest working day, is not there";
       return wrong(what + did_you_mean(text, candidates));
     }
     if (&kind_ == &weekday_kind && *number == 7) return int64_t{0};

@@ -7,6 +7,10 @@
 namespace udon {
 namespace {
 
+// From one continuous run to the next. Runs that end at once would follow each other as fast as the store commits:
+// hundreds a second, each kept for ever.
+constexpr Duration continuous_gap = std::chrono::seconds(1);
+
 std::optional<TimePoint> later(const std::optional<TimePoint>& a, const std::optional<TimePoint>& b) {
   if (!a || !b) return a ? a : b;
   return std::max(*a, *b);
@@ -138,7 +142,7 @@ struct NextDueRun {
   }
   std::optional<DueRun> operator()(const ContinuousSchedule&) const {
     TimePoint time = std::max(now, schedule.start_date.value_or(now));
-    if (last) time = std::max(time, *last + Duration(1));  // the clock went back: still a name of its own
+    if (last) time = std::max(time, *last + continuous_gap);  // also if the clock went back: a name of its own
     if (is_too_late(schedule, time)) return std::nullopt;
     return DueRun{time, {last.value_or(time), time}, time};
   }

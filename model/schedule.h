@@ -105,8 +105,8 @@ struct DueRun {
 // The next run after the one with logical date `last` (none: the first), due or still ahead. As in Airflow, the first
 // is at the first time at or after start_date; end_date is the last that a run may begin at. Without catchup, of what
 // is past at `now` only the latest is left. Without start_date, the first is the latest that is past, with catchup too.
-// Ticks of an EverySchedule count from start_date, else from 1970. A continuous one is always due, and its interval
-// goes back to `last`. Nothing: no more (also: no such time, no such zone).
+// Ticks of an EverySchedule count from start_date, else from 1970. A continuous one is due at once, or a second
+// after `last`; its interval goes back to it. Nothing: no more (also: no such time, no such zone).
 // covered_until: where the interval of the run of `last` ended. Of a calendar that covers gaps the next interval begins
 // there, also where the days off have changed since.
 std::optional<DueRun> next_due_run(const Schedule& schedule, std::optional<TimePoint> last, TimePoint now,

@@ -94,7 +94,7 @@ class Stage {
   explicit Stage(const Rehearsal& rehearsal)
       : rehearsal_(rehearsal), clock_(rehearsal.from), executor_(rehearsal, clock_) {}
 
-  Result<std::vector<RehearsedRun>> play() {
+  Result<Rehearsed> play() {
     TRY(furnish());
     Loop loop(
         {.installation = "rehearsal", .dags_folder = "/", .parallelism = rehearsal_.parallelism}, clock_,
@@ -106,6 +106,8 @@ class Stage {
       TRY_ASSIGN(const std::optional<TimePoint> wake_at, loop.turn());
       if (!loop.state().stopped().empty()) return Error{ErrorKind::io, loop.state().stopped()};
       TRY(note_waiting(loop.state()));
+      TRY_ASSIGN(const bool has_cut, cut_endless(loop.state().counters().last_run));
+      if (has_cut) loop.offer(catalog());
       std::optional<TimePoint> next = wake_at;
       if (const auto report = executor_.next_report(); report && (!next || *report < *next)) next = report;
       if (!next) break;
@@ -117,7 +119,8 @@ class Stage {
                                              ": tries that take no time follow each other without end"};
       }
     }
-    return runs();
+    TRY_ASSIGN(std::vector<RehearsedRun> made, runs());
+    return Rehearsed{.runs = std::move(made), .cut = std::move(cut_)};
   }
 
  private:
@@ -141,9 +144,27 @@ class Stage {
 
   CatalogPtr catalog() const {
     auto snapshot = std::make_shared<CatalogSnapshot>();
-    snapshot->generation = 1;
-    for (const DagPtr& dag : rehearsal_.dags) snapshot->dags.emplace(dag->dag_id, dag);
+    snapshot->generation = 1 + static_cast<uint64_t>(cut_.size());
+    for (const DagPtr& dag : rehearsal_.dags)
+      if (!cut_.contains(dag->dag_id)) snapshot->dags.emplace(dag->dag_id, dag);
     return snapshot;
+  }
+
+  // A DAG whose file is gone finishes its runs and makes no more. Counted now and then: a count costs what was made.
+  Result<bool> cut_endless(RunNumber last_run) {
+    if (last_run < next_count_) return false;
+    next_count_ = last_run + std::max<int64_t>(1, rehearsal_.continuous_runs_max / 10);
+    bool has_cut = false;
+    for (const DagPtr& dag : rehearsal_.dags) {
+      if (!std::holds_alternative<ContinuousSchedule>(dag->schedule.kind) || cut_.contains(dag->dag_id)) continue;
+      RunFilter filter;
+      filter.dag_ids = {dag->dag_id};
+      TRY_ASSIGN(const Page<DagRun> made, store_.reader().runs(filter, {.limit = 1, .offset = 0}));
+      if (made.total < rehearsal_.continuous_runs_max) continue;
+      cut_.emplace(dag->dag_id, clock_.now());
+      has_cut = true;
+    }
+    return has_cut;
   }
 
   // Why what could run does not: asked when it is first seen so.
@@ -191,10 +212,12 @@ class Stage {
   Metrics metrics_;
   TimedExecutor executor_;
   std::map<InstanceNumber, Reason> reasons_;
+  std::map<std::string, TimePoint> cut_;
+  RunNumber next_count_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<RehearsedRun>> rehearse(const Rehearsal& rehearsal) { return Stage(rehearsal).play(); }
+Result<Rehearsed> rehearse(const Rehearsal& rehearsal) { return Stage(rehearsal).play(); }
 
 }  // namespace udon

@@ -29,6 +29,8 @@ struct Rehearsal {
   std::function<int64_t(const std::string& dag_id, const std::string& task_id)> mapped_length;
   // More task instances than this are a mistake in the times or the schedules.
   int64_t instances_max = 2'000'000;
+  // Of a DAG that runs continuously, that is as often as its tasks' times let it: after about so many it makes no more.
+  int64_t continuous_runs_max = 10'000;
 };
 
 struct RehearsedTask {
@@ -40,7 +42,12 @@ struct RehearsedRun {
   std::vector<RehearsedTask> tasks;  // in the order in which they were made
 };
 
-// In the order in which they were due. invalid: too many; or there is nothing to wait for, and time stands still.
-Result<std::vector<RehearsedRun>> rehearse(const Rehearsal& rehearsal);
+struct Rehearsed {
+  std::vector<RehearsedRun> runs;        // in the order in which they were due
+  std::map<std::string, TimePoint> cut;  // DAGs that reached continuous_runs_max, and when they did
+};
+
+// invalid: too many task instances; or there is nothing to wait for, and time stands still.
+Result<Rehearsed> rehearse(const Rehearsal& rehearsal);
 
 }  // namespace udon

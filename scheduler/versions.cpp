@@ -118,8 +118,9 @@ class Versions::Changing {
     if (row.state == TaskState::removed) return;
     affected_.push_back(key_of(run(), row));
     MoveInstance move{.at = at, .row = row, .cause = MoveCause::command, .user = user_, .text = note};
+    // What had ended keeps when: it is history now.
+    if (!is_finished(row.state)) move.row.end_date = now_;
     move.row.state = TaskState::removed;
-    move.row.end_date = now_;
     move.row.next_try_at.reset();
     move.row.note = note;
     add(ForgetXComs{at});

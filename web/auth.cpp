@@ -16,6 +16,9 @@
 namespace udon::web {
 namespace {
 
+constexpr const char* invalid_token =
+    "Invalid JWT token: POST /auth/token with `username` and `password` gives a valid one";
+
 void start_sodium() {
   static const bool started = sodium_init() >= 0;
   ENSURE(started, "libsodium has no source of randomness");
@@ -203,15 +206,15 @@ tl::expected<User, Response> Authenticator::authenticate(const Request& request)
 tl::expected<User, Response> Authenticator::check_token(std::string_view token) {
   const size_t last_dot = token.rfind('.');
   const size_t first_dot = token.find('.');
-  if (first_dot == std::string_view::npos || first_dot == last_dot) return refuse(403, "Invalid JWT token");
+  if (first_dot == std::string_view::npos || first_dot == last_dot) return refuse(403, invalid_token);
   // Only what we sign ourselves is read: the header must be ours to the letter, so "alg":"none" never gets this far.
-  if (token.substr(0, first_dot) != token_header()) return refuse(403, "Invalid JWT token");
+  if (token.substr(0, first_dot) != token_header()) return refuse(403, invalid_token);
   const auto signature = from_base64url(token.substr(last_dot + 1));
   if (!signature || !equal_secretly(*signature, hmac_sha256(key_, token.substr(0, last_dot))))
-    return refuse(403, "Invalid JWT token");
+    return refuse(403, invalid_token);
   const auto text = from_base64url(token.substr(first_dot + 1, last_dot - first_dot - 1));
   const Result<Value> claims = text ? parse_json(*text) : Result<Value>(Error{ErrorKind::invalid, ""});
-  if (!claims) return refuse(403, "Invalid JWT token");
+  if (!claims) return refuse(403, invalid_token);
   const TimePoint expires{std::chrono::seconds(claims->integer("exp"))};
   if (expires <= clock_.now()) return refuse(401, "Token Expired");
   const std::string name = claims->text("sub");

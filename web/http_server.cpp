@@ -33,6 +33,8 @@ constexpr size_t send_chunk_bytes = 64 << 10;
 constexpr size_t receive_bytes = 16 << 10;
 // A thread that has had nothing to do for so long ends.
 constexpr auto thread_idle = std::chrono::seconds(10);
+// Where a request's Content-Type stands while httplib reads the body.
+constexpr const char* content_type_aside = "x-udon-content-type";
 
 struct Connection {
   FileDescriptor fd;
@@ -162,13 +164,14 @@ class Codec final : public httplib::Server {
     Get("/", answer), Post("/", answer), Put("/", answer), Patch("/", answer), Delete("/", answer),
         Options("/", answer);
     // What httplib itself refuses gets our form of an error, too.
-    set_error_handler(HandlerWithResponse([](const httplib::Request&, httplib::Response& to) {
+    set_error_handler(HandlerWithResponse([this](const httplib::Request&, httplib::Response& to) {
       if (!to.body.empty()) return HandlerResponse::Unhandled;
-      const char* why = to.status == 413   ? "Request Entity Too Large"
-                        : to.status == 414 ? "URI Too Long"
-                        : to.status == 415 ? "Unsupported Media Type"
-                        : to.status < 500  ? "Bad Request"
-                                           : "Internal Server Error";
+      const std::string why =
+          to.status == 413   ? "Request Entity Too Large: a body may have " + std::to_string(body_bytes_max_) + " bytes"
+          : to.status == 414 ? "URI Too Long"
+          : to.status == 415 ? "Unsupported Media Type"
+          : to.status < 500  ? "Bad Request"
+                             : "Internal Server Error";
       to.set_content(error_response(to.status, why).body, "application/json");
       return HandlerResponse::Handled;
     }));
@@ -195,6 +198,12 @@ class Codec final : public httplib::Server {
       // Left to itself it would unpack ten megabytes to any size, pack every small answer, and cut answers into ranges.
       if (request.headers.erase("Content-Encoding") > 0) request.set_header("x-udon-encoded", "1");
       request.headers.erase("Accept-Encoding");
+      // A body is a body: httplib would take a form apart, and refuse one above 8 KiB (`curl -d` calls all forms).
+      request.headers.erase(content_type_aside);
+      if (const auto type = request.headers.find("Content-Type"); type != request.headers.end()) {
+        request.set_header(content_type_aside, std::string(type->second));
+        request.headers.erase("Content-Type");
+      }
       request.headers.erase("Range");
       request.ranges.clear();
     });
@@ -220,7 +229,9 @@ class Codec final : public httplib::Server {
       request->method = from.method;
       request->body = from.body;
       request->peer = *current_peer();
-      for (const auto& [name, value] : from.headers) request->headers.emplace_back(lower_ascii(name), value);
+      for (const auto& [name, value] : from.headers)
+        request->headers.emplace_back(lower_ascii(name) == content_type_aside ? "content-type" : lower_ascii(name),
+                                      value);
       response = handler_(*request);
     }
     to.status = response.status;

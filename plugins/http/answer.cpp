@@ -188,7 +188,8 @@ Error unexpected_status(const std::string& what, const HttpResponse& response, c
   return {kind_of(response.status), message};
 }
 
-Result<Value> response_value(const HttpResponse& response, KeepResponse keep) {
+Result<Value> response_value(const HttpResponse& response, KeepResponse keep, const Redact& redact,
+                             std::string_view instead) {
   const std::string_view type = response.header("content-type");
   if (keep == KeepResponse::by_type) {
     if (response.body.empty()) return Value();
@@ -206,7 +207,8 @@ Result<Value> response_value(const HttpResponse& response, KeepResponse keep) {
       auto value = parse_json(response.body);
       if (!value)
         return Error{ErrorKind::data, "the answer is not the JSON that it has to be: " + value.error().message +
-                                          "; say `response: text` to take it as it is"};
+                                          (instead.empty() ? "" : "; " + std::string(instead)) +
+                                          quoted(response, redact)};
       return bounded(std::move(*value));
     }
   }

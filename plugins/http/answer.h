@@ -35,8 +35,10 @@ Error unexpected_status(const std::string& what, const HttpResponse& response, c
 
 enum class KeepResponse { by_type, json, text, none };
 
-// The body as a value. data: it is not the JSON that it has to be, no UTF-8, or longer than an XCom may be.
-Result<Value> response_value(const HttpResponse& response, KeepResponse keep);
+// The body as a value. data: it is not the JSON that it has to be (quotes its beginning, redacted, and what to do
+// instead, if there is anything), no UTF-8, or longer than an XCom may be.
+Result<Value> response_value(const HttpResponse& response, KeepResponse keep, const Redact& redact,
+                             std::string_view instead = {});
 
 // The parameter `expect`: {"data.state": done}: members of the JSON that have to be equal. data: says which is not.
 Result<void> check_members(const Value& body, const Value& expect);

@@ -149,11 +149,12 @@ class Http final : public Operator {
 
   Result<Outcome> outcome_of(TaskContext& context, const HttpResponse& response) {
     const Value& expect = context.parameters().get("expect");
-    auto value = response_value(response, keep_);
+    const Redact redact = [&](std::string_view text) { return context.redact(text); };
+    auto value = response_value(response, keep_, redact, "say `response: text` to take it as it is");
     if (!value) return value.error().within(what_);
     if (expect.size() > 0) {
       // They may be asked for of an answer that is not kept.
-      auto body = keep_ == KeepResponse::none ? response_value(response, KeepResponse::json) : value;
+      auto body = keep_ == KeepResponse::none ? response_value(response, KeepResponse::json, redact) : value;
       if (!body) return body.error().within(what_);
       if (const auto checked = check_members(*body, expect); !checked) return checked.error().within(what_);
     }

@@ -83,7 +83,7 @@ class HttpJob final : public ExternalJob {
     const bool is_there = response.status == 409 && id_path.empty();
     if (!is_there) TRY(judge(context, "the submission", response));
     if (id_path.empty()) return handle_of(context, key);
-    TRY_ASSIGN(const Value answer, body_of("the submission", response));
+    TRY_ASSIGN(const Value answer, body_of(context, "the submission", response));
     const auto id = text_at(answer, id_path);
     if (!id || id->empty())
       return Error{ErrorKind::data, "the answer to the submission has no id at `" + id_path +
@@ -96,7 +96,7 @@ class HttpJob final : public ExternalJob {
     TRY_ASSIGN(const HttpResponse response,
                ask(context, "GET", parameters.text("status_url"), handle.text("id"), Value(), {}));
     TRY(judge(context, "the status", response));
-    TRY_ASSIGN(const Value answer, body_of("the status", response));
+    TRY_ASSIGN(const Value answer, body_of(context, "the status", response));
     const std::string state_path = parameters.text("state_path");
     const auto state = text_at(answer, state_path);
     if (!state)
@@ -171,8 +171,9 @@ class HttpJob final : public ExternalJob {
     return unexpected_status(what, response, expected, [&](std::string_view text) { return context.redact(text); });
   }
 
-  static Result<Value> body_of(const std::string& what, const HttpResponse& response) {
-    auto value = response_value(response, KeepResponse::json);
+  static Result<Value> body_of(TaskContext& context, const std::string& what, const HttpResponse& response) {
+    auto value =
+        response_value(response, KeepResponse::json, [&](std::string_view text) { return context.redact(text); });
     if (!value) return value.error().within(what);
     return value;
   }

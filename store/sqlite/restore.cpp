@@ -87,7 +87,12 @@ Result<Path> keep(const Path& file, TimePoint now) {
 }
 
 Result<RestoreReport> make_ready(const Path& backup, const Path& made) {
-  TRY(backup_sqlite_store(backup, made));
+  // What a damaged store needs is no advice on a file that is to take its place.
+  if (const auto copied = backup_sqlite_store(backup, made); !copied) {
+    if (copied.error().kind != ErrorKind::data) return copied.error();
+    return Error{ErrorKind::data,
+                 backup.string() + " is damaged or no database that `udon db backup` made; nothing was changed"};
+  }
   TRY_ASSIGN(const MigrationReport migrated, migrate_sqlite_store(made));
   if (migrated.backup) TRY(remove_database(*migrated.backup));
   TRY_ASSIGN(const StoreCheck check, check_sqlite_store(made));

@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/subprocess.h"
 #include "tests/base/temporary_folder.h"
 
 using namespace udon;
@@ -144,6 +145,18 @@ TEST_CASE("a lock has one holder, whose pid the others are told") {
         Error{ErrorKind::conflict, "lock " + path.string() + ": held by pid " + std::to_string(getpid())});
   first.reset();
   CHECK(FileLock::acquire(path).has_value());
+}
+
+TEST_CASE("a lock whose holder has gone is waited for until the kernel lets it go") {
+  const TemporaryFolder folder;
+  const Path path = folder.path() / "lock";
+  // What it leaves behind holds on for a while, as the kernel does with the files of one that was killed.
+  SpawnRequest holder;
+  holder.argv = {"/bin/bash", "-c", "exec 9<>\"$0\"; flock 9; echo $$ > \"$0\"; sleep 1 < /dev/null > /dev/null 2>&1 &",
+                 path.string()};
+  holder.environment = {"PATH=/usr/bin:/bin"};
+  REQUIRE(run_command(holder, std::chrono::seconds(30)).value().status.succeeded());
+  CHECK(FileLock::acquire(path));
 }
 
 TEST_CASE("a descriptor that was moved from closes nothing") {

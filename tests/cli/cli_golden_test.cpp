@@ -97,6 +97,7 @@ TEST_CASE("wrong usage is told with what was meant") {
   udon({"operators", "show", "replica_exprot"});
   udon({"config", "get", "web.prot"});
   udon({"pools", "set", "p", "many"});
+  udon({"pools", "set", "p", "--", "-5"});
   udon({"health", "--wait", "abc"});
   udon({"runs", "mark", "d", "r", "sucess"});
   udon({"tasks", "mark", "d", "r", "t", "queued"});
@@ -109,6 +110,7 @@ TEST_CASE("wrong usage is told with what was meant") {
         "--reprocess-behavior", "faild"});
   udon({"backfill", "cancel", "first"});
   udon({"db", "clean", "--yes"});
+  udon({"db", "clean", "--clean-before-timestamp", "2999-01-01", "--yes"});
 }
 
 TEST_CASE("without a server and a store, verbs say what to do next") {

@@ -184,7 +184,8 @@ TEST_CASE("an answer that is not what it says, or has no place, is an error of t
     more.emplace_back("url", server.url() + path);
     return Request("", more);
   };
-  check_says(get("/broken").failure(), ErrorKind::data, {"not the JSON", "`response: text`"});
+  check_says(get("/broken").failure(), ErrorKind::data,
+             {"not the JSON", "`response: text` to take it as it is: {\"a\":"});
   CHECK(get("/broken", {{"response", "text"}}).success().return_value == Value("{\"a\": "));
   check_says(get("/large").failure(), ErrorKind::data, {"1048576", "`response: none`"});
   CHECK(get("/large", {{"response", "none"}}).success().return_value.is_null());

@@ -107,7 +107,9 @@ TEST_CASE("a wrong cron is refused with the field, what is wrong and what it may
   CHECK(complaint("1,,2 * * * *") == "cron `1,,2 * * * *`: minute `1,,2`: an item of the list is empty");
   CHECK(complaint("? * * * *") == "cron `? * * * *`: minute `?`: `?` belongs to the day of month or of week");
   CHECK(complaint("0 0 15w * *") ==
-        "cron `0 0 15w * *`: day of month `15w`: `15w` is no day of month; `L` and `W` are not understood here");
+        "cron `0 0 15w * *`: day of month `15w`: `15w` is no day of month; `W`, the nearest working day, is not there");
+  CHECK(complaint("0 0 * L *") ==
+        "cron `0 0 * L *`: month `l`: `l` is no month; `L` alone is a day of month, the last");
   CHECK(
       complaint("0 0 * * fri#6") ==
       "cron `0 0 * * fri#6`: day of week `fri#6`: after `#` comes a number from 1 to 5: `fri#2` is the second Friday");

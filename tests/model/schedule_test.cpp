@@ -217,14 +217,17 @@ TEST_CASE("@once is due once, at the start date") {
   CHECK(due(make(OnceSchedule{}, {.start = "2026-01-02"}), "2026-01-02", "2026-01-31") == "none");
 }
 
-TEST_CASE("a continuous schedule is always due, each interval going back to the run before") {
+TEST_CASE(
+    "a continuous schedule is due a second after the run before at the soonest, each interval going back to that") {
   const auto continuous = make(ContinuousSchedule{}, {.start = "2026-01-30"});
   CHECK(due(continuous, nullptr, "2026-01-29") == "2026-01-30T00:00:00Z");
   CHECK(due(continuous, nullptr, "2026-01-31") == "2026-01-31T00:00:00Z");
   CHECK(due(continuous, "2026-01-31", "2026-01-31T01:00:00Z") ==
         "2026-01-31T01:00:00Z: 2026-01-31T00:00:00Z .. 2026-01-31T01:00:00Z");
+  CHECK(due(continuous, "2026-01-31", "2026-01-31") ==
+        "2026-01-31T00:00:01Z: 2026-01-31T00:00:00Z .. 2026-01-31T00:00:01Z");
   // The clock went back: still a name of its own.
-  CHECK(next_due_run(continuous, t("2026-01-31"), t("2026-01-30"))->logical_date == t("2026-01-31") + 1us);
+  CHECK(next_due_run(continuous, t("2026-01-31"), t("2026-01-30"))->logical_date == t("2026-01-31") + 1s);
 }
 
 TEST_CASE("a manual run is about the last interval that is over, or about its own moment") {

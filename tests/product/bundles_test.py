@@ -90,6 +90,8 @@ class Bundles(unittest.TestCase):
             until("the errors are shown", lambda: "@etl/orders.yaml" in json.dumps(i.call("GET", "/api/v2/importErrors", token=token)))
             i.udon("dags", "list")
             self.assertIn("`orders`", i.told)
+            i.udon("dags", "list", "--pattern", "nothing")
+            self.assertIn("bundle `etl` has errors; see `udon bundles list`", i.told)
             # A whole commit or none: what runs is of one.
             self.assertEqual(i.json("dags", "show", "items")["bundle_version"], good)
             looked = self.bundle(i)["last_refreshed"]

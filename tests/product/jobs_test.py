@@ -44,7 +44,7 @@ class Jobs(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.lock = threading.Lock()
-        self.jobs, self.keys, self.submissions, self.lose, self.hold = {}, {}, 0, 0, None
+        self.jobs, self.keys, self.submissions, self.lose, self.hold, self.page = {}, {}, 0, 0, None, None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -84,6 +84,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         with self.server.lock:
             job = self.server.jobs.get(self.path.rsplit("/", 1)[1])
+        if self.server.page:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.server.page)
+            return
         self.answer(200 if job else 404, job or {})
 
     def do_DELETE(self):
@@ -164,6 +169,15 @@ class ExternalJobs(unittest.TestCase):
             i.udon("tasks", "kill", "jobs", "r1", "job")
             until("it has failed", lambda: i.state("jobs", "r1", "job") == "failed")
             self.assertEqual(self.jobs.jobs["j1"]["state"], "CANCELED")
+
+    def test_an_answer_that_is_no_json_is_shown(self):
+        self.jobs.page = b"<html>please log in</html>"
+        with self.started() as i:
+            until("it has failed", lambda: i.state("jobs", "r1", "job") == "failed")
+            log = i.udon("tasks", "logs", "jobs", "r1", "job") + i.udon("tasks", "why", "jobs", "r1", "job")
+            self.assertIn("the answer is not the JSON that it has to be", log)
+            self.assertIn("<html>please log in</html>", log)
+            self.assertNotIn("response: text", log)
 
     def test_a_timeout_cancels_the_job_and_is_tried_again(self):
         with self.started(more="retries: 1\n    timeout: 1s") as i:

@@ -46,6 +46,7 @@ tasks:
   id: {operator: trigger_dag_run, trigger_dag_id: 보고, trigger_run_id: "a b"}
   task: {operator: wait_for_task, external_dag_id: 보고, external_task_ids: [repor], logical_date: "2026-01-01", poke_interval: 20ms}
   state: {operator: wait_for_task, external_dag_id: 보고, allowed_states: [sucess], logical_date: "2026-01-01", poke_interval: 20ms}
+  nowhere: {operator: wait_for_task, external_dag_id: momnts, logical_date: "2026-01-01", poke_interval: 20ms}
   time: {operator: wait_until, at: noon, poke_interval: 20ms}
 """
 
@@ -113,7 +114,8 @@ class OtherRuns(unittest.TestCase):
             i.udon("dags", "trigger", "wrong", "--run-id", "x", "--logical-date", "2026-03-03T00:00:00Z")
             i.udon("runs", "wait", "wrong", "x", code=1)
             for task, message in [("dag", "no DAG `보거`"), ("conf", "day"), ("date", "logical_date: "), ("id", "run id `a b`"),
-                                  ("task", "did you mean `report`"), ("state", "did you mean `success`"), ("time", "at: ")]:
+                                  ("task", "did you mean `report`"), ("state", "did you mean `success`"), ("time", "at: "),
+                                  ("nowhere", "did you mean `moments`")]:
                 with self.subTest(task=task):
                     self.assertEqual(i.state("wrong", "x", task), "failed")
                     self.assertIn(message, i.udon("tasks", "logs", "wrong", "x", task))

@@ -243,6 +243,12 @@ class Retention(unittest.TestCase):
             broken = i.root / "broken.db"
             broken.write_bytes(backup.read_bytes()[:20000])
             i.udon("db", "restore", broken, code=1)
+            # It is the file that is no backup; nothing is wrong with the store.
+            broken.write_text("no database")
+            i.udon("db", "restore", broken, code=1)
+            self.assertIn(f"{broken} is damaged or no database", i.told)
+            self.assertIn("nothing was changed", i.told)
+            self.assertNotIn("Stop the server", i.told)
             i.udon("db", "restore", i.root / "nowhere.db", code=1)
             i.udon("db", "restore", kept)
             self.assertIn("after", {r["dag_run_id"] for r in i.json("runs", "list", "shop")["dag_runs"]})

@@ -45,6 +45,29 @@ class Simulate(unittest.TestCase):
             udon.udon("dags", "simulate", "--pool", "narrow", code=1)
             self.assertIn("is not NAME=SLOTS", udon.told)
 
+    def test_what_runs_as_often_as_it_can_is_cut_and_said_to_be(self):
+        with Installation() as udon:
+            udon.dag("cont", 'dag: cont\nschedule: "@continuous"\nmax_active_runs: 1\ntasks:\n  a: {operator: empty}\n---\n'
+                             'dag: hourly\nschedule: "0 * * * *"\ntasks:\n  a: {operator: empty}\n')
+            runs = udon.json("dags", "simulate", "--from", "2026-03-28T00:00:00Z")["runs"]
+            self.assertRegex(udon.told, r"`cont` makes more than 10000 runs; shown up to 2026-03-28T0\d:")
+            self.assertNotIn("taken to have been run", udon.told)
+            self.assertEqual(sum(run["dag_id"] == "hourly" for run in runs), 24)
+            udon.udon("dags", "simulate", "hourly")
+            self.assertIn("What was due before now is taken to have been run", udon.told)
+
+    def test_dates_from_a_time_on(self):
+        with Installation() as udon:
+            udon.dag("many", "\n---\n".join(f'dag: {name}\nschedule: "{schedule}"\nstart_date: {start}\ntasks:\n  a: {{operator: empty}}\n'
+                                            for name, schedule, start in [("cont", "@continuous", "2020-01-01"), ("once", "@once", "2030-01-01"),
+                                                                          ("past", "@once", "2020-01-01")])
+                     + '\n---\ndag: free\nschedule: "@once"\ntasks:\n  a: {operator: empty}\n')
+            first = lambda name: [run["run_after"] for run in udon.json("dags", "next-execution", name, "--from", "2026-03-28T00:00:00Z")["executions"]]
+            self.assertEqual(first("cont"), ["2026-03-28T00:00:00+00:00"])
+            self.assertEqual(first("free"), ["2026-03-28T00:00:00+00:00"])
+            self.assertEqual(first("once"), ["2030-01-01T00:00:00+00:00"])
+            self.assertEqual(first("past"), [])
+
     def test_with_history(self):
         with Installation() as udon:
             udon.dag("market", FILE.replace("catchup: true\n", ""))

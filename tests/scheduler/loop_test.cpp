@@ -112,6 +112,14 @@ TEST_CASE("a command from another thread is answered after its commit") {
     CHECK(outcome->run->run_id == "r" + std::to_string(i));
     CHECK(state_of_run(store, "shop", "r" + std::to_string(i)) != "absent");
   }
+  // A conf that no try could be handed.
+  TriggerRun large = trigger("shop", "large");
+  large.conf = Value::Map{{"text", std::string(4 << 20, 'x')}};
+  const auto refused = house.loop->submit(large);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::invalid);
+  CHECK_THAT(refused.error().message, Catch::StartsWith("conf has 4194315 bytes as JSON, and may have 4194304"));
+  CHECK(state_of_run(store, "shop", "large") == "absent");
   const auto reason = house.loop->why({"shop", "r0", "t1", -1});
   REQUIRE(reason);
   CHECK(reason->kind == ReasonKind::upstream);

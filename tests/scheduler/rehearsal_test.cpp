@@ -42,9 +42,9 @@ Rehearsal rehearsal(std::vector<Dag> dags, const char* from, const char* to) {
 }
 
 std::vector<RehearsedRun> played(const Rehearsal& what) {
-  auto runs = rehearse(what);
-  if (!runs) FAIL(runs.error().message);
-  return *runs;
+  auto done = rehearse(what);
+  if (!done) FAIL(done.error().message);
+  return done->runs;
 }
 
 const RehearsedTask& find(const RehearsedRun& run, const std::string& task_id) {
@@ -121,4 +121,30 @@ TEST_CASE("more task instances than anybody reads are an error that says what to
   REQUIRE(!runs);
   CHECK_THAT(runs.error().message,
              Catch::Contains("more than 60 task instances until 2026-01-01T01:00:00Z: name fewer"));
+}
+
+TEST_CASE("a rehearsal ends though a DAG of tasks that take no time runs continuously, and says where it was cut") {
+  Dag endless{.dag_id = "endless", .file = "endless.yaml", .version = "1"};
+  endless.schedule.kind = ContinuousSchedule{};
+  endless.max_active_runs = 1;
+  Task nothing{.task_id = "nothing", .operator_name = "empty"};
+  nothing.needs_no_try = true;
+  Dag busy = endless;
+  busy.dag_id = "busy";
+  Rehearsal what =
+      rehearsal({with(endless, {nothing}), with(busy, {task("a")})}, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z");
+  what.continuous_runs_max = 100;
+  const auto done = rehearse(what);
+  REQUIRE(done);
+  REQUIRE(done->cut.size() == 1);
+  CHECK(done->cut.begin()->first == "endless");
+  const auto runs_of = [&](const char* dag_id) {
+    return std::ranges::count(done->runs, dag_id, [](const RehearsedRun& run) { return run.row.dag_id; });
+  };
+  CHECK(runs_of("endless") >= 100);
+  CHECK(runs_of("endless") <= 110);
+  CHECK(runs_of("busy") == 6);
+  // One a second.
+  CHECK(done->cut.begin()->second >= at("2026-01-01T00:01:39Z"));
+  CHECK(done->cut.begin()->second <= at("2026-01-01T00:01:50Z"));
 }

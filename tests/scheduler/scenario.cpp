@@ -526,6 +526,11 @@ class Player {
     if (auto number = line.option("try"); number && std::stoi(*number) != found->instance.try_number) {
       return failed("its try is " + std::to_string(found->instance.try_number));
     }
+    if (const auto end = line.option("end")) {
+      const auto& there = found->instance.end_date;
+      if (const std::string text = there ? format_time(*there) : "none"; text != *end)
+        return failed("its end is " + text);
+    }
     return contains(found->instance.note, line.option("note").value_or(""));
   }
 

@@ -78,6 +78,9 @@ TEST_CASE("without a token, with a forged or an old one, nothing is told") {
   CHECK(status_with("Bearer " + token + "x") == 403);
   CHECK(status_with("Bearer ") == 401);
   CHECK(status_with("Bearer a.b") == 403);
+  auto stale = parse_target("/api/v2/dags").value();
+  stale.method = "GET", stale.headers = {{"authorization", "Bearer a.b"}};
+  CHECK_THAT(scene.router.handle(stale).body, Catch::Contains("POST /auth/token"));
   // {"alg":"none","typ":"JWT"} and the same claims, unsigned.
   const size_t dot = token.find('.'), last = token.rfind('.');
   CHECK(status_with("Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0" + token.substr(dot, last - dot) + ".") == 403);

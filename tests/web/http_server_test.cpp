@@ -102,7 +102,16 @@ TEST_CASE("a body over the limit is refused, however it is sent") {
   TestServer server(echo, options);
   const std::string at_limit(100'000, 'x');
   CHECK_THAT(server.client().ask(post(at_limit)), Catch::StartsWith("HTTP/1.1 200"));
-  CHECK_THAT(server.client().ask(post(at_limit + "x")), Catch::StartsWith("HTTP/1.1 413"));
+  const std::string refused = server.client().ask(post(at_limit + "x"));
+  CHECK_THAT(refused, Catch::StartsWith("HTTP/1.1 413"));
+  CHECK_THAT(refused, Catch::Contains("a body may have 100000 bytes"));
+  // Whatever it calls itself: what `curl -d` and `curl -F` say is not taken apart.
+  for (const char* type : {"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"}) {
+    const std::string header = "Content-Type: " + std::string(type) + "\r\n";
+    CHECK_THAT(server.client().ask(post(at_limit, header)), Catch::Contains(at_limit));
+    CHECK_THAT(server.client().ask(post("{\"a\": \"b&c=%20\"}", header)), Catch::Contains("b&c=%20"));
+    CHECK_THAT(server.client().ask(post(at_limit + "x", header)), Catch::StartsWith("HTTP/1.1 413"));
+  }
   // A length that lies, and no length at all.
   CHECK_THAT(server.client().ask("POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"),
              !Catch::StartsWith("HTTP/1.1 200"));
@@ -112,6 +121,18 @@ TEST_CASE("a body over the limit is refused, however it is sent") {
   bool was_cut = false;
   for (int i = 0; i < 10'000 && !was_cut; ++i) was_cut = !chunked.send(chunk);
   CHECK(was_cut);
+}
+
+TEST_CASE("the type of a body is what its sender said, and nothing else can say it") {
+  TestServer server([](const Request& request) {
+    Value::List types;
+    for (const auto& [name, value] : request.headers)
+      if (name.find("content-type") != name.npos) types.push_back(name + "=" + value);
+    return json_response(200, types);
+  });
+  CHECK_THAT(server.client().ask(post("x", "x-udon-content-type: a/b\r\n")), Catch::EndsWith("[]"));
+  CHECK_THAT(server.client().ask(post("x", "Content-Type: c/d\r\nX-Udon-Content-Type: a/b\r\n")),
+             Catch::EndsWith("[\"content-type=c/d\"]"));
 }
 
 TEST_CASE("headers without end are cut off") {

@@ -153,12 +153,21 @@ TEST_CASE("a DAG that is not there is looked for in files with errors") {
                                 Durability::survives_kill));
   const std::string soon = "; a file that was just saved is read within 1s, thousands within 30s";
   diagnose({});
+  CHECK(told("order") == "The Dag with ID: `order` was not found; did you mean `orders`?");
+  CHECK_THAT(scene.json(404, "GET", "/api/v2/dags/oders/dagRuns").text("detail"),
+             Catch::Contains("did you mean `orders`?"));
   CHECK(told("lost") == "The Dag with ID: `lost` was not found" + soon);
   diagnose({"fail.yaml", "gone.yaml", "many.yaml"});
   CHECK(told("fail") == "The Dag with ID: `fail` was not found; fail.yaml has errors: see `udon dags check`");
   CHECK_THAT(told("first"), Catch::EndsWith("; many.yaml has errors: see `udon dags check`"));
   CHECK_THAT(told("second"), Catch::EndsWith("; many.yaml has errors: see `udon dags check`"));
   CHECK_THAT(told("bahs"), Catch::EndsWith("; 3 DAG files have errors: see `udon dags check`" + soon));
+  // The commit in use is another, if there is any: nothing on this machine could check these files.
+  diagnose({"@shop", "fail.yaml", "@etl/orders2.yaml"});
+  CHECK_THAT(told("orders2"), Catch::EndsWith("; @etl/orders2.yaml has errors: see `udon bundles list`"));
+  CHECK_THAT(told("bahs"), Catch::Contains("; 1 DAG file has errors: see `udon dags check`; there are errors in git "
+                                           "repositories: see `udon bundles list`"));
+  diagnose({"fail.yaml", "gone.yaml", "many.yaml"});
   const auto triggered = [&](const std::string& dag_id, const std::string& refusal) {
     scene.control.answer = [&](const Command&) -> Result<CommandOutcome> {
       return Error{ErrorKind::not_found, refusal};

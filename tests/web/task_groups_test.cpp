@@ -63,7 +63,7 @@ struct Groups : ApiScene {
     finish(12, 1, "load", 2, 4, TaskState::success);
     control.answer = [](const Command& command) -> Result<CommandOutcome> {
       const auto& mark = std::get<MarkTasks>(command);
-      return CommandOutcome{std::nullopt, {{"shops", mark.selection.run_id, "rows", 1}}};
+      return CommandOutcome{.instances = {{"shops", mark.selection.run_id, "rows", 1}}};
     };
   }
 };

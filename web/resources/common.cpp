@@ -63,10 +63,14 @@ void add_api(Router& router, World& world) {
 
 Result<DagRecord> need_dag(World& world, const std::string& dag_id) {
   TRY_ASSIGN(std::optional<DagRecord> dag, world.reader.dag(dag_id));
-  if (!dag)
-    return Error{ErrorKind::not_found,
-                 hinting_at_files(world, dag_id, "The Dag with ID: `" + dag_id + "` was not found")};
-  return *std::move(dag);
+  if (dag) return *std::move(dag);
+  constexpr int compared_max = 10'000;
+  TRY_ASSIGN(const Page<DagRecord> others, world.reader.dags({}, {.limit = compared_max, .offset = 0}));
+  std::vector<std::string> ids;
+  for (const DagRecord& other : others.rows) ids.push_back(other.dag_id);
+  return Error{
+      ErrorKind::not_found,
+      hinting_at_files(world, dag_id, "The Dag with ID: `" + dag_id + "` was not found" + did_you_mean(dag_id, ids))};
 }
 
 Result<CommandOutcome> submit_of_dag(World& world, const std::string& dag_id, Command command) {
@@ -96,11 +100,18 @@ std::string hinting_at_files(World& world, const std::string& dag_id, std::strin
     return text && names_dag(*text, dag_id);
   };
   const auto found = std::ranges::find_if(broken, is_it);
-  if (found != broken.end()) return message + "; " + *found + " has errors: see `udon dags check`";
+  const auto is_of_bundle = [](const std::string& file) { return file.starts_with('@'); };
+  if (found != broken.end())
+    return message + "; " + *found + " has errors: see `udon " +
+           (is_of_bundle(*found) ? "bundles list`" : "dags check`");
   if (message.find("did you mean") != message.npos) return message;
   const std::string pause = format_duration(limits::catalog_pause_min);
-  const std::string files = std::to_string(broken.size()) + (broken.size() == 1 ? " DAG file has" : " DAG files have");
-  if (!broken.empty()) message += "; " + files + " errors: see `udon dags check`";
+  const auto of_bundles = static_cast<size_t>(std::ranges::count_if(broken, is_of_bundle));
+  const size_t here = broken.size() - of_bundles;
+  if (here > 0)
+    message += "; " + std::to_string(here) + (here == 1 ? " DAG file has" : " DAG files have") +
+               " errors: see `udon dags check`";
+  if (of_bundles > 0) message += "; there are errors in git repositories: see `udon bundles list`";
   if (seen == FilesSeen::just_now) return message;
   return message + "; a file that was just saved is read within " + pause + ", thousands within " +
          format_duration(limits::catalog_pause_max);
