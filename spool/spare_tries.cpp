@@ -23,12 +23,12 @@ bool make_spare(const Path& folder) {
   std::filesystem::directory_iterator entry(folder, error);
   for (const std::filesystem::directory_iterator end; !error && entry != end; entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    if (name == layout::spare_staging || name == layout::request) continue;
+    if (name == layout::spare_staging) continue;
     if (name == layout::tree) {
       if (unlink(entry->path().c_str()) != 0) return false;
       continue;
     }
-    if (name != layout::process && name != layout::result) return false;
+    if (name != layout::request && name != layout::process && name != layout::result) return false;
     // The next try may bear the same id, if nobody has begun this one.
     if (truncate(entry->path().c_str(), emptied_bytes) != 0) return false;
   }
