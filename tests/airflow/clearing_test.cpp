@@ -69,11 +69,7 @@ class House {
                                   .created_at = t0,
                                   .serialized = serialize(*dag_),
                                   .source = text}}});
-    scene_.control.answer = [this](const Command& command) -> Result<CommandOutcome> {
-      TRY_ASSIGN(CommandMoves moves, moves_of(command, t0, state_));
-      CHECK(moves.moves.empty());  // all are dry runs
-      return std::move(moves.outcome);
-    };
+    scene_.control.answer = [this](const Command& command) { return carry_out(command); };
   }
 
   const Dag& dag() const { return *dag_; }
@@ -138,6 +134,22 @@ class House {
   }
 
  private:
+  // As the scheduler does: of several runs one after the other.
+  Result<CommandOutcome> carry_out(const Command& command) {
+    if (const auto* several = std::get_if<ChangeRuns>(&command)) {
+      CommandOutcome all;
+      for (const auto& change : several->changes) {
+        TRY_ASSIGN(const CommandOutcome one,
+                   carry_out(std::visit([](const auto& of_run) { return Command(of_run); }, change)));
+        all.instances.insert(all.instances.end(), one.instances.begin(), one.instances.end());
+      }
+      return all;
+    }
+    TRY_ASSIGN(CommandMoves moves, moves_of(command, t0, state_));
+    CHECK(moves.moves.empty());  // all are dry runs
+    return std::move(moves.outcome);
+  }
+
   ByRun ask(const std::string& method, const std::string& url, const Value& body) {
     const Value answer = scene_.json(200, method, url, to_json(body));
     ByRun by_run;
