@@ -206,7 +206,7 @@ class Rights(unittest.TestCase):
         self.postgres.run(f"create table {table} (id int primary key, amount int); insert into {table} select n, n from generate_series(1, 100) n;"
                           f"grant select on {table} to {role};")
         self.assertEqual(self.export(role, f"{self.tag}.partly")["rows"], 100)
-        self.postgres.run(f"alter table {table} enable row level security; create policy some on {table} to {role} using (id <= 10);")
+        self.postgres.run(f"alter table {table} enable row level security; create policy few on {table} to {role} using (id <= 10);")
         log = self.export(role, f"{self.tag}.partly", fails=True)
         self.assertIn(f"ALTER ROLE {role} BYPASSRLS, or the connection's option row_security=on", log)
         variable = f"UDON_CONN_{role.upper()}"
