@@ -114,21 +114,23 @@ def finished(bench):
             size = pathlib.Path(server.home, "home", "udon.db").stat().st_size
         servers.append(server)
     pairs = [[server.run("chain")[0] for server in servers] for _ in range(bench.RUNS * 5)]
-    pages = []
+    pages = {"runs": "dags/chain/dagRuns?limit=50&order_by=-run_after", "task instances": "dags/chain/dagRuns/~/taskInstances?limit=50",
+             "failed runs": "dags/~/dagRuns?state=failed&limit=50"}
+    took = {name: [] for name in pages}
     for _ in range(50):
-        for page in ("dags/chain/dagRuns?limit=50&order_by=-run_after", "dags/chain/dagRuns/~/taskInstances?limit=50", "dags/~/dagRuns?state=failed&limit=50"):
+        for name, page in pages.items():
             began = time.monotonic()
             status, answer = servers[1].call("GET", "/api/v2/" + page)
-            pages.append((time.monotonic() - began) * 1000)
+            took[name].append((time.monotonic() - began) * 1000)
             if status != 200:
                 raise SystemExit(f"bench: {page}: {answer}")
     for server in servers:
         server.stop()
-    pages.sort()
+    slowest = ", ".join(f"{name} {sorted(times)[int(len(times) * 0.99)]:.1f} ms" for name, times in took.items())
     empty, full = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
     return [[f"chain of 40 `true` with {FINISHED:,} finished task instances in the store ({size / 1e9:.1f} GB)", f"{full * 1000:.0f} ms",
              f"{empty * 1000:.0f} ms, with none", f"{statistics.median(b / a for a, b in pairs):.2f}", "1: rows and pages as with none"],
-            ["… the server's start on it; its pages of runs and task instances", f"{up:.2f} s; p99 {pages[int(len(pages) * 0.99)]:.1f} ms", "–", "–", "p99 < 100 ms"]]
+            ["… the server's start on it; its pages of runs and task instances", f"{up:.2f} s; p99: {slowest}", "–", "–", "p99 < 100 ms"]]
 
 
 def dag_files(bench):
