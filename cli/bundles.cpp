@@ -61,6 +61,8 @@ Result<void> BundleKeeper::take(const std::vector<BundleSpec>& specs, const std:
     fresh.push_back(std::move(made));
   }
   const std::lock_guard lock(mutex_);
+  // Runs that go on still have their files there.
+  for (const auto& bundle : bundles_) left_folders_[bundle->status.spec.name] = bundle->folder;
   std::erase_if(bundles_, [&](const auto& bundle) {
     return std::ranges::find(specs, bundle->status.spec.name, [](const BundleSpec& spec) { return spec.name; }) ==
            specs.end();
@@ -76,6 +78,8 @@ Result<void> BundleKeeper::take(const std::vector<BundleSpec>& specs, const std:
     made->looks_begun = (*known)->looks_begun;
     made->looks_ended = (*known)->looks_ended;
     made->previous = (*known)->status.commit;
+    // Until there is a commit that has the new one.
+    if (made->folder.empty()) made->folder = (*known)->folder;
     *known = std::move(made);
   }
   std::ranges::sort(bundles_, {}, [](const auto& bundle) { return bundle->status.spec.name; });
@@ -181,7 +185,9 @@ std::vector<BundleStatus> BundleKeeper::status() const {
 Path BundleKeeper::folder_of(const std::string& name) const {
   const std::lock_guard lock(mutex_);
   const Bundle* bundle = find(name);
-  return bundle == nullptr ? Path() : bundle->folder;
+  if (bundle != nullptr) return bundle->folder;
+  const auto left = left_folders_.find(name);
+  return left == left_folders_.end() ? Path() : left->second;
 }
 
 Result<void> BundleKeeper::ask(const std::string& name) {

@@ -5,6 +5,7 @@
 // says it for users.
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -88,6 +89,7 @@ class BundleKeeper {
   std::condition_variable_any changed_;
   bool is_stopping_ = false;
   std::vector<std::unique_ptr<Bundle>> bundles_;  // made and removed by the thread alone
+  std::map<std::string, Path> left_folders_;      // of bundles that the file has no more
   std::string problem_of_file_;
   FileStamp file_taken_, file_seen_;  // the thread's alone: as it was last read, as it was at the last look
   std::jthread thread_;

@@ -34,7 +34,7 @@ Result<std::optional<DueRun>> next_known(const std::string& dag_id, const Schedu
   if (!known) return known.error();
   const auto date = parse_time(known->text("next_dagrun_logical_date"));
   if (!date || !has_calendar(schedule)) return std::optional<DueRun>();
-  return next_due_run(schedule, *date - Duration(1), std::min(now, *date));
+  return next_due_run(schedule, *date - Duration(1), std::min(now, *date), *date);
 }
 
 Result<int> next_execution(const Arguments& arguments, Session& session) {

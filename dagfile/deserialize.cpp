@@ -287,6 +287,11 @@ Result<Dag> deserialize(const Value& value) {
     }
     dag.tasks.push_back(std::move(task));
   }
+  // Versions from before groups were listed name them by their tasks alone.
+  for (size_t i = 0; i < dag.tasks.size() && !fields.has("groups"); ++i) {
+    for (std::string_view id = dag.tasks[i].group_id; !id.empty() && !dag.find_group(id); id = parent_group(id))
+      dag.groups.push_back({.group_id = std::string(id)});
+  }
   dag.source = fields.optional_text("source").value_or("");
   TRY(fields.status());
   // Upstream comes before downstream; anything else would be a cycle or a place that is not there.

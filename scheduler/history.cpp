@@ -293,17 +293,27 @@ Result<std::vector<DagRun>> last_runs_of(StoreReader& reader, const std::string&
   const auto place = [](const DagRun& run) { return std::pair(run.logical_date.value_or(run.run_after), run.number); };
   RunFilter filter;
   filter.dag_ids = {dag_id};
-  filter.order_by = "-run_after";
-  TRY_ASSIGN(auto by_run_after, reader.runs(filter, {.limit = count, .offset = 0}));
   filter.order_by = "-logical_date";
   filter.logical_date_lte = TimePoint::max();  // those that have one
-  TRY_ASSIGN(const auto by_date, reader.runs(filter, {.limit = count, .offset = 0}));
-  std::vector<DagRun>& last = by_run_after.rows;
-  std::erase_if(last, [](const DagRun& run) { return run.logical_date.has_value(); });
-  last.insert(last.end(), by_date.rows.begin(), by_date.rows.end());
+  TRY_ASSIGN(Page<DagRun> dated, reader.runs(filter, {.limit = count, .offset = 0}));
+  std::vector<DagRun> last = std::move(dated.rows);
+  filter.logical_date_lte.reset();
+  filter.order_by = "-run_after";
+  // Earlier than the last of these, one without a date is none of the last.
+  if (std::ssize(last) == count) filter.run_after_gte = last.back().logical_date;
+  int undated = 0;
+  for (PageRequest request{.limit = count, .offset = 0}; undated < count; request.offset += count) {
+    TRY_ASSIGN(Page<DagRun> page, reader.runs(filter, request));
+    for (DagRun& run : page.rows) {
+      if (run.logical_date || is_rest(run) || undated == count) continue;
+      ++undated;
+      last.push_back(std::move(run));
+    }
+    if (std::ssize(page.rows) < count) break;
+  }
   std::ranges::sort(last, std::ranges::greater(), place);
   if (std::ssize(last) > count) last.resize(static_cast<size_t>(count));
-  return std::move(last);
+  return last;
 }
 
 Result<bool> History::has_failed_in_a_row(const std::string& dag_id, int count, const State& state) {

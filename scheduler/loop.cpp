@@ -4,6 +4,7 @@
 #include <atomic>
 #include <iterator>
 #include <mutex>
+#include <set>
 
 #include "base/ensure.h"
 #include "base/limits.h"
@@ -355,7 +356,11 @@ struct Loop::Impl {
       return Error{ErrorKind::invalid, "that is about " + std::to_string(several.changes.size()) + " runs; at most " +
                                            std::to_string(limits::runs_changed_max) + " are changed at once"};
     int64_t instances = 0;
+    std::set<std::pair<std::string, std::string>> named;
     for (const auto& change : several.changes) {
+      const Selection& of = std::visit([](const auto& one) -> const Selection& { return one.selection; }, change);
+      if (!named.emplace(of.dag_id, of.run_id).second)
+        return Error{ErrorKind::invalid, "run " + of.run_id + " of DAG `" + of.dag_id + "` is named twice"};
       TRY_ASSIGN(const CommandOutcome one, change_run(turn, as_command(change), Applied::not_yet));
       instances += std::ssize(one.instances);
       if (instances > limits::instances_changed_max)

@@ -134,7 +134,9 @@ bool has_failure_that_decides(const ActiveRun& run) {
 // The last task instance in success that, failed, would fail the run.
 std::optional<InstanceRef> success_that_decides(const ActiveRun& run) {
   for (int task = static_cast<int>(run.slots.size()) - 1; task >= 0; --task) {
-    if (!run.shape->decides[static_cast<size_t>(task)] || has_to_clear_away(run, task)) continue;
+    const auto index = static_cast<size_t>(task);
+    // Not a setup: failed, it would leave its teardown nothing to clear away.
+    if (!run.shape->decides[index] || run.dag().tasks[index].is_setup || has_to_clear_away(run, task)) continue;
     const std::vector<TaskInstance>& instances = run.slots[static_cast<size_t>(task)].instances;
     const auto found = std::ranges::find(instances, TaskState::success, &TaskInstance::state);
     if (found != instances.end()) return InstanceRef{run.row.number, task, static_cast<int>(found - instances.begin())};

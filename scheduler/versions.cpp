@@ -61,10 +61,16 @@ class Versions::Changing {
         // One that runs unmapped is none of those that it would be mapped to, and the other way round.
         const bool was_mapped = run().dag().tasks[static_cast<size_t>(task)].expand.has_value();
         const bool has_place = next != nullptr && next->expand.has_value() == was_mapped;
-        if (is_live(row.state)) {
-          if (has_place && try_kind_of(*next) == world_.tries().at(row.fence).kind) continue;
-          return conflict("a try of `" + to_string(key_of(run(), row)) + "` is live, and the newest version of DAG `" +
-                          run().row.dag_id + "` has " +
+        const Task& before = run().dag().tasks[static_cast<size_t>(task)];
+        // What a deferral has left is for the operator that left it. A deferred process lives as a probe.
+        const bool was_deferred = run().deferral_of(at) != nullptr;
+        const bool has_same_form = has_place && try_kind_of(*next) == try_kind_of(before) &&
+                                   (!was_deferred || next->operator_name == before.operator_name);
+        if (is_live(row.state) || was_deferred) {
+          if (has_same_form) continue;
+          return conflict("a try of `" + to_string(key_of(run(), row)) +
+                          (is_live(row.state) ? "` is live" : "` is to go on after it was deferred") +
+                          ", and the newest version of DAG `" + run().row.dag_id + "` has " +
                           (next == nullptr ? "no such task" : "that task in another form") +
                           "; wait for it, or kill it first");
         }

@@ -248,18 +248,17 @@ void TryWatcher::look(Entry& entry, const ProcessTable& table) {
     }
   }
   const bool is_over = entry.clean_looks >= clean_looks_needed;
-  if (is_over && may_end(entry, now)) return end(entry, std::move(entry.verdict));
+  if (is_over && may_end(entry)) return end(entry, std::move(entry.verdict));
   entry.next_look = now + entry.look_interval;
 }
 
 // Of a try that nobody seems to have begun, a runner may still be on its way: an earlier scheduler's last act. It finds
 // the door shut, or has found it open just now.
-bool TryWatcher::may_end(const Entry& entry, Duration now) const {
+bool TryWatcher::may_end(const Entry& entry) const {
   if (!std::holds_alternative<TryUnknown>(entry.verdict)) return true;
   const auto is_barred = spool_.bar_runners(entry.id);
   if (!is_barred) log_warning("executor", "try " + to_string(entry.id) + ": " + is_barred.error().message);
-  // What cannot be read for so long is what a power loss has left.
-  return !is_barred || *is_barred || now >= entry.boot_deadline;
+  return !is_barred || *is_barred;
 }
 
 void TryWatcher::end(Entry& entry, std::variant<TryEnded, TryUnknown> verdict) {

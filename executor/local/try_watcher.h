@@ -92,7 +92,7 @@ class TryWatcher {
   void on_kill_deadline(Entry& entry);
   void sweep_from_now(Entry& entry, std::variant<TryEnded, TryUnknown> verdict);
   void look(Entry& entry, const ProcessTable& table);
-  bool may_end(const Entry& entry, Duration now) const;
+  bool may_end(const Entry& entry) const;
   void end(Entry& entry, std::variant<TryEnded, TryUnknown> verdict);
   void act_on_deadlines();
   Duration time_to_next() const;

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <future>
+#include <system_error>
 
 #include "base/text.h"
 
@@ -25,11 +26,15 @@ Result<HashedFile> HashedFile::create(const Path& path) {
 
 Result<void> HashedFile::write(std::string_view bytes) {
   // As long as a thread is worth it, both at once: who writes is the one that everybody waits for.
-  const bool is_long = bytes.size() >= parallel_bytes_min;
   std::future<void> hashed;
-  if (is_long) hashed = std::async(std::launch::async, [this, bytes] { digest_.update(bytes); });
+  if (bytes.size() >= parallel_bytes_min) {
+    try {
+      hashed = std::async(std::launch::async, [this, bytes] { digest_.update(bytes); });
+    } catch (const std::system_error&) {  // there is no thread to be had: one after the other
+    }
+  }
   const Result<void> written = write_all(fd_.get(), bytes, path_);
-  if (is_long)
+  if (hashed.valid())
     hashed.get();
   else
     digest_.update(bytes);

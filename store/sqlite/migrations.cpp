@@ -65,7 +65,8 @@ std::vector<Migration> make_migrations() {
        {{"run's earlier versions", "runs' earlier versions", "dag_run WHERE earlier_versions != '[]'"},
         {"version's commit", "versions' commits", "dag_version WHERE bundle != ''"},
         {"backfill's wish for the newest version", "backfills' wishes for the newest version",
-         "backfill WHERE on_latest_version AND completed_at IS NULL"}}},
+         "backfill WHERE on_latest_version AND completed_at IS NULL"},
+        {"notification of a pause", "notifications of pauses", "notification WHERE event = 'paused'"}}},
   };
 }
 

@@ -48,6 +48,9 @@ class Maker {
         dag.tasks[static_cast<size_t>(index)].downstream.push_back(static_cast<int>(i));
     }
     dag.source = text();
+    if (dag.groups.empty()) {
+      for (Task& each : dag.tasks) each.group_id.clear();  // in none that is not there
+    }
     return dag;
   }
 
@@ -237,6 +240,15 @@ TEST_CASE("a DAG is the same after it was written and read, also as JSON") {
     REQUIRE(parsed);
     REQUIRE(*parsed == written);
   }
+}
+
+TEST_CASE("groups of a DAG from before they were listed are those that its tasks name") {
+  const Result<Dag> dag = deserialize(*parse_json(R"({"format": 1, "dag_id": "a", "schedule": {"kind": "none"},
+      "tasks": [{"task_id": "x", "operator": "bash", "group_id": "load.daily"}, {"task_id": "y", "operator": "bash"}]})"));
+  REQUIRE(dag);
+  CHECK(dag->groups.size() == 2);
+  CHECK(dag->find_group("load.daily") != nullptr);
+  CHECK(dag->find_group("load") != nullptr);
 }
 
 TEST_CASE("what is no serialized DAG is refused with the reason") {

@@ -100,7 +100,7 @@ void fill(Store& store, int instances = 3) {
   changes.push_back(PutDeferral{{.instance = 2, .try_number = 1, .fence = 2, .started_at = t0, .since = t0}});
   changes.push_back(PutQuestion{{.instance = 1, .try_number = 1, .asked_at = t0}});
   changes.push_back(PutQuestion{{.instance = 3, .try_number = 1, .asked_at = t0, .answer = Answer{}}});
-  for (const NoticeEvent event : {NoticeEvent::failure, NoticeEvent::asked}) {
+  for (const NoticeEvent event : {NoticeEvent::failure, NoticeEvent::asked, NoticeEvent::paused}) {
     Notification told{.key = {.run = 1, .instance = 1, .try_number = 1, .event = event, .at = t0},
                       .dag_id = "orders",
                       .run_id = "run1",
@@ -134,6 +134,7 @@ TEST_CASE("down to each schema, the file is what its migrations alone make, with
     const Columns known = columns_of(*fresh);
 
     const auto database = raw(filled.file());
+    if (to < 7) must(database->execute("DELETE FROM notification WHERE event = 'paused'"));
     if (to < 6) must(database->execute("DELETE FROM notification WHERE event = 'asked'"));
     const Rows before = content_of(*database, known);
     const auto done = must(sqlite::downgrade(*database, sqlite::all_migrations(), to));
@@ -167,7 +168,7 @@ TEST_CASE("what is lost on the way down is counted, step by step, before anythin
   };
   using Counts = std::map<std::string, int64_t>;
   CHECK(lost(newest) == Counts());
-  Counts expected{
+  Counts expected{{"notification of a pause", 1}, 
       {"run's earlier versions", 1}, {"version's commit", 1}, {"backfill's wish for the newest version", 1}};
   CHECK(lost(6) == expected);
   expected.merge(Counts{{"open question", 1},
@@ -180,13 +181,13 @@ TEST_CASE("what is lost on the way down is counted, step by step, before anythin
   CHECK(lost(3) == expected);
   expected.merge(Counts{{"asset", 1}, {"asset events", 2}, {"event that a DAG waits to run for", 1}});
   CHECK(lost(2) == expected);
-  expected.merge(Counts{{"notifications that are not sent yet", 2}});
+  expected.merge(Counts{{"notifications that are not sent yet", 3}});
   CHECK(lost(1) == expected);
   // Nothing was done; without a number it is one step.
   CHECK(must(plan_sqlite_downgrade(filled.file(), std::nullopt)).to == newest - 1);
   CHECK(must(check_sqlite_store(filled.file())).schema == newest);
   const DowngradeReport done = must(downgrade_sqlite_store(filled.file(), 6));
-  CHECK(done.lost.size() == 3);
+  CHECK(done.lost.size() == 4);
   CHECK(done.backup == Path(filled.file().string() + ".backup-schema-" + std::to_string(newest)));
 }
 

@@ -294,8 +294,8 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
       "set extra_float_digits to 3; set standard_conforming_strings to on; set xmloption to content; "
       "set idle_in_transaction_session_timeout to 0; set statement_timeout to " +
       std::to_string(std::chrono::milliseconds(options.statement_timeout).count());
-  // So that a server notices that we hung up also while it computes.
   if (options.all_rows && row_security == "off") settings += "; set row_security to off";
+  // So that a server notices that we hung up also while it computes.
   if (session->server_version() >= 140000) settings += "; set client_connection_check_interval to '2s'";
   TRY(session->execute(settings));
   return session;
