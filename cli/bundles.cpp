@@ -190,29 +190,36 @@ Path BundleKeeper::folder_of(const std::string& name) const {
   return left == left_folders_.end() ? Path() : left->second;
 }
 
-Result<void> BundleKeeper::ask(const std::string& name) {
+Result<uint64_t> BundleKeeper::ask_for_look(const std::string& name) {
+  uint64_t wanted = 0;
   {
     const std::lock_guard lock(mutex_);
     Bundle* bundle = find(name);
     if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
     bundle->is_asked = true;
+    wanted = bundle->looks_begun + 1;
   }
   changed_.notify_all();
+  return wanted;
+}
+
+Result<void> BundleKeeper::ask(const std::string& name) {
+  TRY(ask_for_look(name));
   return {};
 }
 
 Result<void> BundleKeeper::ask_and_wait(const std::string& name, Duration at_most) {
-  TRY(ask(name));
+  TRY_ASSIGN(const uint64_t wanted, ask_for_look(name));
   std::unique_lock lock(mutex_);
-  const Bundle* bundle = find(name);
-  if (bundle == nullptr) return Error{ErrorKind::not_found, "there is no bundle `" + name + "`"};
-  const uint64_t wanted = bundle->looks_begun + 1;  // one that is under way may have asked the server already
+  const Bundle* bundle = nullptr;
   const auto is_over = [&] {
     bundle = find(name);  // it may be another by now, or none
     return bundle == nullptr || bundle->looks_ended >= wanted || is_stopping_;
   };
   if (!changed_.wait_for(lock, at_most, is_over) || is_stopping_)
     return Error{ErrorKind::timeout, "bundle `" + name + "` is still being looked at; see `udon bundles list`"};
+  if (bundle == nullptr)
+    return Error{ErrorKind::not_found, "bundle `" + name + "` was taken out of " + options_.file.string()};
   return {};
 }
 

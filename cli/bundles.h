@@ -51,7 +51,7 @@ class BundleKeeper {
   Path folder_of(const std::string& bundle) const;
   // Looks at once. not_found: no such bundle.
   Result<void> ask(const std::string& bundle);
-  // And waits until that is done; timeout.
+  // And waits until that is done; timeout; not_found also: it was taken out of the file meanwhile.
   Result<void> ask_and_wait(const std::string& bundle, Duration at_most);
   // not_found: no such bundle, or it has no webhook.
   Result<std::string> webhook_secret(const std::string& bundle) const;
@@ -70,6 +70,8 @@ class BundleKeeper {
     uint64_t looks_begun = 0, looks_ended = 0;
   };
 
+  // The number of the look that begins after this; not_found.
+  Result<uint64_t> ask_for_look(const std::string& name);
   void run(const std::stop_token& stop);
   void look_at_file(const std::stop_token& stop);
   Result<void> take(const std::vector<BundleSpec>& specs, const std::stop_token& stop);
