@@ -12,6 +12,8 @@ using std::chrono::days;
 // Cron finds nothing further away either.
 constexpr days horizon(50 * 366);
 
+bool names_every_hour(const CronExpression& cron) { return cron.hours == 0xffffff; }
+
 class CronTicks final : public Ticks {
  public:
   CronTicks(const CronSchedule& cron, const std::string& zone) : cron_(cron), zone_(zone) {}
@@ -43,6 +45,14 @@ class CronTicks final : public Ticks {
       if (meant && (!first || *meant < *first)) first = meant;
     }
     return first.value_or(shown);
+  }
+  std::optional<TimePoint> instant_of(WallTime wall, const TimeZone& zone) const override {
+    const TimeZone::Instants instants = zone.instants_of(wall);
+    const bool goes_by_elapsed_time = std::ranges::all_of(cron_.crons, names_every_hour);
+    const bool skips = cron_.dst.skipped == DstPolicy::Skipped::skip || goes_by_elapsed_time;
+    if (instants.kind == TimeZone::Kind::skipped && skips) return std::nullopt;
+    const bool is_last = cron_.dst.repeated == DstPolicy::Repeated::last && !goes_by_elapsed_time;
+    return is_last ? instants.second : instants.first;
   }
 
  private:
@@ -134,11 +144,13 @@ class SkippingTicks final : public Ticks {
   std::shared_ptr<const TimeZone> zone_;
 };
 
-// The same time of day on another day.
-TimePoint on_day(const Ticks& raw, TimePoint time, CivilDay from, CivilDay to, const TimeZone& zone) {
+// The same time of day on another day, if it has that.
+std::optional<TimePoint> on_day(const Ticks& raw, TimePoint time, CivilDay from, CivilDay to, const TimeZone& zone) {
   if (from == to) return time;
   const WallTime there(raw.wall_of(time, zone).time_since_epoch() + (to - from));
-  return TimePoint(zone.instants_of(there).first) + (time - std::chrono::floor<std::chrono::seconds>(time));
+  const auto instant = raw.instant_of(there, zone);
+  if (!instant) return std::nullopt;
+  return *instant + (time - std::chrono::floor<std::chrono::seconds>(time));
 }
 
 // Working day by working day: its own times, and those of the days off that it takes over.
@@ -197,19 +209,22 @@ class MovingTicks final : public Ticks {
     }
     return taken;
   }
-  TimePoint moved(TimePoint time, CivilDay from, CivilDay to) const { return on_day(raw_, time, from, to, *zone_); }
+  std::optional<TimePoint> moved(TimePoint time, CivilDay from, CivilDay to) const {
+    return on_day(raw_, time, from, to, *zone_);
+  }
   // The same time of day as `at` is; a little earlier, as a clock may be changed on one of the days.
   std::optional<TimePoint> like(TimePoint at, CivilDay from, CivilDay to, std::chrono::hours shift) const {
     if (day_of(at, *zone_) != to) return std::nullopt;
-    return moved(at, to, from) + shift;
+    const WallTime there(raw_.wall_of(at, *zone_).time_since_epoch() + (from - to));
+    return TimePoint(zone_->instants_of(there).first) + shift;
   }
   // The first of the times of `from` that come, on `to`, after `at`.
   std::optional<TimePoint> first_on(CivilDay from, CivilDay to, TimePoint at) const {
     const TimePoint begin = begin_of(from, *zone_), end = begin_of(from + days(1), *zone_);
     auto time = raw_.at_or_after(std::max(begin, like(at, from, to, std::chrono::hours(-3)).value_or(begin)));
     for (; time && *time < end; time = raw_.after(*time)) {
-      const TimePoint there = moved(*time, from, to);
-      if (there > at) return there;
+      const auto there = moved(*time, from, to);
+      if (there && *there > at) return there;
     }
     return std::nullopt;
   }
@@ -217,8 +232,8 @@ class MovingTicks final : public Ticks {
     const TimePoint begin = begin_of(from, *zone_), end = begin_of(from + days(1), *zone_);
     auto time = raw_.before(std::min(end, like(at, from, to, std::chrono::hours(3)).value_or(end)));
     for (; time && *time >= begin; time = raw_.before(*time)) {
-      const TimePoint there = moved(*time, from, to);
-      if (there < at) return there;
+      const auto there = moved(*time, from, to);
+      if (there && *there < at) return there;
     }
     return std::nullopt;
   }
@@ -239,6 +254,10 @@ class NoTicks final : public Ticks {
 WallTime Ticks::wall_of(TimePoint time, const TimeZone& zone) const {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   return WallTime(seconds.time_since_epoch() + zone.at(seconds).offset);
+}
+
+std::optional<TimePoint> Ticks::instant_of(WallTime wall, const TimeZone& zone) const {
+  return zone.instants_of(wall).first;
 }
 
 CivilDay day_of(TimePoint time, const TimeZone& zone) {

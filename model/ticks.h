@@ -15,6 +15,8 @@ class Ticks {
   virtual std::optional<TimePoint> before(TimePoint at) const = 0;
   // What the clock shows then; of a time that the clock jumps over: what it would have shown.
   virtual WallTime wall_of(TimePoint time, const TimeZone& zone) const;
+  // When the clock shows that, by the schedule's own word for what comes twice or not at all; nothing: it is left out.
+  virtual std::optional<TimePoint> instant_of(WallTime wall, const TimeZone& zone) const;
   std::optional<TimePoint> at_or_after(TimePoint at) const { return after(at - Duration(1)); }
   std::optional<TimePoint> at_or_before(TimePoint at) const { return before(at + Duration(1)); }
 };

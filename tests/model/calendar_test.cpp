@@ -291,6 +291,7 @@ TEST_CASE("times under random calendars are those of the plain definition, forwa
     schedule.timezone = zones[random.below(5)];
     const char* crons[] = {"0 0 * * *", "30 2 * * *", "0 9,18 * * 1-5", "15 0 1,15 * *", "0 */5 * * *", "0 3 * * sun"};
     CronSchedule cron{{*parse_cron(crons[random.below(6)])}, false, {}};
+    cron.dst = {static_cast<DstPolicy::Skipped>(random.below(2)), static_cast<DstPolicy::Repeated>(random.below(3))};
     if (random.one_in(3)) cron.crons.push_back(*parse_cron(crons[random.below(6)]));
     schedule.kind = cron;
     if (random.one_in(4))
@@ -343,6 +344,36 @@ TEST_CASE("a time that daylight saving skips is moved as what it was meant to be
   schedule.kind = CronSchedule{{*parse_cron("30 1 * * *")}, false, {.repeated = DstPolicy::Repeated::both}};
   CHECK(runs(schedule, "2026-10-30T00:00:00Z", "2026-11-03T12:00:00Z") ==
         Lines{"10-30T01:30", "11-02T01:30", "11-03T01:30"});
+}
+
+TEST_CASE("a time that is moved to where daylight saving repeats or skips it follows the schedule's own word") {
+  Calendar calendar;
+  calendar.weekdays = monday_to_friday | 1;  // Sundays too: the clocks change
+  calendar.day_off = Calendar::DayOff::next;
+  Schedule schedule = daily_in_seoul("0 2 * * *", false, calendar);
+  schedule.timezone = "Europe/Berlin";
+  const auto of = [&](const std::string& cron, DstPolicy dst, const char* from, const char* to) {
+    schedule.kind = CronSchedule{{*parse_cron(cron)}, false, dst};
+    std::vector<std::string> found;
+    std::optional<TimePoint> at = t(from);
+    while ((at = calendar_ticks(*raw_ticks(schedule), calendar, schedule.timezone)->after(*at)) && *at < t(to))
+      found.push_back(format_time(*at));
+    return found;
+  };
+  using Repeated = DstPolicy::Repeated;
+  using Skipped = DstPolicy::Skipped;
+  const char *autumn = "2026-10-24T12:00:00Z", *monday = "2026-10-25T12:00:00Z";
+  const std::string first = "2026-10-25T00:00:00Z", second = "2026-10-25T01:00:00Z";
+  CHECK(of("0 2 * * *", {.repeated = Repeated::first}, autumn, monday) == std::vector{first});
+  CHECK(of("0 2 * * *", {.repeated = Repeated::last}, autumn, monday) == std::vector{second});
+  CHECK(of("0 2 * * *", {.repeated = Repeated::both}, autumn, monday) == std::vector{first, second});
+  CHECK(of("0 2 * * sat", {.repeated = Repeated::last}, autumn, monday) == std::vector{second});
+  const char *spring = "2026-03-28T12:00:00Z", *after = "2026-03-29T12:00:00Z";
+  CHECK(of("30 2 * * sat", {.skipped = Skipped::run_after}, spring, after) ==
+        std::vector<std::string>{"2026-03-29T01:00:00Z"});
+  CHECK(of("30 2 * * sat", {.skipped = Skipped::skip}, spring, after).empty());
+  // What names every hour knows no policy.
+  CHECK(of("30 * * * sat", {.repeated = Repeated::last}, spring, after).size() == 13);  // 00:30 to 13:30, without 02:30
 }
 
 TEST_CASE("a calendar that leaves no time ends a schedule, soon") {
