@@ -59,7 +59,11 @@ void State::apply_move(const ChangeVersion& move) {
       if (const auto loaded = move.outputs.find(task); loaded != move.outputs.end()) slot.outputs = loaded->second;
     }
     auto own = rows.extract(tasks[i].task_id);
-    if (own.empty()) continue;
+    if (own.empty()) {
+      slot.choices.clear();
+      slot.outputs.clear();
+      continue;
+    }
     std::ranges::stable_sort(own.mapped(), {}, &TaskInstance::map_index);
     for (TaskInstance& row : own.mapped()) {
       if (!fits_task(tasks[i], row)) {
@@ -76,6 +80,12 @@ void State::apply_move(const ChangeVersion& move) {
       slot.in_state[index_of(row.state)] += 1;  // for restore_length; counted anew below
       slot.instances.push_back(std::move(row));
     }
+    // What has no place here has handed nothing on, whatever the store still says of it.
+    const auto has_no_row = [&](const auto& kept) {
+      return !std::ranges::binary_search(slot.instances, kept.first, {}, &TaskInstance::map_index);
+    };
+    std::erase_if(slot.choices, has_no_row);
+    std::erase_if(slot.outputs, has_no_row);
   }
   for (auto& [task_id, left] : rows) {
     for (TaskInstance& row : left) keep_outside(run, std::move(row));

@@ -161,14 +161,17 @@ Result<void> Versions::what_store_knows(ChangeVersion& change, const ActiveRun& 
     TRY_ASSIGN(auto stored, history_.reader().xcoms_of_task(run.row.number, task_id, key));
     for (auto& [map_index, value] : stored) values[map_index] = std::move(value);
     // What this very turn has changed is not in the store yet.
-    const int before = run.dag().index_of(task_id);
-    if (before < 0) return values;
-    for (const TaskInstance& row : run.slots[static_cast<size_t>(before)].instances) {
+    const auto take_change = [&](const TaskInstance& row) {
       const auto changed = turn.xcom_of(row.number, key);
-      if (!changed) continue;
+      if (!changed) return;
       values.erase(row.map_index);
       if (*changed) values[row.map_index] = **changed;
-    }
+    };
+    const int before = run.dag().index_of(task_id);
+    if (before >= 0) std::ranges::for_each(run.slots[static_cast<size_t>(before)].instances, take_change);
+    // The same turn may have brought the run to the version that it is in.
+    for (const TaskInstance& row : run.outside)
+      if (row.task_id == task_id) take_change(row);
     return values;
   };
   for (int task = 0; task < static_cast<int>(dag.tasks.size()); ++task) {
