@@ -1,6 +1,5 @@
 #pragma once
 // Those who ask the scheduler for things: random commands, their answers, and what the answers promise.
-#include <cstdlib>
 #include <future>
 #include <utility>
 #include <vector>
@@ -15,9 +14,12 @@ namespace udon::simulation {
 
 class People {
  public:
-  // `patience`: of those who ask for backfills; they have chances of their own.
-  People(Random& random, MemoryStore& store, uint64_t patience)
+  // `patience`: of those who ask for backfills; they have chances of their own. `asks_for_crowds`: for changes of
+  // several runs at once, too.
+  People(Random& random, MemoryStore& store, uint64_t patience, bool asks_for_crowds)
       : random_(random),
+        crowds_(patience),
+        asks_for_crowds_(asks_for_crowds),
         store_(store),
         chances_(patience),
         versions_(patience),
@@ -49,8 +51,8 @@ class People {
   Random& random_;
   Random answers_{1999};
   Random others_{2026};  // for what came later: the episodes of a seed stay what they were
-  Random crowds_{2027};
-  const bool asks_for_crowds_ = std::getenv("UDON_SIM_CROWDS") != nullptr;
+  Random crowds_;
+  const bool asks_for_crowds_;
   int crowd_ = 0;
   MemoryStore& store_;
   Random chances_, versions_;

@@ -39,7 +39,7 @@ class World {
         outside_(clock_, random_),
         planted_(store_, outside_),
         auditor_(store_, outside_, {.parallelism = parallelism}),
-        people_(random_, store_, episode.seed * 17 + 3) {
+        people_(random_, store_, episode.seed * 17 + 3, episode.has_crowds) {
     outside_.planted = episode.planted;
     outside_.complain = [this](std::string what) { auditor_.complain(std::move(what)); };
     outside_.on_begin = [this](const TryRequest& request) { auditor_.begins(request); };

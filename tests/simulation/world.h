@@ -15,6 +15,7 @@ struct Episode {
   uint64_t seed = 1;
   int turns = 500;  // before it is brought to rest
   Planted planted = Planted::nothing;
+  bool has_crowds = false;  // people ask for changes of several runs at once, too
 };
 
 struct Story {
