@@ -131,6 +131,9 @@ void State::insert_run(ActiveRun run) {
   count_run(there, 1);
   update_run_index(there);
   mark_all_dirty(there);
+  // Those that look back at it find other tasks in another version.
+  if (const auto successors = successors_.find(number); successors != successors_.end())
+    for (const RunNumber later : successors->second) mark_all_dirty(runs_.at(later));
 }
 
 void State::load_run(ActiveRun run, const std::map<Fence, LiveTry>& tries) {

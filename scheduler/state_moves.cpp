@@ -93,6 +93,7 @@ void State::apply_move(const SetLength& move) {
   }
   for (const int next : run.shape->set_up_by[static_cast<size_t>(move.task.task)]) mark_dirty({move.task.run, next});
   for (const int next : run.shape->mapped_over[static_cast<size_t>(move.task.task)]) mark_dirty({move.task.run, next});
+  mark_successors(run, move.task.task);
   mark_dirty(move.task);
   update_run_index(run);
 }
