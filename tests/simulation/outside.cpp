@@ -83,12 +83,10 @@ void Outside::defer_or_go_on(const TryRequest& request, TryEnded& end) {
                               .poke_interval = Duration(5'000'000 + chances.below(60'000'000)),
                               .timeout = {}};
     if (chances.one_in(4)) end.deferring->timeout = Duration(60'000'000 + chances.below(600'000'000));
-    deferred_[{request.instance, request.try_number}] = end.deferring->state;
   } else if (request.kind == TryKind::probe && request.deferred_state && chances.one_in(2)) {
     end = {};
     end.result = TryEnded::Result::resumed;
     end.event = Value::Map{{"seen_by", request.try_id.fence}};
-    events_[{request.instance, request.try_number}] = end.event;
   }
 }
 
@@ -196,6 +194,9 @@ void Outside::advance() {
     if (process.phase == Process::Phase::running && process.ends_at <= clock_.now()) {
       process.phase = Process::Phase::ended;
       process.end.at = process.ends_at;
+      const std::pair key(process.request.instance, process.request.try_number);
+      if (process.end.deferring) deferred_[key] = process.end.deferring->state;
+      if (process.end.result == TryEnded::Result::resumed) events_[key] = process.end.event;
     }
   }
 }
