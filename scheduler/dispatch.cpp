@@ -206,9 +206,15 @@ void Dispatcher::end_stray(const Received& received) {
                                                            "another try has taken its place");
 }
 
-void Dispatcher::has_started(const State& state, Fence fence) {
+void Dispatcher::has_started(const State& state, const Received& received) {
+  const Fence fence = received.report.try_id.fence;
   const auto held = held_.find(fence);
   if (held == held_.end() || !state.tries().contains(fence)) return;
+  // After a restart: it speaks while another one is being asked, whose word is not taken for it any more.
+  if (received.executor >= 0 && held->second.executor != received.executor) {
+    held->second.executor = received.executor;
+    held->second.is_told_to_end = false;
+  }
   held->second.to_ask.clear();
   asked_.erase(fence);
   if (!held->second.deadline) set_deadline(state, fence, held->second);

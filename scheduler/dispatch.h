@@ -46,8 +46,8 @@ class Dispatcher {
   void acknowledge(const Received& received);
   // A try that is not the current one says that it lives.
   void end_stray(const Received& received);
-  // The try has said that it runs: its time counts from now.
-  void has_started(const State& state, Fence fence);
+  // The try has said that it runs: its time counts from now, and the executor that says so is the one that has it.
+  void has_started(const State& state, const Received& received);
   // Tries whose time is up and whose runner should have ended them; tries that no executor lists any more.
   void look_after(const State& state);
   // When look_after is to be called next, in monotonic time.

@@ -259,7 +259,7 @@ struct Loop::Impl {
       switch (read.fate) {
         case ReportFate::obeyed:
           turn.apply(read.moves);
-          if (!ends_try(one.report)) dispatcher.has_started(state, one.report.try_id.fence);
+          if (!ends_try(one.report)) dispatcher.has_started(state, one);
           break;
         case ReportFate::stale: counts.stale += 1; break;
         case ReportFate::foreign: counts.foreign += 1; break;

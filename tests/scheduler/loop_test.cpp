@@ -399,6 +399,50 @@ TEST_CASE("what is left over of tries that have ended is cleared up after a rest
   CHECK(house.executor.acknowledged == std::vector<Fence>{7});
 }
 
+TEST_CASE("after a restart, who says that a try runs has it, whatever another one that was asked answers") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  set_log_level(LogLevel::error);
+  ScriptedExecutor here{"here", TryKind::process, 0}, there{"there", TryKind::process, 4};
+  Metrics metrics;
+  const auto make_loop = [&] {
+    return std::make_unique<Loop>(
+        LoopOptions{.installation = "home", .parallelism = 32}, clock, store.reader(), store.writer(), store.settings(),
+        std::vector<Executor*>{&here, &there}, [](const TryId& id) { return to_string(id); }, metrics);
+  };
+  auto loop = make_loop();
+  REQUIRE(loop->start());
+  loop->offer(catalog_of({make_chain("shop", 1)}));
+  auto asked = loop->enqueue(trigger("shop", "r1"));
+  REQUIRE(loop->turn());
+  REQUIRE(asked.get());
+  REQUIRE(there.running().size() == 1);
+  const TryId id = there.running().front();
+
+  here.is_slow = there.is_slow = true;
+  loop = make_loop();
+  REQUIRE(loop->start());
+  REQUIRE(here.adopted == std::vector<Fence>{id.fence});
+  there.report(id, TryStarted{.at = clock.now(), .hostname = "there", .pid = 7});
+  REQUIRE(loop->turn());
+  clock.advance(1s);
+  REQUIRE(loop->turn());
+  const auto state = [&] { return store.reader().instances_of(1)->front().state; };
+  CHECK(state() == TaskState::running);
+  here.report(id, TryUnknown{});
+  REQUIRE(loop->turn());
+  CHECK(state() == TaskState::running);
+  there.report(id, TryEnded{.result = TryEnded::Result::success,
+                            .cause = EndCause::finished,
+                            .error_kind = {},
+                            .message = {},
+                            .started_at = {},
+                            .at = clock.now()});
+  REQUIRE(loop->turn());
+  CHECK(state() == TaskState::success);
+  CHECK(there.acknowledged == std::vector<Fence>{id.fence});
+}
+
 TEST_CASE("a second scheduler of the same home is refused and told who holds it") {
   const Path home = std::filesystem::temp_directory_path() / ("udon-lease-" + std::to_string(getpid()));
   {

@@ -393,8 +393,8 @@ class Player {
       }
       const auto state = parse_task_state(line.words.back());
       if (!state) return failed("no state " + line.words.back());
-      several.changes.emplace_back(MarkTasks{
-          .selection = std::move(selection), .state = *state, .dry_run = line.has("dry_run"), .user = "ada"});
+      several.changes.emplace_back(
+          MarkTasks{.selection = std::move(selection), .state = *state, .dry_run = line.has("dry_run"), .user = "ada"});
     }
     if (several.changes.size() != 1) return Command(std::move(several));
     return std::visit([](auto& one) { return Command(std::move(one)); }, several.changes.front());
