@@ -114,7 +114,10 @@ void State::insert_run(ActiveRun run) {
     load_dag(std::move(record));
   }
   DagState& dag = dags_.find(run.row.dag_id)->second;
-  if (!dag.shape) dag.max_active_runs = std::max(dag.max_active_runs, run.dag().max_active_runs);
+  if (!dag.shape && dag.max_active_runs < run.dag().max_active_runs) {
+    dag.max_active_runs = run.dag().max_active_runs;
+    update_dag_timer(dag);  // others may start now
+  }
   run.unfinished = run.live = run.occupying = run.ending = 0;
   for (TaskSlot& slot : run.slots) clear_derived(slot);
   ENSURE(!runs_.contains(number), "a run comes into memory twice");

@@ -50,6 +50,15 @@ Verdict judge(Planted planted, const std::string& words, int episodes) {
 
 }  // namespace
 
+TEST_CASE("stories that broke an invariant once do so no more") {
+  set_log_level(LogLevel::error);
+  for (const uint64_t seed : {72'000'304, 84'000'008}) {
+    const Story story = play({.seed = seed, .has_crowds = seed % 2 == 1});
+    INFO("seed " << seed << ", " << story.problem.value_or(""));
+    CHECK_FALSE(story.problem);
+  }
+}
+
 TEST_CASE("whatever happens, no invariant of the scheduler breaks, and everything comes to its end") {
   set_log_level(LogLevel::error);
   Story sum;
