@@ -1,5 +1,6 @@
 // Limits: pools, parallelism, max_active_runs, max_active_tasks and those of one task, each by what it should be.
 #include <algorithm>
+#include <set>
 
 #include "tests/simulation/auditor.h"
 #include "tests/simulation/counting.h"
@@ -9,18 +10,21 @@ namespace udon::simulation {
 void Auditor::check_limits(const State& state) {
   bool has_new_try = false;
   std::map<RunNumber, bool> new_in_run;
-  for_each_instance(state, [&](const ActiveRun& run, size_t, const TaskInstance& row) {
+  std::set<std::string> new_in_pool;  // what a live try takes may become more by another version of its run
+  for_each_instance(state, [&](const ActiveRun& run, size_t task, const TaskInstance& row) {
     const auto before = known_.find(row.number);
     const bool is_new = is_live(row.state) && (before == known_.end() || before->second.fence != row.fence);
     has_new_try = has_new_try || is_new;
-    if (is_new) new_in_run[run.row.number] = true;
+    if (!is_new) return;
+    new_in_run[run.row.number] = true;
+    new_in_pool.insert(run.dag().tasks[task].pool);
   });
   const int64_t processes = count_processes(state, [](const ActiveRun&) { return true; });
   if (has_new_try && processes > rules_.parallelism) complain("more processes than parallelism allows");
   const auto pools = must(store_.settings().pools(), "pools");
   if (!pools) return;
   for (const Pool& pool : *pools) {
-    if (!has_new_try || pools_changed_ || pool.slots < 0) continue;
+    if (!new_in_pool.contains(pool.name) || pools_changed_ || pool.slots < 0) continue;
     if (const int64_t used = slots_used(state, pool); used > pool.slots && used > slots_before_[pool.name]) {
       complain("pool " + pool.name + " has " + std::to_string(pool.slots) + " slots, " + std::to_string(used) +
                " are used");
