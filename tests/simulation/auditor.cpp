@@ -303,7 +303,7 @@ void Auditor::acknowledged(const TryId& id, const Process* process) {
   if (was != TaskState::success) return;
   check_choice(id, *process, what);
   const auto row = must(store_.reader().instance_by_number(process->request.instance), "instance_by_number");
-  if (!row || !*row || (*row)->instance.fence != id.fence || (*row)->instance.state != TaskState::success) return;
+  if (!row || !*row || !has_succeeded_by((*row)->instance, id.fence)) return;
   for (const auto& [key, value] : process->end.xcom.as_map()) {
     const auto stored = must(store_.reader().xcom(process->request.instance, key), "xcom");
     if (stored && (!*stored || (*stored)->value != value))

@@ -117,7 +117,7 @@ void Auditor::check_choice(const TryId& id, const Process& process, const std::s
   const std::string& by = process.request.operator_name;
   if (by != "branch" && by != "short_circuit") return;
   const auto row = must(store_.reader().instance_by_number(process.request.instance), "instance_by_number");
-  if (!row || !*row || (*row)->instance.fence != id.fence || (*row)->instance.state != TaskState::success) return;
+  if (!row || !*row || !has_succeeded_by((*row)->instance, id.fence)) return;
   const auto run = must(store_.reader().run(process.request.key.dag_id, process.request.key.run_id), "run");
   if (!run || !*run || !dags_.contains((*run)->dag_version)) return;
   const Dag& dag = *dags_.at((*run)->dag_version);

@@ -83,6 +83,10 @@ UpstreamCounts count_upstream(const ActiveRun& run, const Dag& dag, int task, in
   return counts;
 }
 
+bool has_succeeded_by(const TaskInstance& row, Fence fence) {
+  return row.fence == fence && row.state == TaskState::success && row.note.find("marked") == std::string::npos;
+}
+
 const std::string& first_version(const DagRun& run) {
   return run.earlier_versions.empty() ? run.dag_version : run.earlier_versions.front().version;
 }

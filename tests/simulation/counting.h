@@ -54,6 +54,9 @@ UpstreamCounts count_upstream(const ActiveRun& run, const Dag& dag, int task, in
 UpstreamCounts count_outer_upstream(const ActiveRun& run, const Dag& dag, int task);
 std::string name(const ActiveRun& run, const TaskInstance& row);
 
+// Its success is that of this try: nobody has cleared and marked it since, which leaves nothing handed on.
+bool has_succeeded_by(const TaskInstance& row, Fence fence);
+
 // Which version of its DAG a run had as it was made.
 const std::string& first_version(const DagRun& run);
 
