@@ -180,6 +180,11 @@ Result<void> History::bring_into_memory(const std::string& dag_id, const std::st
   return {};
 }
 
+Result<int64_t> History::instances_to_read(const std::string& dag_id, const std::string& run_id, const State& state) {
+  if (state.find_run(dag_id, run_id) != nullptr) return 0;
+  return reader_.instances_in(dag_id, run_id);
+}
+
 Result<State> History::load(int parallelism, const Counters& counters, StoreSettings& settings,
                             std::vector<std::pair<RunNumber, std::string>>& problems) {
   State state(parallelism);

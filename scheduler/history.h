@@ -53,6 +53,8 @@ class History {
   Result<LoadedRun> load_run(const DagRun& row);
   // A run of the store, if there is one of that name and memory does not have it. conflict: its DAG cannot be read.
   Result<void> bring_into_memory(const std::string& dag_id, const std::string& run_id, State& state);
+  // How many task instances that would read.
+  Result<int64_t> instances_to_read(const std::string& dag_id, const std::string& run_id, const State& state);
 
   // What is in the way of a new run, or nothing.
   Result<std::optional<Taken>> taken_by_another(const DagRun& row, const State& state);

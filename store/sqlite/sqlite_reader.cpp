@@ -279,6 +279,13 @@ class Reader final : public StoreReader {
     return read_all(query, read_old_run);
   }
 
+  Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT instances FROM dag_run WHERE dag_id = ? AND run_id = ?");
+    TRY_ASSIGN(const bool has_row, query.bind(dag_id, run_id).next());
+    return has_row ? query.integer(0) : 0;
+  }
+
   Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& request) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
     TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));

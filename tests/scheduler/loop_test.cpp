@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "dagfile/catalog.h"
+#include "dagfile/serialize.h"
 #include "scheduler/lease.h"
 #include "scheduler/state.h"
 #include "store/faulty_store.h"
@@ -222,6 +223,67 @@ TEST_CASE("more runs than are changed at once are refused before any is changed"
   CHECK(house.loop->state().tries().size() == 1);
   CHECK(std::ranges::none_of(house.loop->state().tries(),
                              [](const auto& one) { return one.second.becomes.has_value(); }));
+}
+
+TEST_CASE("runs that have more task instances than are read at once are refused before any is read") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  constexpr int each = 40'000;
+  const auto epoch = store.writer().acquire_epoch(clock.now());
+  REQUIRE(epoch);
+  const DagPtr dag = make_chain("shop", 1);
+  std::vector<Change> changes{
+      PutDagVersion{{.dag_id = "shop", .version = dag->version, .serialized = serialize(*dag), .source = {}}}};
+  ChangeRuns several;
+  for (RunNumber number = 1; number <= 3; ++number) {
+    DagRun row;
+    row.number = number;
+    row.dag_id = "shop";
+    row.run_id = "r" + std::to_string(number);
+    row.dag_version = dag->version;
+    changes.emplace_back(InsertRun{row, {}});
+    InsertInstances rows;
+    for (int i = 0; i < each; ++i) {
+      TaskInstance instance;
+      instance.number = number * each + i;
+      instance.run = number;
+      // Those that the newest version has no place for are of the run all the same.
+      instance.task_id = i == 0 ? "t0" : "gone";
+      instance.map_index = i == 0 ? -1 : i;
+      instance.state = i == 0 ? TaskState::none : TaskState::removed;
+      rows.rows.push_back(std::move(instance));
+    }
+    changes.emplace_back(std::move(rows));
+    ChangeRun end{.expected_state = RunState::queued, .row = row, .cause = MoveCause::command};
+    end.row.state = RunState::success;
+    changes.emplace_back(std::move(end));
+    MarkTasks mark;
+    mark.selection.dag_id = "shop";
+    mark.selection.run_id = row.run_id;
+    mark.selection.tasks = {{"t0", -1}};
+    mark.state = TaskState::failed;
+    several.changes.emplace_back(mark);
+  }
+  REQUIRE(store.writer().commit({.epoch = *epoch, .at = clock.now(), .changes = std::move(changes)}));
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({dag}));
+  auto all = house.loop->enqueue(several);
+  REQUIRE(house.loop->turn());
+  const auto refused = all.get();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::invalid);
+  CHECK(refused.error().message ==
+        "these 3 runs have 120000 task instances; at most 100000 are read at once: name fewer runs at a time; nothing "
+        "is changed");
+  CHECK(store.reader().instance({"shop", "r1", "t0", -1}).value()->instance.state == TaskState::none);
+  // Two of them are not too many.
+  several.changes.pop_back();
+  auto two = house.loop->enqueue(several);
+  REQUIRE(house.loop->turn());
+  CHECK(two.get());
+  for (const char* run : {"r1", "r2"})
+    CHECK(store.reader().instance({"shop", run, "t0", -1}).value()->instance.state == TaskState::failed);
 }
 
 TEST_CASE("the start of a try waits a moment for the commit of something that matters more") {

@@ -38,6 +38,8 @@ TEST_CASE("old runs are those that have ended, oldest end first, a page behind t
   CHECK(numbers(all) == Numbers{2, 3, 4, 1});
   CHECK(all[2].instances == 4);
   CHECK(all[2].row == scene.run(4));
+  CHECK(must(scene.reader().instances_in("orders", "run4")) == 4);
+  CHECK(must(scene.reader().instances_in("orders", "run7")) == 0);
   // An end at that very moment is not before it.
   CHECK(numbers(must(scene.reader().old_runs(t0 + 20min, {}, 10))) == Numbers{2});
   const auto page = must(scene.reader().old_runs(t0 + 1h, {}, 2));
