@@ -181,6 +181,11 @@ class Reader final : public StoreReader {
     return run == nullptr ? 0 : static_cast<int64_t>(run->instances.size());
   }
 
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    const std::lock_guard lock(state_.mutex);
+    return std::min(at_most, static_cast<int64_t>(std::ranges::count(state_.events, run, &EventEntry::run)));
+  }
+
   Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& page) override {
     const std::lock_guard lock(state_.mutex);
     return memory::questions(state_, filter, page);

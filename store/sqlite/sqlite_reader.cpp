@@ -286,6 +286,13 @@ class Reader final : public StoreReader {
     return has_row ? query.integer(0) : 0;
   }
 
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT count(*) FROM (SELECT 1 FROM event WHERE run = ? LIMIT ?)");
+    TRY(query.bind(run, at_most).next());
+    return query.integer(0);
+  }
+
   Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& request) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
     TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));

@@ -12,6 +12,7 @@
 #include "scheduler/lease.h"
 #include "scheduler/state.h"
 #include "store/faulty_store.h"
+#include "store/leaving.h"
 #include "store/memory_store.h"
 #include "tests/scheduler/scripted_executor.h"
 
@@ -284,6 +285,44 @@ TEST_CASE("runs that have more task instances than are read at once are refused 
   CHECK(two.get());
   for (const char* run : {"r1", "r2"})
     CHECK(store.reader().instance({"shop", run, "t0", -1}).value()->instance.state == TaskState::failed);
+}
+
+TEST_CASE("one step of cleaning takes no more events than go in one commit") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  const auto epoch = store.writer().acquire_epoch(clock.now());
+  REQUIRE(epoch);
+  std::vector<Change> changes;
+  for (RunNumber number = 1; number <= 4; ++number) {
+    DagRun row;
+    row.number = number;
+    row.dag_id = "shop";
+    row.run_id = "r" + std::to_string(number);
+    row.logical_date = clock.now() + number * 1h;
+    changes.emplace_back(InsertRun{row, {}});
+    ChangeRun end{.expected_state = RunState::queued, .row = row, .cause = MoveCause::command};
+    end.row.state = RunState::success;
+    end.row.end_date = clock.now() + number * 1min;
+    changes.emplace_back(std::move(end));
+    EventRecord event;
+    event.dag_id = row.dag_id;
+    event.run_id = row.run_id;
+    for (int64_t i = 0; i < deleted_events_max * 2 / 3; ++i) changes.emplace_back(AppendEvent{event});
+  }
+  REQUIRE(store.writer().commit({.epoch = *epoch, .at = clock.now(), .changes = std::move(changes)}));
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({make_chain("shop", 1)}));
+  CleanStep step{.before = clock.now() + 1h};
+  for (const RunNumber number : {1, 2, 3}) {
+    auto asked = house.loop->enqueue(step);
+    REQUIRE(house.loop->turn());
+    const auto cleaned = asked.get();
+    REQUIRE(cleaned);
+    CHECK(cleaned->cleaned->runs == std::vector<RunNumber>{number});
+    CHECK(cleaned->cleaned->is_done == (number == 3));  // the last of its DAG stays
+    step.after = cleaned->cleaned->next;
+  }
 }
 
 TEST_CASE("the start of a try waits a moment for the commit of something that matters more") {

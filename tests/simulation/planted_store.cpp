@@ -93,6 +93,9 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
   Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
     return read([&] { return behind.reader().instances_in(dag_id, run_id); });
   }
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    return read([&] { return behind.reader().events_about(run, at_most); });
+  }
   Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
     return read([&] { return behind.reader().backfill(number); });
   }

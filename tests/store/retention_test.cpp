@@ -53,6 +53,37 @@ TEST_CASE("old runs are those that have ended, oldest end first, a page behind t
   CHECK(numbers(must(scene.reader().old_runs(t0 + 1h, {}, 10))) == Numbers{4, 1});
 }
 
+TEST_CASE("a run of few task instances and very many events goes in parts, too") {
+  Scene scene(EVERY_KIND_OF_STORE);
+  scene.commit(ended(2, 10));
+  const auto left = [&] { return must(scene.reader().events_about(2, INT64_MAX)); };
+  CHECK(left() == 2);
+  std::vector<Change> changes;
+  EventRecord row;
+  row.event = "command";
+  row.dag_id = "orders";
+  row.run_id = "run2";
+  for (int64_t i = left(); i < 2 * deleted_events_max + 7; ++i) changes.emplace_back(AppendEvent{row});
+  scene.commit(std::move(changes));
+  CHECK(must(scene.reader().events_about(2, 100)) == 100);
+  CHECK(must(scene.reader().events_about(9, 100)) == 0);
+  scene.refused({DeleteRunRows{.run = 2}, DeleteRunRows{.run = 9}});
+  CHECK(left() == 2 * deleted_events_max + 7);
+  CHECK(must(scene.reader().instances_of(2)).size() == 2);
+
+  scene.commit({DeleteRunRows{.run = 2, .user = "ada"}});
+  CHECK(left() == deleted_events_max + 7);
+  CHECK(must(scene.reader().instances_of(2)).empty());
+  CHECK(is_rest(scene.run(2)));
+  CHECK(!must(scene.reader().run("orders", "run2")));
+  scene.commit({DeleteRunRows{.run = 2}});
+  CHECK(left() == 7);
+  scene.commit({DeleteRunRows{.run = 2}});
+  CHECK(left() == 0);
+  CHECK(!must(scene.reader().run_by_number(2)));
+  CHECK(scene.history("orders", "run2") == lines({"orders/run2 success>deleted"}));
+}
+
 TEST_CASE("a run that is too large for one commit loses its name at once and its task instances in parts") {
   Scene scene(EVERY_KIND_OF_STORE);
   constexpr int instances = 2 * deleted_instances_max + 500;
