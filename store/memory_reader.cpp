@@ -175,6 +175,15 @@ class Reader final : public StoreReader {
     return rows;
   }
 
+  Result<std::vector<DagRun>> rests(RunNumber after, int limit) override {
+    const std::lock_guard lock(state_.mutex);
+    std::vector<DagRun> rows;
+    for (auto run = state_.runs.upper_bound(after); run != state_.runs.end() && std::ssize(rows) < limit; ++run) {
+      if (is_rest(run->second.row)) rows.push_back(run->second.row);
+    }
+    return rows;
+  }
+
   Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
     const std::lock_guard lock(state_.mutex);
     const RunEntry* run = state_.find_run(dag_id, run_id);

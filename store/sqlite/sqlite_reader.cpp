@@ -279,6 +279,16 @@ class Reader final : public StoreReader {
     return read_all(query, read_old_run);
   }
 
+  Result<std::vector<DagRun>> rests(RunNumber after, int limit) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    // All names between; no other begins so.
+    Query query = db->query("SELECT " + std::string(run_columns) +
+                            " FROM dag_run r INDEXED BY dag_run_by_run_id WHERE r.run_id > 'deleted ' "
+                            "AND r.run_id < 'deleted!' AND r.number > ? ORDER BY r.number LIMIT ?");
+    query.bind(after, limit);
+    return read_all(query, read_run);
+  }
+
   Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
     Query query = db->query("SELECT instances FROM dag_run WHERE dag_id = ? AND run_id = ?");

@@ -100,10 +100,13 @@ TEST_CASE("a run that is too large for one commit loses its name at once and its
   scene.refused({DeleteRunRows{.run = 1}, DeleteRunRows{.run = 9}});
   CHECK(left() == instances);
   CHECK(scene.run(1) == end.row);
+  CHECK(must(scene.reader().rests(0, 10)).empty());
 
   scene.commit({DeleteRunRows{.run = 1, .user = "ada"}});
   CHECK(left() == instances - deleted_instances_max);
   CHECK(is_rest(scene.run(1)));
+  CHECK(must(scene.reader().rests(0, 10)) == std::vector{scene.run(1)});
+  CHECK(must(scene.reader().rests(1, 10)).empty());
   CHECK(!must(scene.reader().run("orders", "run1")));
   CHECK(!must(scene.reader().instance_by_number(7)));
   CHECK(must(scene.reader().backfill_runs(3)) == BackfillRuns());
@@ -123,6 +126,7 @@ TEST_CASE("a run that is too large for one commit loses its name at once and its
   CHECK(left() == 500);
   scene.commit({DeleteRunRows{.run = 1}});
   CHECK(!must(scene.reader().run_by_number(1)));
+  CHECK(must(scene.reader().rests(0, 10)).empty());
   CHECK(left() == 0);
   CHECK(must(scene.reader().run("orders", "run1"))->number == 2);
   // It was told of once.
