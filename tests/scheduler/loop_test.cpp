@@ -122,6 +122,14 @@ TEST_CASE("a command from another thread is answered after its commit") {
   CHECK(refused.error().kind == ErrorKind::invalid);
   CHECK_THAT(refused.error().message, Catch::StartsWith("conf has 4194315 bytes as JSON, and may have 4194304"));
   CHECK(state_of_run(store, "shop", "large") == "absent");
+  // The note that a run is made with stays known, whoever edits it.
+  TriggerRun noted = trigger("shop", "noted");
+  noted.note = "for the audit";
+  REQUIRE(house.loop->submit(noted));
+  REQUIRE(house.loop->submit(SetRunNote{.dag_id = "shop", .run_id = "noted", .note = "never mind", .user = "ada"}));
+  const auto events = store.reader().events("shop", "noted", "", {.limit = 100});
+  REQUIRE(events);
+  CHECK(std::ranges::count(events->rows, "for the audit", &EventRecord::text) == 1);
   const auto reason = house.loop->why({"shop", "r0", "t1", -1});
   REQUIRE(reason);
   CHECK(reason->kind == ReasonKind::upstream);
