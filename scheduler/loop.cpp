@@ -22,6 +22,7 @@
 #include "scheduler/turn.h"
 #include "scheduler/versions.h"
 #include "scheduler/why.h"
+#include "store/covered.h"
 
 namespace udon {
 
@@ -234,8 +235,8 @@ struct Loop::Impl {
       if (load == nullptr || !load->shape || !covers_gaps(load->shape->dag->schedule)) continue;
       const DagState& dag = *state.find_dag(load->dag_id);
       if (dag.covered_until) continue;
-      TRY_ASSIGN(const auto covered_until, history.covered_until(dag.record));
-      state.load_covered_until(load->dag_id, covered_until);
+      TRY_ASSIGN(const auto end, covered_until(history.reader(), dag.record));
+      state.load_covered_until(load->dag_id, end);
     }
     return {};
   }
@@ -306,10 +307,6 @@ struct Loop::Impl {
     if (several != nullptr && !several->changes.empty()) clear = std::get_if<ClearTasks>(&several->changes.front());
     if (clear != nullptr && clear->on_latest_version) return &clear->selection.dag_id;
     return nullptr;
-  }
-
-  static bool is_of_store(const Error& error) {
-    return error.kind == ErrorKind::io || error.kind == ErrorKind::unavailable || error.kind == ErrorKind::timeout;
   }
 
   Result<CommandOutcome> carry_out(Turn& turn, const Command& command) {
