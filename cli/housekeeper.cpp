@@ -45,6 +45,7 @@ void Housekeeper::take_logs_of(const std::vector<RunNumber>& runs) {
 
 void Housekeeper::run(const std::stop_token& stop) {
   remove_what_nobody_took_up();
+  delete_rests(stop);
   sweep_logs(stop);
   Duration next_pass = clock_.monotonic() + std::min(first_pass_after, options_.every);
   while (!stop.stop_requested()) {
@@ -59,14 +60,11 @@ void Housekeeper::run(const std::stop_token& stop) {
   remove_logs(stop);
 }
 
-// A run that was too large for one turn. The folder of its logs goes last, and is made if there is none, so that a
-// start after a kill finds it by that.
+// A run that was too large for one turn.
 void Housekeeper::delete_rest_of(RunNumber number, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const auto run = reader_.run_by_number(number);
     if (!run || !*run || !is_rest(**run)) return;
-    if (const auto made = make_directories(options_.home / logs_folder / std::to_string(number), 0700); !made)
-      log_warning("housekeeper", made.error().message);
     if (!control_.submit(step_for_rest(**run))) return;  // the store fails, and has said so, or the server ends
     pause(stop);
   }
@@ -88,6 +86,18 @@ void Housekeeper::remove_logs(const std::stop_token& stop) {
   }
 }
 
+// The server before has died, or ended, between the parts of a run. Their logs go with those of all runs that are gone.
+void Housekeeper::delete_rests(const std::stop_token& stop) {
+  constexpr int rests_read = 100;
+  RunNumber last = 0;
+  for (bool is_last = false; !is_last && !stop.stop_requested();) {
+    const auto rests = reader_.rests(last, rests_read);
+    if (!rests) return log_warning("housekeeper", rests.error().message);
+    for (const DagRun& rest : *rests) delete_rest_of(last = rest.number, stop);
+    is_last = std::ssize(*rests) < rests_read;
+  }
+}
+
 // Logs of runs that are gone: the server has died between the commit that deleted them and their files.
 void Housekeeper::sweep_logs(const std::stop_token& stop) {
   std::error_code problem;
@@ -97,8 +107,7 @@ void Housekeeper::sweep_logs(const std::stop_token& stop) {
     const auto number = number_of(entry->path().filename().string());
     if (!number) continue;
     const auto run = reader_.run_by_number(*number);
-    if (!run || (*run && !is_rest(**run))) continue;
-    delete_rest_of(*number, stop);
+    if (!run || *run) continue;
     if (const auto removed = remove_logs_of(options_.home, *number); !removed)
       log_error("housekeeper", removed.error().message);
   }

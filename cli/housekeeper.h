@@ -44,6 +44,7 @@ class Housekeeper {
   void remove_logs(const std::stop_token& stop);
   void delete_rest_of(RunNumber run, const std::stop_token& stop);
   void remove_what_nobody_took_up();
+  void delete_rests(const std::stop_token& stop);
   void sweep_logs(const std::stop_token& stop);
   void clean(const std::stop_token& stop);
   bool clean_runs(TimePoint before, const std::stop_token& stop);  // false: not to the end

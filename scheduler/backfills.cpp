@@ -19,10 +19,6 @@ constexpr const char* triggered_by = "backfill";
 Error invalid(std::string message) { return {ErrorKind::invalid, std::move(message)}; }
 Error conflict(std::string message) { return {ErrorKind::conflict, std::move(message)}; }
 
-bool is_of_store(const Error& error) {
-  return error.kind == ErrorKind::io || error.kind == ErrorKind::unavailable || error.kind == ErrorKind::timeout;
-}
-
 std::string name_of(BackfillNumber number) { return "backfill " + std::to_string(number); }
 
 void note(Turn& turn, const Backfill& row, const char* event, const std::string& user, const std::string& text) {

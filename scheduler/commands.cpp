@@ -58,6 +58,16 @@ class Commanding {
     run.note = command.note;
     changes_.outcome().run = run;
     changes_.add(AddRun{.row = run, .shape = dag->shape, .past = {}, .user = command.user});
+    if (command.note.empty()) return {};
+    // The note may be edited; what it was when the run was made stays in the history of the run, as long as that.
+    EventRecord event;
+    event.at = now_;
+    event.event = "command";
+    event.dag_id = run.dag_id;
+    event.run_id = run.run_id;
+    event.user = command.user;
+    event.text = run.note;
+    changes_.add(NoteEvent{std::move(event)});
     return {};
   }
 

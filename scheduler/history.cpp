@@ -180,6 +180,11 @@ Result<void> History::bring_into_memory(const std::string& dag_id, const std::st
   return {};
 }
 
+Result<int64_t> History::instances_to_read(const std::string& dag_id, const std::string& run_id, const State& state) {
+  if (state.find_run(dag_id, run_id) != nullptr) return 0;
+  return reader_.instances_in(dag_id, run_id);
+}
+
 Result<State> History::load(int parallelism, const Counters& counters, StoreSettings& settings,
                             std::vector<std::pair<RunNumber, std::string>>& problems) {
   State state(parallelism);
@@ -289,6 +294,10 @@ Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShap
   return std::optional(std::move(past));
 }
 
+bool is_of_store(const Error& error) {
+  return error.kind == ErrorKind::io || error.kind == ErrorKind::unavailable || error.kind == ErrorKind::timeout;
+}
+
 Result<std::vector<DagRun>> last_runs_of(StoreReader& reader, const std::string& dag_id, int count) {
   const auto place = [](const DagRun& run) { return std::pair(run.logical_date.value_or(run.run_after), run.number); };
   RunFilter filter;
@@ -328,18 +337,6 @@ Result<bool> History::has_failed_in_a_row(const std::string& dag_id, int count, 
     if (++failed >= count) return true;
   }
   return false;
-}
-
-Result<std::optional<TimePoint>> History::covered_until(const DagRecord& dag) {
-  std::optional<TimePoint> unknown;
-  if (!dag.last_scheduled_logical_date) return unknown;
-  RunFilter filter;
-  filter.dag_ids = {dag.dag_id};
-  filter.types = {RunType::scheduled};
-  filter.logical_date_gte = filter.logical_date_lte = dag.last_scheduled_logical_date;
-  TRY_ASSIGN(const auto last, reader_.runs(filter, {.limit = 1, .offset = 0}));
-  if (last.rows.empty() || !last.rows.front().data_interval) return unknown;
-  return std::optional(last.rows.front().data_interval->end);
 }
 
 Result<std::optional<TimePoint>> History::first_poke_at(const TaskInstance& instance, int retries) {

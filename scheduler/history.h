@@ -40,6 +40,9 @@ struct Taken {
   std::string problem;  // in words
 };
 
+// It is the store that fails: nobody's wish is refused for it, the turn is given up.
+bool is_of_store(const Error& error);
+
 // The last runs of a DAG, newest first: as Airflow has it by logical date, and by run_after where there is none.
 Result<std::vector<DagRun>> last_runs_of(StoreReader& reader, const std::string& dag_id, int count);
 
@@ -53,6 +56,8 @@ class History {
   Result<LoadedRun> load_run(const DagRun& row);
   // A run of the store, if there is one of that name and memory does not have it. conflict: its DAG cannot be read.
   Result<void> bring_into_memory(const std::string& dag_id, const std::string& run_id, State& state);
+  // How many task instances that would read.
+  Result<int64_t> instances_to_read(const std::string& dag_id, const std::string& run_id, const State& state);
 
   // What is in the way of a new run, or nothing.
   Result<std::optional<Taken>> taken_by_another(const DagRun& row, const State& state);
@@ -60,8 +65,6 @@ class History {
   Result<std::optional<PastRun>> past_of(const DagRun& row, const DagShape& shape, const State& state);
   // Whether the last `count` runs of the DAG that have ended all failed, as the state knows them now.
   Result<bool> has_failed_in_a_row(const std::string& dag_id, int count, const State& state);
-  // Where the interval of the DAG's last scheduled run ended, if that run is there.
-  Result<std::optional<TimePoint>> covered_until(const DagRecord& dag);
   // When a sensor was looked at for the first time since it was last cleared.
   Result<std::optional<TimePoint>> first_poke_at(const TaskInstance& instance, int retries);
 

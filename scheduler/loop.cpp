@@ -22,6 +22,7 @@
 #include "scheduler/turn.h"
 #include "scheduler/versions.h"
 #include "scheduler/why.h"
+#include "store/covered.h"
 
 namespace udon {
 
@@ -234,8 +235,8 @@ struct Loop::Impl {
       if (load == nullptr || !load->shape || !covers_gaps(load->shape->dag->schedule)) continue;
       const DagState& dag = *state.find_dag(load->dag_id);
       if (dag.covered_until) continue;
-      TRY_ASSIGN(const auto covered_until, history.covered_until(dag.record));
-      state.load_covered_until(load->dag_id, covered_until);
+      TRY_ASSIGN(const auto end, covered_until(history.reader(), dag.record));
+      state.load_covered_until(load->dag_id, end);
     }
     return {};
   }
@@ -308,10 +309,6 @@ struct Loop::Impl {
     return nullptr;
   }
 
-  static bool is_of_store(const Error& error) {
-    return error.kind == ErrorKind::io || error.kind == ErrorKind::unavailable || error.kind == ErrorKind::timeout;
-  }
-
   Result<CommandOutcome> carry_out(Turn& turn, const Command& command) {
     if (std::holds_alternative<PoolsChanged>(command)) {
       TRY_ASSIGN(const auto pools, settings.pools());
@@ -355,12 +352,23 @@ struct Loop::Impl {
     if (several.changes.size() > static_cast<size_t>(limits::runs_changed_max))
       return Error{ErrorKind::invalid, "that is about " + std::to_string(several.changes.size()) + " runs; at most " +
                                            std::to_string(limits::runs_changed_max) + " are changed at once"};
-    int64_t instances = 0;
+    int64_t to_read = 0;
     std::set<std::pair<std::string, std::string>> named;
     for (const auto& change : several.changes) {
       const Selection& of = std::visit([](const auto& one) -> const Selection& { return one.selection; }, change);
       if (!named.emplace(of.dag_id, of.run_id).second)
         return Error{ErrorKind::invalid, "run " + of.run_id + " of DAG `" + of.dag_id + "` is named twice"};
+      TRY_ASSIGN(const int64_t there, history.instances_to_read(of.dag_id, of.run_id, state));
+      to_read += there;
+    }
+    // Before the first is read: whatever little of them is meant, each run comes into memory as a whole.
+    if (to_read > limits::instances_changed_max)
+      return Error{ErrorKind::invalid, "these " + std::to_string(several.changes.size()) + " runs have " +
+                                           std::to_string(to_read) + " task instances; at most " +
+                                           std::to_string(limits::instances_changed_max) +
+                                           " are read at once: name fewer runs at a time; nothing is changed"};
+    int64_t instances = 0;
+    for (const auto& change : several.changes) {
       TRY_ASSIGN(const CommandOutcome one, change_run(turn, as_command(change), Applied::not_yet));
       instances += std::ssize(one.instances);
       if (instances > limits::instances_changed_max)

@@ -31,17 +31,20 @@ Result<CommandOutcome> Retention::step(Turn& turn, const CleanStep& command) {
   // In order of their ends.
   TRY_ASSIGN(const auto old, reader_.old_runs(command.before, command.after, runs_read_per_step));
   int runs_going = 0;
-  int64_t instances_going = 0;
+  int64_t instances_going = 0, events_going = 0;
   for (const OldRun& run : old) {
     TRY_ASSIGN(const bool may_go, this->may_go(command, run.row));
     if (may_go) {
       const int64_t going = std::min(run.instances, deleted_instances_max);
-      const bool is_full =
-          runs_going >= runs_per_step || (runs_going > 0 && instances_going + going > instances_per_step);
+      TRY_ASSIGN(const int64_t events, reader_.events_about(run.row.number, deleted_events_max));
+      const bool is_too_much =
+          instances_going + going > instances_per_step || events_going + events > deleted_events_max;
+      const bool is_full = runs_going >= runs_per_step || (runs_going > 0 && is_too_much);
       if (is_full) return told(std::move(cleaned));
       if (!command.dry_run) turn.apply(Move(DropRun{.run = run.row.number, .user = command.user}));
       ++runs_going;
       instances_going += going;
+      events_going += events;
       // A large run is told of once, when its name goes; whoever has asked sees to its rest.
       if (!is_rest(run.row)) {
         cleaned.runs.push_back(run.row.number);

@@ -144,15 +144,28 @@ std::optional<InstanceRef> success_that_decides(const ActiveRun& run) {
   return std::nullopt;
 }
 
+// What is set up is followed by nothing but what clears it away.
+bool has_setup_that_decides(const ActiveRun& run) {
+  for (size_t task = 0; task < run.slots.size(); ++task) {
+    if (run.shape->decides[task] && run.dag().tasks[task].is_setup && run.slots[task].count(TaskState::success) > 0)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void RunChanges::mark_before_teardowns(const ActiveRun& run, RunState to, const std::string& note,
                                        const std::string& user) {
   if (to == RunState::failed && !has_failure_that_decides(run)) {
-    // All has succeeded that decides. One of these fails it in the end; else the teardowns are all that there is.
+    // All has succeeded that decides. One of these fails it in the end. Where only setups decide the run succeeds when
+    // it has cleared away, as in Airflow: to end the teardowns would leave what was made. Else they are all that there
+    // is.
     const auto decider = success_that_decides(run);
-    if (!decider) return mark_run(run, to, note, MoveCause::command, user);
-    mark(run, *decider, TaskState::failed, note, user);
+    if (decider)
+      mark(run, *decider, TaskState::failed, note, user);
+    else if (!has_setup_that_decides(run))
+      return mark_run(run, to, note, MoveCause::command, user);
   }
   for (int task = 0; task < static_cast<int>(run.slots.size()); ++task) {
     const TaskSlot& slot = run.slots[static_cast<size_t>(task)];

@@ -74,6 +74,16 @@ class Settling {
 
  private:
   bool is_full() const { return static_cast<int>(moves_.size()) >= moves_max_; }
+  // The process of its try was deferred, and what that waited for has come. Like a live one it began long ago, whatever
+  // its upstream says now; but an item of a list that is made anew has to be there again.
+  bool goes_on(int position) const {
+    return slot_.ready.contains(position) && !run_.shape->maps_over_xcom[static_cast<size_t>(ref_.task)] &&
+           run_.deferral_of({ref_.run, ref_.task, position}) != nullptr;
+  }
+  void hold_back_ready() {
+    for (const int position : slot_.ready)
+      if (!goes_on(position)) move(position, TaskState::none, "");
+  }
   bool is_unexpanded() const { return slot_.instances.empty() && !slot_.length; }
   bool is_of_group() const { return run_.shape->mapped_group[static_cast<size_t>(ref_.task)] >= 0; }
   bool has_something() const {
@@ -136,6 +146,7 @@ class Settling {
     const TaskInstance& row = slot_.instances[static_cast<size_t>(position)];
     if (row.map_index < 0 && *slot_.length > 0) return move(position, TaskState::removed, has_become());
     if (is_beyond(row)) return remove(position);
+    if (goes_on(position)) return;
     if (const auto chooser = skipped_by_choice(run_, ref_.task, row.map_index)) {
       return move(position, TaskState::skipped, not_chosen(*chooser));
     }
@@ -212,7 +223,7 @@ class Settling {
 
   // Its upstream goes on: what was ready is not any more, and what an XCom said will be said anew.
   void wait() {
-    for (const int position : slot_.ready) move(position, TaskState::none, "");
+    hold_back_ready();
     const bool has_any = !slot_.undecided.empty() || !slot_.ready.empty();
     if (run_.shape->maps_over_xcom[static_cast<size_t>(ref_.task)] && slot_.length && has_any) {
       moves_.push_back(SetLength{.task = ref_, .length = {}, .bound = {}});
@@ -220,10 +231,7 @@ class Settling {
   }
 
   void allow() {
-    if (held_by_past(state_, run_, ref_.task)) {
-      for (const int position : slot_.ready) move(position, TaskState::none, "");
-      return;
-    }
+    if (held_by_past(state_, run_, ref_.task)) return hold_back_ready();
     if (task_.expand && !slot_.length) return expand();
     for (const int position : slot_.undecided) {
       if (is_full()) return;
@@ -302,7 +310,7 @@ class Settling {
     for (const auto* positions : {&slot_.undecided, &slot_.ready}) {
       for (const int position : *positions) {
         if (is_full()) return;
-        move(position, to, note);
+        if (!goes_on(position)) move(position, to, note);
       }
     }
   }

@@ -19,7 +19,8 @@ enum class RowTable {
   backfill,      // is over, and no run of it is there
   dag_version,   // is neither the DAG's last nor its current one, and no run has or had it
   notification,  // is not to be sent any more, and its run is gone
-  log,           // is about no run that is there: the history of commands, of starts, of runs that are gone
+  log,           // is about no run that is there, and does not say why a DAG is paused: the history of commands, of
+                 // starts, of runs that are gone
 };
 std::string_view to_string(RowTable table);
 std::optional<RowTable> parse_row_table(std::string_view text);

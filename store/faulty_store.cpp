@@ -169,6 +169,18 @@ class FaultyReader final : public StoreReader {
     TRY(gate_.pass());
     return behind_.old_runs(before, after, limit);
   }
+  Result<std::vector<DagRun>> rests(RunNumber after, int limit) override {
+    TRY(gate_.pass());
+    return behind_.rests(after, limit);
+  }
+  Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
+    TRY(gate_.pass());
+    return behind_.instances_in(dag_id, run_id);
+  }
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    TRY(gate_.pass());
+    return behind_.events_about(run, at_most);
+  }
   Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
     TRY(gate_.pass());
     return behind_.backfill(number);

@@ -9,7 +9,8 @@
 
 namespace udon {
 
-// Of one commit, some tens of milliseconds. Events come with them: ten to a task instance are many.
+// Of one commit, some tens of milliseconds. Ten events to a task instance are many, but a run that is cleared every
+// hour has few task instances and ever more events: each has a bound of its own.
 inline constexpr int64_t deleted_instances_max = 2'000;
 inline constexpr int64_t deleted_events_max = 10 * deleted_instances_max;
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "store/leaving.h"
 #include "store/memory_state.h"
 #include "store/rules.h"
 
@@ -172,6 +173,26 @@ class Reader final : public StoreReader {
     std::ranges::sort(rows, {}, key);
     if (static_cast<int>(rows.size()) > limit) rows.resize(static_cast<size_t>(limit));
     return rows;
+  }
+
+  Result<std::vector<DagRun>> rests(RunNumber after, int limit) override {
+    const std::lock_guard lock(state_.mutex);
+    std::vector<DagRun> rows;
+    for (auto run = state_.runs.upper_bound(after); run != state_.runs.end() && std::ssize(rows) < limit; ++run) {
+      if (is_rest(run->second.row)) rows.push_back(run->second.row);
+    }
+    return rows;
+  }
+
+  Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
+    const std::lock_guard lock(state_.mutex);
+    const RunEntry* run = state_.find_run(dag_id, run_id);
+    return run == nullptr ? 0 : static_cast<int64_t>(run->instances.size());
+  }
+
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    const std::lock_guard lock(state_.mutex);
+    return std::min(at_most, static_cast<int64_t>(std::ranges::count(state_.events, run, &EventEntry::run)));
   }
 
   Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& page) override {

@@ -89,7 +89,8 @@ class Application {
     auto removed = std::make_shared<Removed>();
     std::vector<InstanceNumber> going = found->second.instances;
     RunEntry rest;
-    const bool is_whole = static_cast<int64_t>(going.size()) <= deleted_instances_max;
+    const bool is_whole = static_cast<int64_t>(going.size()) <= deleted_instances_max &&
+                          std::ranges::count(state_.events, change.run, &EventEntry::run) <= deleted_events_max;
     if (!is_whole) {
       rest = rest_of(found->second);
       going.clear();
@@ -361,7 +362,8 @@ class Application {
     rest.row.data_interval.reset();
     rest.row.backfill.reset();
     if (!rest.row.end_date) rest.row.end_date = rest.row.queued_at;
-    rest.by_name.insert(std::next(whole.by_name.begin(), deleted_instances_max), whole.by_name.end());
+    const auto gone = std::min<int64_t>(deleted_instances_max, std::ssize(whole.by_name));
+    rest.by_name.insert(std::next(whole.by_name.begin(), gone), whole.by_name.end());
     for (const auto& [name, number] : rest.by_name) rest.instances.push_back(number);
     return rest;
   }

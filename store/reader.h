@@ -29,6 +29,12 @@ class StoreReader : public AssetReader, public WaitReader {
   virtual Result<std::vector<DagRun>> active_runs() = 0;
   // Finished ones that ended before that, in order of their ends and numbers, behind `after`. Likewise.
   virtual Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) = 0;
+  // What is left of runs that go in parts (leaving.h), by number, behind `after`. Likewise.
+  virtual Result<std::vector<DagRun>> rests(RunNumber after, int limit) = 0;
+  // How many task instances a run has; none of them is read. 0: there is no such run.
+  virtual Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) = 0;
+  // How many rows of the history are about a run, counted no further than `at_most`.
+  virtual Result<int64_t> events_about(RunNumber run, int64_t at_most) = 0;
 
   virtual Result<std::optional<Backfill>> backfill(BackfillNumber number) = 0;
   virtual Result<Page<Backfill>> backfills(const BackfillFilter& filter, const PageRequest& page) = 0;

@@ -37,12 +37,23 @@ Result<Value> reset(World& world, const DagRun& run) {
 
 constexpr const char* triggered_by_operator = "operator";
 
-// Names the try: it is told to people, and by it a try knows the run that it has made.
+// Names the try: it is told to people, and by it a try knows the run that it has made. With its id: a run that was
+// deleted and made again has a task instance of the same name, and a first try of it.
 std::string note_of(const TryRequest& request) {
-  return "triggered by " + to_string(request.key) + ", try " + std::to_string(request.try_number);
+  return "triggered by " + to_string(request.key) + ", try " + std::to_string(request.try_number) + " (" +
+         to_string(request.try_id) + ")";
 }
-bool was_made_by(const DagRun& run, const std::string& note) {
-  return run.triggered_by == triggered_by_operator && run.note == note;
+// By what the history of the run begins with: the note itself may have been edited since.
+Result<bool> was_made_by(World& world, const DagRun& run, const std::string& note) {
+  if (run.triggered_by != triggered_by_operator) return false;
+  // Before it stands that earlier runs of its name were deleted.
+  constexpr int events_looked_at = 100;
+  TRY_ASSIGN(const auto newest, world.reader.events(run.dag_id, run.run_id, "", {.limit = 1, .offset = 0}));
+  const int64_t before_them = std::max<int64_t>(0, newest.total - events_looked_at);
+  TRY_ASSIGN(const auto oldest,
+             world.reader.events(run.dag_id, run.run_id, "", {.limit = events_looked_at, .offset = before_them}));
+  return std::ranges::any_of(oldest.rows,
+                             [&](const EventRecord& event) { return event.event == "command" && event.text == note; });
 }
 
 // Of a run that is asked about: its id or its logical date.
@@ -97,7 +108,10 @@ Result<Value> trigger_for_try(World& world, const TryRequest& request, const Val
   TRY_ASSIGN(const std::optional<DagRun> there, world.reader.run(dag_id, run_id));
   // Asked before, and the answer was lost: the run is made once.
   const std::string note = note_of(request);
-  if (there && (wish.get("is_own") == Value(true) || was_made_by(*there, note))) return shown(*there);
+  if (there) {
+    TRY_ASSIGN(const bool is_made, was_made_by(world, *there, note));
+    if (is_made || wish.get("is_own") == Value(true)) return shown(*there);
+  }
   if (there && wish.get("reset") == Value(true)) return reset(world, *there);
   if (there)
     return Error{ErrorKind::conflict,
@@ -115,7 +129,9 @@ Result<Value> trigger_for_try(World& world, const TryRequest& request, const Val
   if (made.error().kind != ErrorKind::conflict) return made.error();
   // Asked twice at once: the other has been carried out meanwhile.
   TRY_ASSIGN(const std::optional<DagRun> meanwhile, world.reader.run(dag_id, run_id));
-  if (meanwhile && was_made_by(*meanwhile, note)) return shown(*meanwhile);
+  if (!meanwhile) return made.error();
+  TRY_ASSIGN(const bool is_made, was_made_by(world, *meanwhile, note));
+  if (is_made) return shown(*meanwhile);
   return made.error();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/id.h"
 #include "base/text.h"
+#include "store/covered.h"
 
 namespace udon::web {
 namespace {
@@ -152,16 +153,11 @@ Result<Value> show_dag(World& world, const DagRecord& record) {
     tags.push_back(Value::Map{{"name", tag}, {"dag_id", record.dag_id}, {"dag_display_name", record.dag_id}});
   std::optional<DueRun> next;
   if (info && record.next_run_after) {
-    std::optional<TimePoint> covered_until;
-    if (record.last_scheduled_logical_date && covers_gaps(dag.schedule)) {
-      RunFilter last;
-      last.dag_ids = {record.dag_id};
-      last.types = {RunType::scheduled};
-      last.logical_date_gte = last.logical_date_lte = record.last_scheduled_logical_date;
-      TRY_ASSIGN(const auto found, world.reader.runs(last, {.limit = 1, .offset = 0}));
-      if (!found.rows.empty() && found.rows[0].data_interval) covered_until = found.rows[0].data_interval->end;
+    std::optional<TimePoint> covered;
+    if (covers_gaps(dag.schedule)) {
+      TRY_ASSIGN(covered, covered_until(world.reader, record));
     }
-    next = next_due_run(dag.schedule, record.last_scheduled_logical_date, world.clock.now(), covered_until);
+    next = next_due_run(dag.schedule, record.last_scheduled_logical_date, world.clock.now(), covered);
     if (next && next->run_after != *record.next_run_after) next.reset();
   }
   const bool has_limits = std::any_of(dag.tasks.begin(), dag.tasks.end(), [](const Task& task) {

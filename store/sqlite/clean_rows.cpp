@@ -40,7 +40,12 @@ const std::vector<TableRules>& tables() {
        "AND (r.dag_version = x.version OR instr(r.earlier_versions, '\"' || x.version || '\"') > 0))"},
       {RowTable::notification, "notification", "number", "dag_id", "at", true,
        "x.state IN ('pending', 'sending') OR EXISTS (SELECT 1 FROM dag_run r WHERE r.number = x.run)"},
-      {RowTable::log, "event", "number", "dag_id", "at", true, "x.run IS NOT NULL"},
+      // As StoreReader::last_pause finds it: why a paused DAG is paused.
+      {RowTable::log, "event", "number", "dag_id", "at", true,
+       "x.run IS NOT NULL OR (x.run_id = '' AND x.text GLOB 'paused*' "
+       "AND EXISTS (SELECT 1 FROM dag d WHERE d.dag_id = x.dag_id AND d.is_paused) "
+       "AND NOT EXISTS (SELECT 1 FROM event e INDEXED BY event_by_name WHERE e.run IS NULL AND e.dag_id = x.dag_id "
+       "AND e.run_id = '' AND e.number > x.number AND (e.text GLOB 'paused*' OR e.text GLOB 'unpaused*')))"},
   };
   return tables;
 }

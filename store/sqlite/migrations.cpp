@@ -25,6 +25,11 @@ constexpr const char* open_question =
     "question q JOIN task_instance t ON t.number = q.instance AND t.try_number = q.try_number "
     "WHERE q.answer IS NULL AND t.state = 'deferred'";
 
+// Shown as history: its try failed, was killed or cleared before anybody answered.
+constexpr const char* unanswered_question =
+    "question q LEFT JOIN task_instance t ON t.number = q.instance AND t.try_number = q.try_number "
+    "AND t.state = 'deferred' WHERE q.answer IS NULL AND t.number IS NULL";
+
 std::vector<Migration> make_migrations() {
   return {
       {1, "store", migration_0001},
@@ -55,6 +60,7 @@ std::vector<Migration> make_migrations() {
        migration_0006,
        migration_0006_down,
        {{"open question", "open questions", open_question},
+        {"question that nobody answered in time", "questions that nobody answered in time", unanswered_question},
         {"answer to a question", "answers to questions", "question WHERE answer IS NOT NULL"},
         {"try that waits without a process", "tries that wait without a process", "deferral"},
         {"notification of a question", "notifications of questions", "notification WHERE event = 'asked'"}}},

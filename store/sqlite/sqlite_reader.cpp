@@ -279,6 +279,30 @@ class Reader final : public StoreReader {
     return read_all(query, read_old_run);
   }
 
+  Result<std::vector<DagRun>> rests(RunNumber after, int limit) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    // All names between; no other begins so.
+    Query query = db->query("SELECT " + std::string(run_columns) +
+                            " FROM dag_run r INDEXED BY dag_run_by_run_id WHERE r.run_id > 'deleted ' "
+                            "AND r.run_id < 'deleted!' AND r.number > ? ORDER BY r.number LIMIT ?");
+    query.bind(after, limit);
+    return read_all(query, read_run);
+  }
+
+  Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT instances FROM dag_run WHERE dag_id = ? AND run_id = ?");
+    TRY_ASSIGN(const bool has_row, query.bind(dag_id, run_id).next());
+    return has_row ? query.integer(0) : 0;
+  }
+
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    TRY_ASSIGN(const auto db, readers_.borrow());
+    Query query = db->query("SELECT count(*) FROM (SELECT 1 FROM event WHERE run = ? LIMIT ?)");
+    TRY(query.bind(run, at_most).next());
+    return query.integer(0);
+  }
+
   Result<Page<QuestionRow>> questions(const QuestionFilter& filter, const PageRequest& request) override {
     TRY_ASSIGN(const auto db, readers_.borrow());
     TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));

@@ -142,9 +142,11 @@ class Application {
   // True: it is small enough to go as a whole.
   Result<bool> delete_part(const DagRun& run) {
     {
-      Query look = db_.query("SELECT instances FROM dag_run WHERE number = ?");
-      TRY(look.bind(run.number).next());
-      if (look.integer(0) <= deleted_instances_max) return true;
+      Query look = db_.query(
+          "SELECT instances, (SELECT count(*) FROM (SELECT 1 FROM event WHERE run = ?1 LIMIT ?2)) FROM dag_run "
+          "WHERE number = ?1");
+      TRY(look.bind(run.number, deleted_events_max + 1).next());
+      if (look.integer(0) <= deleted_instances_max && look.integer(1) <= deleted_events_max) return true;
     }
     TRY_ASSIGN(const int64_t deleted,
                db_.query("DELETE FROM task_instance WHERE number IN (SELECT number FROM task_instance WHERE run = ? "

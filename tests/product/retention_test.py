@@ -4,6 +4,7 @@ import datetime
 import json
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import unittest
@@ -153,6 +154,25 @@ class Retention(unittest.TestCase):
             # Without a server.
             self.assertEqual(i.json(*ALL, now(), "--tables", "dag_run", "--yes")["task_instances"], 9001)
             self.assertEqual((left(), len(logs(i))), (["r3"], 1))
+            i.udon("db", "check")
+
+    def test_a_start_goes_on_with_what_is_left_of_a_run_that_has_no_logs(self):
+        with Installation() as i:
+            i.dag("wide", "dag: wide\nschedule: none\ntasks:\n  load: {operator: empty}\n")
+            i.start()
+            until("it is there", lambda: i.json("dags", "list")["total_entries"] == 1)
+            for run in ("r1", "r2"):
+                i.udon("dags", "trigger", "wide", "--run-id", run, "--wait")
+            i.stop()
+            # As a server leaves it that is killed right after its first transaction; its tasks had no process, and so no logs.
+            store = sqlite3.connect(i.home / "udon.db")
+            with store:
+                store.execute("UPDATE dag_run SET run_id = 'deleted ' || number, logical_date = NULL, interval_begin = NULL, interval_end = NULL WHERE run_id = 'r1'")
+            store.close()
+            self.assertEqual(logs(i), set())
+            i.start()
+            until("the rest is gone", lambda: [r["dag_run_id"] for r in i.json("runs", "list", "wide")["dag_runs"]] == ["r2"])
+            i.stop()
             i.udon("db", "check")
 
     def test_the_store_goes_down_to_an_older_schema_and_up_again(self):

@@ -8,9 +8,11 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "dagfile/catalog.h"
+#include "dagfile/serialize.h"
 #include "scheduler/lease.h"
 #include "scheduler/state.h"
 #include "store/faulty_store.h"
+#include "store/leaving.h"
 #include "store/memory_store.h"
 #include "tests/scheduler/scripted_executor.h"
 
@@ -120,6 +122,14 @@ TEST_CASE("a command from another thread is answered after its commit") {
   CHECK(refused.error().kind == ErrorKind::invalid);
   CHECK_THAT(refused.error().message, Catch::StartsWith("conf has 4194315 bytes as JSON, and may have 4194304"));
   CHECK(state_of_run(store, "shop", "large") == "absent");
+  // The note that a run is made with stays known, whoever edits it.
+  TriggerRun noted = trigger("shop", "noted");
+  noted.note = "for the audit";
+  REQUIRE(house.loop->submit(noted));
+  REQUIRE(house.loop->submit(SetRunNote{.dag_id = "shop", .run_id = "noted", .note = "never mind", .user = "ada"}));
+  const auto events = store.reader().events("shop", "noted", "", {.limit = 100});
+  REQUIRE(events);
+  CHECK(std::ranges::count(events->rows, "for the audit", &EventRecord::text) == 1);
   const auto reason = house.loop->why({"shop", "r0", "t1", -1});
   REQUIRE(reason);
   CHECK(reason->kind == ReasonKind::upstream);
@@ -222,6 +232,105 @@ TEST_CASE("more runs than are changed at once are refused before any is changed"
   CHECK(house.loop->state().tries().size() == 1);
   CHECK(std::ranges::none_of(house.loop->state().tries(),
                              [](const auto& one) { return one.second.becomes.has_value(); }));
+}
+
+TEST_CASE("runs that have more task instances than are read at once are refused before any is read") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  constexpr int each = 40'000;
+  const auto epoch = store.writer().acquire_epoch(clock.now());
+  REQUIRE(epoch);
+  const DagPtr dag = make_chain("shop", 1);
+  std::vector<Change> changes{
+      PutDagVersion{{.dag_id = "shop", .version = dag->version, .serialized = serialize(*dag), .source = {}}}};
+  ChangeRuns several;
+  for (RunNumber number = 1; number <= 3; ++number) {
+    DagRun row;
+    row.number = number;
+    row.dag_id = "shop";
+    row.run_id = "r" + std::to_string(number);
+    row.dag_version = dag->version;
+    changes.emplace_back(InsertRun{row, {}});
+    InsertInstances rows;
+    for (int i = 0; i < each; ++i) {
+      TaskInstance instance;
+      instance.number = number * each + i;
+      instance.run = number;
+      // Those that the newest version has no place for are of the run all the same.
+      instance.task_id = i == 0 ? "t0" : "gone";
+      instance.map_index = i == 0 ? -1 : i;
+      instance.state = i == 0 ? TaskState::none : TaskState::removed;
+      rows.rows.push_back(std::move(instance));
+    }
+    changes.emplace_back(std::move(rows));
+    ChangeRun end{.expected_state = RunState::queued, .row = row, .cause = MoveCause::command};
+    end.row.state = RunState::success;
+    changes.emplace_back(std::move(end));
+    MarkTasks mark;
+    mark.selection.dag_id = "shop";
+    mark.selection.run_id = row.run_id;
+    mark.selection.tasks = {{"t0", -1}};
+    mark.state = TaskState::failed;
+    several.changes.emplace_back(mark);
+  }
+  REQUIRE(store.writer().commit({.epoch = *epoch, .at = clock.now(), .changes = std::move(changes)}));
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({dag}));
+  auto all = house.loop->enqueue(several);
+  REQUIRE(house.loop->turn());
+  const auto refused = all.get();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind == ErrorKind::invalid);
+  CHECK(refused.error().message ==
+        "these 3 runs have 120000 task instances; at most 100000 are read at once: name fewer runs at a time; nothing "
+        "is changed");
+  CHECK(store.reader().instance({"shop", "r1", "t0", -1}).value()->instance.state == TaskState::none);
+  // Two of them are not too many.
+  several.changes.pop_back();
+  auto two = house.loop->enqueue(several);
+  REQUIRE(house.loop->turn());
+  CHECK(two.get());
+  for (const char* run : {"r1", "r2"})
+    CHECK(store.reader().instance({"shop", run, "t0", -1}).value()->instance.state == TaskState::failed);
+}
+
+TEST_CASE("one step of cleaning takes no more events than go in one commit") {
+  MemoryStore store;
+  FakeClock clock(new_year());
+  const auto epoch = store.writer().acquire_epoch(clock.now());
+  REQUIRE(epoch);
+  std::vector<Change> changes;
+  for (RunNumber number = 1; number <= 4; ++number) {
+    DagRun row;
+    row.number = number;
+    row.dag_id = "shop";
+    row.run_id = "r" + std::to_string(number);
+    row.logical_date = clock.now() + number * 1h;
+    changes.emplace_back(InsertRun{row, {}});
+    ChangeRun end{.expected_state = RunState::queued, .row = row, .cause = MoveCause::command};
+    end.row.state = RunState::success;
+    end.row.end_date = clock.now() + number * 1min;
+    changes.emplace_back(std::move(end));
+    EventRecord event;
+    event.dag_id = row.dag_id;
+    event.run_id = row.run_id;
+    for (int64_t i = 0; i < deleted_events_max * 2 / 3; ++i) changes.emplace_back(AppendEvent{event});
+  }
+  REQUIRE(store.writer().commit({.epoch = *epoch, .at = clock.now(), .changes = std::move(changes)}));
+  House house(store, clock);
+  REQUIRE(house.loop->start());
+  house.loop->offer(catalog_of({make_chain("shop", 1)}));
+  CleanStep step{.before = clock.now() + 1h};
+  for (const RunNumber number : {1, 2, 3}) {
+    auto asked = house.loop->enqueue(step);
+    REQUIRE(house.loop->turn());
+    const auto cleaned = asked.get();
+    REQUIRE(cleaned);
+    CHECK(cleaned->cleaned->runs == std::vector<RunNumber>{number});
+    CHECK(cleaned->cleaned->is_done == (number == 3));  // the last of its DAG stays
+    step.after = cleaned->cleaned->next;
+  }
 }
 
 TEST_CASE("the start of a try waits a moment for the commit of something that matters more") {

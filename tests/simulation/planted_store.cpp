@@ -90,6 +90,15 @@ struct PlantedStore::Impl final : StoreReader, StoreSettings, StoreWriter {
   Result<std::vector<OldRun>> old_runs(TimePoint before, const RunCursor& after, int limit) override {
     return read([&] { return behind.reader().old_runs(before, after, limit); });
   }
+  Result<std::vector<DagRun>> rests(RunNumber after, int limit) override {
+    return read([&] { return behind.reader().rests(after, limit); });
+  }
+  Result<int64_t> instances_in(const std::string& dag_id, const std::string& run_id) override {
+    return read([&] { return behind.reader().instances_in(dag_id, run_id); });
+  }
+  Result<int64_t> events_about(RunNumber run, int64_t at_most) override {
+    return read([&] { return behind.reader().events_about(run, at_most); });
+  }
   Result<std::optional<Backfill>> backfill(BackfillNumber number) override {
     return read([&] { return behind.reader().backfill(number); });
   }

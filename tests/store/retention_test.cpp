@@ -38,6 +38,8 @@ TEST_CASE("old runs are those that have ended, oldest end first, a page behind t
   CHECK(numbers(all) == Numbers{2, 3, 4, 1});
   CHECK(all[2].instances == 4);
   CHECK(all[2].row == scene.run(4));
+  CHECK(must(scene.reader().instances_in("orders", "run4")) == 4);
+  CHECK(must(scene.reader().instances_in("orders", "run7")) == 0);
   // An end at that very moment is not before it.
   CHECK(numbers(must(scene.reader().old_runs(t0 + 20min, {}, 10))) == Numbers{2});
   const auto page = must(scene.reader().old_runs(t0 + 1h, {}, 2));
@@ -49,6 +51,37 @@ TEST_CASE("old runs are those that have ended, oldest end first, a page behind t
   again.row.end_date.reset();
   scene.commit({again, DeleteRunRows{.run = 3}});
   CHECK(numbers(must(scene.reader().old_runs(t0 + 1h, {}, 10))) == Numbers{4, 1});
+}
+
+TEST_CASE("a run of few task instances and very many events goes in parts, too") {
+  Scene scene(EVERY_KIND_OF_STORE);
+  scene.commit(ended(2, 10));
+  const auto left = [&] { return must(scene.reader().events_about(2, INT64_MAX)); };
+  CHECK(left() == 2);
+  std::vector<Change> changes;
+  EventRecord row;
+  row.event = "command";
+  row.dag_id = "orders";
+  row.run_id = "run2";
+  for (int64_t i = left(); i < 2 * deleted_events_max + 7; ++i) changes.emplace_back(AppendEvent{row});
+  scene.commit(std::move(changes));
+  CHECK(must(scene.reader().events_about(2, 100)) == 100);
+  CHECK(must(scene.reader().events_about(9, 100)) == 0);
+  scene.refused({DeleteRunRows{.run = 2}, DeleteRunRows{.run = 9}});
+  CHECK(left() == 2 * deleted_events_max + 7);
+  CHECK(must(scene.reader().instances_of(2)).size() == 2);
+
+  scene.commit({DeleteRunRows{.run = 2, .user = "ada"}});
+  CHECK(left() == deleted_events_max + 7);
+  CHECK(must(scene.reader().instances_of(2)).empty());
+  CHECK(is_rest(scene.run(2)));
+  CHECK(!must(scene.reader().run("orders", "run2")));
+  scene.commit({DeleteRunRows{.run = 2}});
+  CHECK(left() == 7);
+  scene.commit({DeleteRunRows{.run = 2}});
+  CHECK(left() == 0);
+  CHECK(!must(scene.reader().run_by_number(2)));
+  CHECK(scene.history("orders", "run2") == lines({"orders/run2 success>deleted"}));
 }
 
 TEST_CASE("a run that is too large for one commit loses its name at once and its task instances in parts") {
@@ -67,10 +100,13 @@ TEST_CASE("a run that is too large for one commit loses its name at once and its
   scene.refused({DeleteRunRows{.run = 1}, DeleteRunRows{.run = 9}});
   CHECK(left() == instances);
   CHECK(scene.run(1) == end.row);
+  CHECK(must(scene.reader().rests(0, 10)).empty());
 
   scene.commit({DeleteRunRows{.run = 1, .user = "ada"}});
   CHECK(left() == instances - deleted_instances_max);
   CHECK(is_rest(scene.run(1)));
+  CHECK(must(scene.reader().rests(0, 10)) == std::vector{scene.run(1)});
+  CHECK(must(scene.reader().rests(1, 10)).empty());
   CHECK(!must(scene.reader().run("orders", "run1")));
   CHECK(!must(scene.reader().instance_by_number(7)));
   CHECK(must(scene.reader().backfill_runs(3)) == BackfillRuns());
@@ -90,6 +126,7 @@ TEST_CASE("a run that is too large for one commit loses its name at once and its
   CHECK(left() == 500);
   scene.commit({DeleteRunRows{.run = 1}});
   CHECK(!must(scene.reader().run_by_number(1)));
+  CHECK(must(scene.reader().rests(0, 10)).empty());
   CHECK(left() == 0);
   CHECK(must(scene.reader().run("orders", "run1"))->number == 2);
   // It was told of once.

@@ -190,6 +190,44 @@ TEST_CASE("the history of what is there stays, the rest goes with time, in steps
   CHECK(must(kitchen.reader().events("orders", "run1", {}, {})).total == of_run);
 }
 
+TEST_CASE("of a DAG that is paused it stays known why, however long ago that was") {
+  Kitchen kitchen;
+  const auto put = [&](const std::string& dag_id, bool is_paused) {
+    kitchen.commit({PutDag{{.dag_id = dag_id, .version = "v1", .is_paused = is_paused}}});
+  };
+  const auto tell = [&](const std::string& dag_id, const std::string& text, TimePoint at = t0) {
+    EventRecord row;
+    row.event = "scheduler";
+    row.dag_id = dag_id;
+    row.text = text;
+    kitchen.commit({AppendEvent{row}}, at);
+  };
+  const auto why = [&](const std::string& dag_id) {
+    const auto pause = must(kitchen.reader().last_pause(dag_id));
+    return pause ? pause->text : "unknown";
+  };
+  put("orders", true);
+  tell("orders", "paused");    // goes: not the last
+  tell("orders", "unpaused");  // likewise
+  tell("orders", "paused: its last 3 runs failed (max_consecutive_failed_dag_runs)");
+  tell("orders", "5 queued asset events forgotten");
+  put("items", false);
+  tell("items", "paused");  // goes: it is not paused any more
+  put("report", true);
+  tell("report", "paused");  // goes: a younger one says why
+  tell("gone", "paused");    // goes: there is no such DAG
+  tell("report", "paused: its last 2 runs failed (max_consecutive_failed_dag_runs)", t0 + 25h);
+  CHECK(kitchen.clean(RowTable::log, {}, true) == 7);
+  CHECK(kitchen.clean(RowTable::log) == 7);  // the start of the scheduler too
+  CHECK(why("orders") == "paused: its last 3 runs failed (max_consecutive_failed_dag_runs)");
+  CHECK(why("report") == "paused: its last 2 runs failed (max_consecutive_failed_dag_runs)");
+  CHECK(why("items") == "unknown");
+  CHECK(kitchen.clean(RowTable::log) == 0);
+  // Nobody asks any more.
+  put("orders", false);
+  CHECK(kitchen.clean(RowTable::log) == 1);
+}
+
 TEST_CASE("nothing is lost where a step cannot be written") {
   Kitchen kitchen;
   kitchen.commit({PutBackfill{{.number = 1, .dag_id = "orders", .completed_at = t0}}});

@@ -100,6 +100,7 @@ void fill(Store& store, int instances = 3) {
   changes.push_back(PutDeferral{{.instance = 2, .try_number = 1, .fence = 2, .started_at = t0, .since = t0}});
   changes.push_back(PutQuestion{{.instance = 1, .try_number = 1, .asked_at = t0}});
   changes.push_back(PutQuestion{{.instance = 3, .try_number = 1, .asked_at = t0, .answer = Answer{}}});
+  changes.push_back(PutQuestion{{.instance = 3, .try_number = 2, .asked_at = t0}});
   for (const NoticeEvent event : {NoticeEvent::failure, NoticeEvent::asked, NoticeEvent::paused}) {
     Notification told{.key = {.run = 1, .instance = 1, .try_number = 1, .event = event, .at = t0},
                       .dag_id = "orders",
@@ -168,10 +169,13 @@ TEST_CASE("what is lost on the way down is counted, step by step, before anythin
   };
   using Counts = std::map<std::string, int64_t>;
   CHECK(lost(newest) == Counts());
-  Counts expected{{"notification of a pause", 1}, 
-      {"run's earlier versions", 1}, {"version's commit", 1}, {"backfill's wish for the newest version", 1}};
+  Counts expected{{"notification of a pause", 1},
+                  {"run's earlier versions", 1},
+                  {"version's commit", 1},
+                  {"backfill's wish for the newest version", 1}};
   CHECK(lost(6) == expected);
   expected.merge(Counts{{"open question", 1},
+                        {"question that nobody answered in time", 1},
                         {"answer to a question", 1},
                         {"try that waits without a process", 1},
                         {"notification of a question", 1}});

@@ -175,27 +175,52 @@ TEST_CASE("a try makes a run of another DAG once, however often it asks") {
   made.run_id = "mine";
   made.logical_date.reset();
   made.triggered_by = "operator";
-  made.note = asker + "1";
+  made.note = asker + "1 (inst-13)";
+  // As the scheduler does: the note is in the run's history, too.
+  const auto make = [&] {
+    EventRecord event;
+    event.event = "command";
+    event.dag_id = made.dag_id;
+    event.run_id = made.run_id;
+    event.text = made.note;
+    scene.commit({InsertRun{made, ""}, AppendEvent{event}});
+  };
   // Twice at once: the other was first.
   scene.control.answer = [&](const Command& command) -> Result<CommandOutcome> {
     CHECK(std::get<TriggerRun>(command).note == made.note);
-    scene.commit({InsertRun{made, ""}});
+    make();
     return Error{ErrorKind::conflict, "DAG `orders` has a run mine already"};
   };
   CHECK(ask("", wish).status == 200);
   CHECK_THAT(ask("", wish).body, Catch::Contains(R"("run_id":"mine")"));
   CHECK(scene.control.commands.size() == 1);
+  // Somebody has edited the note meanwhile.
+  ChangeRun edit{.expected_state = made.state, .row = made, .cause = MoveCause::command, .event_text = "note changed"};
+  edit.row.note = "mine!";
+  scene.commit({edit});
+  CHECK(ask("", wish).status == 200);
   // Another try, or a person, has made it: that is a conflict.
   made.run_id = "of_another_try";
   made.number = 8;
-  made.note = asker + "2";
-  scene.commit({InsertRun{made, ""}});
+  made.note = asker + "2 (inst-14)";
+  make();
   CHECK(ask("", R"({"dag_id":"orders","run_id":"of_another_try"})").status == 409);
-  made.run_id = "by_hand";
+  // Whatever its note says.
+  edit.row = made;
+  edit.row.note = asker + "1 (inst-13)";
+  scene.commit({edit});
+  CHECK(ask("", R"({"dag_id":"orders","run_id":"of_another_try"})").status == 409);
+  // The first try of a task instance of the same name, whose run was deleted.
+  made.run_id = "of_a_run_that_is_gone";
   made.number = 9;
-  made.note = asker + "1";
+  made.note = asker + "1 (inst-7)";
+  make();
+  CHECK(ask("", R"({"dag_id":"orders","run_id":"of_a_run_that_is_gone"})").status == 409);
+  made.run_id = "by_hand";
+  made.number = 10;
+  made.note = asker + "1 (inst-13)";
   made.triggered_by = "cli";
-  scene.commit({InsertRun{made, ""}});
+  make();
   CHECK(ask("", R"({"dag_id":"orders","run_id":"by_hand"})").status == 409);
 }
 

@@ -1,9 +1,9 @@
 // Task groups from outside: how a DAG's tasks and groups lie in each other, what a run has of each in which states, and
 // marking a group.
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
+#include <vector>
 
 #include "base/text.h"
 #include "web/fields.h"
@@ -15,13 +15,17 @@
 namespace udon::web {
 namespace {
 
-constexpr size_t state_count = 13;
-using Counts = std::array<int64_t, state_count>;
+struct Counts {
+  std::vector<int64_t> of = std::vector<int64_t>(all_task_states().size());  // by state
+  int64_t& operator[](TaskState state) { return of[static_cast<size_t>(state)]; }
+  int64_t operator[](TaskState state) const { return of[static_cast<size_t>(state)]; }
+  auto operator<=>(const Counts&) const = default;
+};
 
 Value show_counts(const Counts& counts) {
   Value shown = Value::map();
   for (const TaskState state : all_task_states()) {
-    const int64_t count = counts[static_cast<size_t>(state)];
+    const int64_t count = counts[state];
     if (count > 0) shown.set(std::string(to_string(state)), count);
   }
   return shown;
@@ -29,12 +33,12 @@ Value show_counts(const Counts& counts) {
 
 int64_t sum_of(const Counts& counts) {
   int64_t sum = 0;
-  for (const int64_t count : counts) sum += count;
+  for (const int64_t count : counts.of) sum += count;
   return sum;
 }
 
 void add(Counts& counts, const Counts& others) {
-  for (size_t i = 0; i < state_count; ++i) counts[i] += others[i];
+  for (const TaskState state : all_task_states()) counts[state] += others[state];
 }
 
 // Airflow's names of a node; a group has `children`. (Its page draws groups that are joined as a whole by nodes of type
@@ -130,10 +134,9 @@ Result<Counted> count(World& world, const DagRun& run, const Dag& dag) {
   const auto note = [&](const TaskInstance& instance) {
     const auto place = places.find(instance.task_id);
     if (place == places.end()) return;  // of an earlier version: removed
-    const auto state = static_cast<size_t>(instance.state);
-    ++counted.of_task[place->second][state];
+    ++counted.of_task[place->second][instance.state];
     const std::string& group = dag.tasks[place->second].mapped_group;
-    if (!group.empty() && instance.map_index >= 0) ++counted.of_index[group][instance.map_index][state];
+    if (!group.empty() && instance.map_index >= 0) ++counted.of_index[group][instance.map_index][instance.state];
   };
   TRY_ASSIGN(const std::vector<TaskInstance> instances, world.reader.instances_of(run.number));
   for (const TaskInstance& instance : instances) note(instance);
@@ -172,7 +175,7 @@ Value::List show_states(const Dag& dag, const std::vector<TreeNode>& nodes, cons
   Value::List shown;
   for (const TreeNode& node : nodes) {
     Value one = show_node(dag, node);
-    Counts counts{};
+    Counts counts;
     if (node.group != nullptr) {
       one.set("children", show_states(dag, node.children, counted, counts));
     } else {
@@ -205,7 +208,7 @@ Result<Response> tree(World& world, const Call& call) {
     nodes = task_tree(dag, "");
   }
   TRY_ASSIGN(const Counted counted, count(world, run, dag));
-  Counts sum{};
+  Counts sum;
   Value::List shown = show_states(dag, nodes, counted, sum);
   return json_response(200, Value::Map{{"dag_id", run.dag_id},
                                        {"dag_run_id", run.run_id},
