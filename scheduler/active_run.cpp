@@ -84,6 +84,11 @@ bool is_over_xcom(const Task& task) { return task.expand && !known_length(*task.
 
 }  // namespace
 
+bool may_look_back(const DagShape& shape, const DagRun& later, const DagRun& earlier) {
+  if (!later.logical_date || !earlier.logical_date || *earlier.logical_date >= *later.logical_date) return false;
+  return !shape.dag->schedule.catchup || earlier.type != RunType::manual;
+}
+
 ShapePtr make_shape(DagPtr dag) {
   auto shape = std::make_shared<DagShape>();
   const size_t count = dag->tasks.size();

@@ -102,10 +102,15 @@ struct TaskSlot {
 struct PastRun {
   RunNumber number = 0;
   std::string run_id;
+  TimePoint logical_date{};
   // By task id, as the run was when it left memory. If it is (again) active, that counts instead.
   std::map<std::string, std::vector<TaskState>, std::less<>> states;
   bool operator==(const PastRun&) const = default;
 };
+
+// Whether `later`, whose tasks look back, may look back at `earlier`: as in Airflow, a DAG that catches up does not
+// look at runs that somebody has triggered.
+bool may_look_back(const DagShape& shape, const DagRun& later, const DagRun& earlier);
 
 struct ActiveRun {
   DagRun row;

@@ -242,7 +242,11 @@ Result<std::optional<Taken>> History::taken_by_another(const DagRun& row, const 
         Taken{Taken::Name::logical_date,
               dag + " has a run of logical date " + format_time(*row.logical_date) + " already: " + other.run_id});
   };
-  if (state.find_run(row.dag_id, row.run_id) != nullptr) return std::optional(by_id);
+  // Under its name and its date: the date counts.
+  const auto by_name = [&](const DagRun& other) {
+    return row.logical_date && other.logical_date == row.logical_date ? by_date(other) : std::optional(by_id);
+  };
+  if (const ActiveRun* same = state.find_run(row.dag_id, row.run_id)) return by_name(same->row);
   if (row.logical_date) {
     const DagState* known = state.find_dag(row.dag_id);
     for (const RunNumber number : known == nullptr ? std::set<RunNumber>{} : known->runs) {
@@ -251,7 +255,7 @@ Result<std::optional<Taken>> History::taken_by_another(const DagRun& row, const 
     }
   }
   TRY_ASSIGN(const auto same, reader_.run(row.dag_id, row.run_id));
-  if (same && !state.is_dropped(same->number)) return std::optional(by_id);
+  if (same && !state.is_dropped(same->number)) return by_name(*same);
   if (!row.logical_date) return std::optional<Taken>();
   RunFilter filter;
   filter.dag_ids = {row.dag_id};
@@ -261,18 +265,20 @@ Result<std::optional<Taken>> History::taken_by_another(const DagRun& row, const 
   return is_free ? std::optional<Taken>() : by_date(of_date.rows[0]);
 }
 
-Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShape& shape, const State& state) {
+Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShape& shape, const State& state,
+                                                std::optional<RunNumber> without) {
   std::optional<PastRun> none;
   if (!shape.looks_back || !row.logical_date) return none;
   RunFilter filter;
   filter.dag_ids = {row.dag_id};
+  if (shape.dag->schedule.catchup) filter.types = {RunType::scheduled, RunType::backfill, RunType::asset_triggered};
   filter.logical_date_lte = *row.logical_date - Duration(1);
   filter.order_by = "-logical_date";
   std::optional<DagRun> nearest;
   for (PageRequest page{.limit = 1, .offset = 0}; !nearest;
        page = {.limit = page_rows, .offset = page.offset + page.limit}) {
     TRY_ASSIGN(const auto before, reader_.runs(filter, page));
-    const auto is_there = [&](const DagRun& run) { return !state.is_dropped(run.number); };
+    const auto is_there = [&](const DagRun& run) { return run.number != without && !state.is_dropped(run.number); };
     const auto found = std::ranges::find_if(before.rows, is_there);
     if (found != before.rows.end()) nearest = *found;
     if (static_cast<int>(before.rows.size()) < page.limit) break;
@@ -281,12 +287,13 @@ Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShap
   if (const DagState* dag = state.find_dag(row.dag_id)) {
     for (const RunNumber number : dag->runs) {
       const DagRun& other = state.runs().at(number).row;
-      if (!other.logical_date || *other.logical_date >= *row.logical_date) continue;
+      if (number == without || !may_look_back(shape, row, other)) continue;
       if (!nearest || *nearest->logical_date < *other.logical_date) nearest = other;
     }
   }
   if (!nearest) return none;
-  PastRun past{.number = nearest->number, .run_id = nearest->run_id, .states = {}};
+  PastRun past{
+      .number = nearest->number, .run_id = nearest->run_id, .logical_date = *nearest->logical_date, .states = {}};
   if (state.find_run(nearest->number) == nullptr) {
     TRY_ASSIGN(const auto instances, reader_.instances_of(nearest->number));
     for (const TaskInstance& instance : instances) past.states[instance.task_id].push_back(instance.state);
@@ -296,6 +303,14 @@ Result<std::optional<PastRun>> History::past_of(const DagRun& row, const DagShap
 
 bool is_of_store(const Error& error) {
   return error.kind == ErrorKind::io || error.kind == ErrorKind::unavailable || error.kind == ErrorKind::timeout;
+}
+
+Result<void> History::find_pasts_without(DropRun& drop, const State& state) {
+  for (const RunNumber number : state.successors_of(drop.run)) {
+    const ActiveRun& later = state.runs().at(number);
+    TRY_ASSIGN(drop.pasts[number], past_of(later.row, *later.shape, state, drop.run));
+  }
+  return {};
 }
 
 Result<std::vector<DagRun>> last_runs_of(StoreReader& reader, const std::string& dag_id, int count) {

@@ -62,7 +62,11 @@ class History {
   // What is in the way of a new run, or nothing.
   Result<std::optional<Taken>> taken_by_another(const DagRun& row, const State& state);
   // The run before it, if a task of the DAG looks back.
-  Result<std::optional<PastRun>> past_of(const DagRun& row, const DagShape& shape, const State& state);
+  // `without`: as if that run were not there.
+  Result<std::optional<PastRun>> past_of(const DagRun& row, const DagShape& shape, const State& state,
+                                         std::optional<RunNumber> without = {});
+  // Who looks back at what is dropped looks back at what was before it.
+  Result<void> find_pasts_without(DropRun& drop, const State& state);
   // Whether the last `count` runs of the DAG that have ended all failed, as the state knows them now.
   Result<bool> has_failed_in_a_row(const std::string& dag_id, int count, const State& state);
   // When a sensor was looked at for the first time since it was last cleared.

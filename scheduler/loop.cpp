@@ -339,6 +339,8 @@ struct Loop::Impl {
       return Versions(history, state).clear(turn, as);
     }
     TRY_ASSIGN(CommandMoves result, moves_of(command, turn.now(), state));
+    for (Move& move : result.moves)
+      if (auto* drop = std::get_if<DropRun>(&move)) TRY(history.find_pasts_without(*drop, state));
     if (applied == Applied::at_once) turn.apply(result.moves);
     return std::move(result.outcome);
   }
@@ -430,9 +432,9 @@ struct Loop::Impl {
   Result<void> apply(Turn& turn, Move& move) {
     if (auto* add = std::get_if<AddRun>(&move)) {
       TRY_ASSIGN(auto taken, history.taken_by_another(add->row, state));
-      // Its name is of no meaning, and its events must not be lost: two may have come in one microsecond.
+      // Its name is of no meaning: two may have come in one microsecond, and somebody may have named another run so.
       const std::string id = add->row.run_id;
-      for (int i = 2; taken && !add->events.empty() && i <= free_names_tried_max; ++i) {
+      for (int i = 2; taken && taken->name == Taken::Name::run_id && i <= free_names_tried_max; ++i) {
         add->row.run_id = id + "_" + std::to_string(i);
         TRY_ASSIGN(taken, history.taken_by_another(add->row, state));
       }

@@ -100,9 +100,11 @@ struct TellPaused {
   RunNumber run = 0;
   std::string why;
 };
+// `pasts`: what the runs in memory that look back at it look back at then.
 struct DropRun {
   RunNumber run = 0;
   std::string user;
+  std::map<RunNumber, std::optional<PastRun>> pasts = {};
 };
 // A DAG's row; its calendar is looked at again unless is_due_known.
 struct SetDag {

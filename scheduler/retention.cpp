@@ -75,6 +75,9 @@ Result<std::set<RunNumber>> Retention::kept_of(const std::string& dag_id) {
   filter.order_by = "-logical_date";
   TRY_ASSIGN(const auto last, reader_.runs(filter, {.limit = 1, .offset = 0}));
   for (const DagRun& row : last.rows) kept.insert(row.number);
+  filter.types = {RunType::scheduled, RunType::backfill, RunType::asset_triggered};
+  TRY_ASSIGN(const auto untriggered, reader_.runs(filter, {.limit = 1, .offset = 0}));
+  for (const DagRun& row : untriggered.rows) kept.insert(row.number);
   filter.types = {RunType::scheduled};
   TRY_ASSIGN(const auto scheduled, reader_.runs(filter, {.limit = 1, .offset = 0}));
   for (const DagRun& row : scheduled.rows) kept.insert(row.number);

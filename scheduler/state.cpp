@@ -163,13 +163,29 @@ void State::take_out_run(RunNumber number) {
   finishable_.erase(number);
   evictable_.erase(number);
   forget_timers(number);
-  if (run.past) {
-    const auto of_past = successors_.find(run.past->number);
-    of_past->second.erase(number);
-    if (of_past->second.empty()) successors_.erase(of_past);
-  }
+  forget_past(run);
   runs_by_id_.erase({run.row.dag_id, run.row.run_id});
   runs_.erase(number);
+}
+
+void State::forget_past(ActiveRun& run) {
+  if (!run.past) return;
+  const auto of_past = successors_.find(run.past->number);
+  of_past->second.erase(run.row.number);
+  if (of_past->second.empty()) successors_.erase(of_past);
+  run.past.reset();
+}
+
+void State::look_back_at(ActiveRun& run, std::optional<PastRun> past) {
+  forget_past(run);
+  run.past = std::move(past);
+  if (run.past) successors_[run.past->number].insert(run.row.number);
+  mark_all_dirty(run);
+}
+
+std::set<RunNumber> State::successors_of(RunNumber run) const {
+  const auto found = successors_.find(run);
+  return found == successors_.end() ? std::set<RunNumber>{} : found->second;
 }
 
 void State::evict_finished() {

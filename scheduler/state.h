@@ -140,6 +140,8 @@ class State {
   std::vector<std::string> consumers_of(const std::string& asset) const;
   // Deleted in this turn: the store has it until the commit.
   bool is_dropped(RunNumber run) const { return dropped_.contains(run); }
+  // Those in memory whose tasks look back at that run.
+  std::set<RunNumber> successors_of(RunNumber run) const;
   const std::set<RunNumber>& evictable() const { return evictable_; }  // finished, no live try
 
   // Changes. A move that the table does not have, or that does not fit, is a broken promise of ours.
@@ -210,6 +212,8 @@ class State {
   void mark_after(const ActiveRun& run, int task, int map_index, int after);
   void mark_chosen_over(const ActiveRun& run, int task, int map_index);
   void mark_successors(const ActiveRun& run, int task);
+  void look_back_at(ActiveRun& run, std::optional<PastRun> past);
+  void forget_past(ActiveRun& run);
   void insert_run(ActiveRun run);
   void take_out_run(RunNumber number);  // with its tries' places in the indexes; they stay
   void erase_run(RunNumber number);

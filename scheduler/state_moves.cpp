@@ -146,6 +146,16 @@ void State::apply_move(const AddRun& move) {
     for (const AssetEventNumber event : move.events) run.events.push_back(take_event(dag, event));
   }
   insert_run(std::move(run));
+  // It may have come between two others.
+  for (const RunNumber number : dags_.find(move.row.dag_id)->second.runs) {
+    ActiveRun& later = runs_.at(number);
+    if (!later.shape->looks_back || !may_look_back(*later.shape, later.row, move.row)) continue;
+    if (later.past && later.past->logical_date >= *move.row.logical_date) continue;
+    look_back_at(later, PastRun{.number = move.row.number,
+                                .run_id = move.row.run_id,
+                                .logical_date = *move.row.logical_date,
+                                .states = {}});
+  }
 }
 
 void State::apply_move(const MoveRun& move) {
@@ -176,13 +186,10 @@ void State::apply_move(const TellDeadline& move) {
 void State::apply_move(const DropRun& move) {
   dropped_.insert(move.run);
   if (!runs_.contains(move.run)) return;
-  if (const auto successors = successors_.find(move.run); successors != successors_.end()) {
-    for (const RunNumber number : successors->second) {
-      ActiveRun& later = runs_.at(number);
-      later.past.reset();
-      mark_all_dirty(later);
-    }
-    successors_.erase(move.run);
+  for (const RunNumber number : successors_of(move.run)) {
+    const auto past = move.pasts.find(number);
+    ENSURE(past != move.pasts.end(), "a run is dropped, and who looked back at it is not told at what to look");
+    look_back_at(runs_.at(number), past->second);
   }
   erase_run(move.run);
 }

@@ -77,11 +77,29 @@ void Auditor::compare_with_store(const State& state) {
       }
     }
     if (in_memory != rows->size()) return complain("run " + run.row.run_id + " has instances in the store only");
+    if (run.shape->looks_back) check_past(run);
   }
   for (const auto& [id, dag] : state.dags()) {
     const auto record = must(store_.reader().dag(id), "dag");
     if (record && *record && **record != dag.record) return complain("DAG " + id + " differs between memory and store");
   }
+}
+
+// The run before is the nearest one that the store has.
+void Auditor::check_past(const ActiveRun& run) {
+  RunFilter filter;
+  filter.dag_ids = {run.row.dag_id};
+  const auto others = must(store_.reader().runs(filter, {.limit = 100'000, .offset = 0}), "runs");
+  if (!others) return;
+  const DagRun* nearest = nullptr;
+  for (const DagRun& other : others->rows) {
+    if (!run.row.logical_date || !other.logical_date || *other.logical_date >= *run.row.logical_date) continue;
+    if (run.dag().schedule.catchup && other.type == RunType::manual) continue;
+    if (nearest == nullptr || *nearest->logical_date < *other.logical_date) nearest = &other;
+  }
+  const std::string meant = nearest == nullptr ? "nothing" : nearest->run_id;
+  const std::string looked_at = run.past ? run.past->run_id : "nothing";
+  if (meant != looked_at) complain("run " + run.row.run_id + " looks back at " + looked_at + ", not at " + meant);
 }
 
 void Auditor::check_indexes(const State& state) {
@@ -129,7 +147,9 @@ void Auditor::check_starts(const State& state) {
     if (!is_live(row.state)) return;
     if (truth(run).tasks[task].needs_no_try) return complain(name(run, row) + " has a try and needs none");
     if (is_deferred(run, row)) return;  // it has started long ago
-    check_upstream(state, run, task, row);
+    const auto is_its = [&](const auto& entry) { return entry.second->instance == row.number; };
+    const bool goes_on = std::ranges::any_of(run.deferrals, is_its);  // its first process had begun long ago
+    if (!goes_on) check_upstream(state, run, task, row);
     if (run.row.state != RunState::running) complain(name(run, row) + " has started in a run that is not running");
     if (state.find_dag(run.row.dag_id)->record.is_paused)
       complain(name(run, row) + " has started while its DAG is paused");

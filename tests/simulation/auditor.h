@@ -62,6 +62,7 @@ class Auditor {
 
  private:
   void compare_with_store(const State& state);
+  void check_past(const ActiveRun& run);
   void check_indexes(const State& state);
   void check_limits(const State& state);
   void check_new_runs(const State& state);
