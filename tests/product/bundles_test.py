@@ -297,8 +297,9 @@ class Bundles(unittest.TestCase):
                 self.assertIn("@etl/items.yaml:3:23", told)
                 self.assertIn("did you mean `command`?", told)
                 self.assertNotIn("orders", told)
-                i.udon("dags", "test", "items", code=1)
-                self.assertIn("the file of `items` has errors", i.told)
+                for verb in ("test", "next-execution"):
+                    i.udon("dags", verb, "items", code=1)
+                    self.assertIn("the file of `items` has errors", i.told)
                 i.udon("dags", "check", "ordres", code=1)
                 self.assertIn("did you mean `orders`?", i.told)
                 self.assertIn("1 DAG in 1 file", i.udon("dags", "check", "here"))
@@ -327,3 +328,5 @@ class Bundles(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+                due, = i.json("dags", "next-execution", "orders", "--from", "2026-03-01")["executions"]
+                self.assertEqual(due["run_after"], "2026-03-01T00:00:00+00:00")
