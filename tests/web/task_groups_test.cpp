@@ -191,6 +191,61 @@ TEST_CASE("a run tells of each group how many task instances are in which state,
   CHECK_THAT(scene.json(404, "GET", url + "?task_group_id=load").text("detail"), Catch::Contains("`load` is a task"));
 }
 
+TEST_CASE("the grid has the DAG's rows, its runs as columns, and in each square the most urgent of its states") {
+  Groups scene;
+  const Value rows = scene.json(200, "GET", "/ui/grid/structure/shops?limit=10&order_by=-run_after", "", "viewer");
+  CHECK(ids(rows) == "prepare last(alone) each(load each.checks(rows names)) tell");
+  CHECK(rows.as_list()[0] == Value(Value::Map{{"id", "prepare"}, {"label", "prepare"}}));
+  CHECK(rows.as_list()[2].text("label") == "Each shop");
+  CHECK(rows.as_list()[2].flag("is_mapped"));
+  scene.json(404, "GET", "/ui/grid/structure/shop");
+  scene.json(400, "GET", "/ui/grid/structure/shops?root=load");
+
+  const Value runs = scene.json(200, "GET", "/ui/grid/runs/shops?state=queued", "", "viewer");
+  REQUIRE(runs.size() == 1);
+  const Value& run = runs.as_list()[0];
+  CHECK(run.text("run_id") == "r");
+  CHECK(run.get("dag_versions").size() == 1);
+  CHECK(run.find("end_date") == nullptr);
+  CHECK(run.get("has_missed_deadline") == Value(false));
+  CHECK(scene.json(200, "GET", "/ui/grid/runs/shops?state=failed").size() == 0);
+  scene.json(422, "GET", "/ui/grid/runs/shops?state=odd");
+
+  const web::Response lines = scene.ask("GET", "/ui/grid/ti_summaries/shops?run_ids=r&run_ids=none", "", "viewer");
+  CHECK(lines.content_type == "application/x-ndjson");
+  CHECK(std::ranges::count(lines.body, '\n') == 1);
+  const Value column = parse_json(lines.body).value();
+  CHECK(column.text("run_id") == "r");
+  std::string squares;
+  for (const Value& square : column.get("task_instances").as_list())
+    squares += square.text("task_id") + ":" + square.text("state", "none") + " ";
+  CHECK(squares ==
+        "prepare:success alone:none last:none load:failed rows:none names:none each.checks:none each:failed "
+        "tell:none ");
+  const Value& each = column.get("task_instances").as_list()[7];
+  CHECK(each.get("child_states") == Value(Value::Map{{"none", 6}, {"success", 2}, {"failed", 1}}));
+  CHECK(each.text("max_end_date") == format_time(t0 + std::chrono::milliseconds(1500)));
+  CHECK(each.integer("dag_version_number") == 1);
+  CHECK(column.get("task_instances").as_list()[3].get("child_states").is_null());
+}
+
+TEST_CASE("a row of the grid that only an earlier version of a run has stands after the others") {
+  Groups scene;
+  Dag newer = *make_grouped_dag();
+  newer.version = "g2";
+  newer.tasks.resize(1);
+  newer.tasks[0].downstream.clear();
+  newer.groups.clear();
+  auto snapshot = std::make_shared<CatalogSnapshot>();
+  snapshot->dags.emplace("shops", std::make_shared<const Dag>(newer));
+  scene.catalog = std::move(snapshot);
+  scene.commit({PutDag{{.dag_id = "shops", .file = "shops.yaml", .version = "g2"}},
+                PutDagVersion{{.dag_id = "shops", .version = "g2", .created_at = t0, .serialized = serialize(newer)}}});
+  CHECK(ids(scene.json(200, "GET", "/ui/grid/structure/shops")) ==
+        "prepare last(alone) each(load each.checks(rows names)) tell");
+  CHECK(ids(scene.json(200, "GET", "/ui/grid/structure/shops?state=failed")) == "prepare");
+}
+
 TEST_CASE("task instances are listed by their group, with the groups in it") {
   Groups scene;
   const auto listed = [&](const std::string& query) {

@@ -52,6 +52,7 @@ void add_api(Router& router, World& world) {
   add_dag_facts(router, world);
   add_dag_runs(router, world);
   add_task_groups(router, world);
+  add_grid(router, world);
   add_task_instances(router, world);
   add_task_instance_changes(router, world);
   add_logs(router, world);
