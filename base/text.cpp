@@ -144,8 +144,11 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
   for (const std::string& candidate : candidates) {
     if (is_too_long(candidate)) continue;
     const std::u32string name = code_points(lower_ascii(candidate));
+    const size_t longer = std::max(wanted.size(), name.size());
+    // The distance is no less than that of their lengths, and costs more to find.
+    if (longer - std::min(wanted.size(), name.size()) > longer / 3) continue;
     const size_t distance = edit_distance(wanted, name);
-    if (distance > std::max(wanted.size(), name.size()) / 3) continue;
+    if (distance > longer / 3) continue;
     if (best && distance >= best_distance) continue;
     best = &candidate;
     best_distance = distance;

@@ -47,6 +47,7 @@ Result<std::unique_ptr<BundleKeeper::Bundle>> BundleKeeper::make_bundle(const Bu
   if (commit.empty() || !std::filesystem::is_directory(bundle->checkouts.dags_of(commit), error)) return bundle;
   bundle->status.commit = commit;
   bundle->folder = bundle->checkouts.dags_of(commit);
+  bundle->subfolder = spec.subfolder;
   return bundle;
 }
 
@@ -77,9 +78,14 @@ Result<void> BundleKeeper::take(const std::vector<BundleSpec>& specs, const std:
     // Who waits for a look waits for that of the new one.
     made->looks_begun = (*known)->looks_begun;
     made->looks_ended = (*known)->looks_ended;
-    made->previous = (*known)->status.commit;
-    // Until there is a commit that has the new one.
-    if (made->folder.empty()) made->folder = (*known)->folder;
+    // Also where the same commit has another subfolder: its files may be worse.
+    if (!(*known)->folder.empty()) {
+      made->status.commit = (*known)->status.commit;
+      made->status.since = (*known)->status.since;
+      made->previous = (*known)->previous;
+      made->folder = (*known)->folder;
+      made->subfolder = (*known)->subfolder;
+    }
     *known = std::move(made);
   }
   std::ranges::sort(bundles_, {}, [](const auto& bundle) { return bundle->status.spec.name; });
@@ -138,6 +144,15 @@ const BundleKeeper::Bundle* BundleKeeper::find(const std::string& name) const {
   return nullptr;
 }
 
+std::string BundleKeeper::what_stays(const Bundle& bundle) {
+  if (bundle.folder.empty()) return "there is no earlier commit to go on with";
+  const std::string& subfolder = bundle.subfolder;
+  const std::string which = subfolder == bundle.status.spec.subfolder ? ""
+                            : subfolder.empty()                       ? ", all of it,"
+                                                                      : ", its folder `" + subfolder + "`,";
+  return "commit " + short_of(bundle.status.commit) + which + " stays in use";
+}
+
 std::vector<CatalogRoot> BundleKeeper::roots() const {
   const std::lock_guard lock(mutex_);
   std::vector<CatalogRoot> roots;
@@ -147,10 +162,7 @@ std::vector<CatalogRoot> BundleKeeper::roots() const {
     const std::string file = name_in_bundle(status.spec.name, "");
     if (!status.problem.empty()) {
       root.diagnostics.push_back({Diagnostic::Severity::error, file, 0, 0,
-                                  to_string(status.spec.ref) + ": " + status.problem +
-                                      (status.commit.empty() ? "; there is no earlier commit to go on with"
-                                                             : "; commit " + short_of(status.commit) + " stays in use"),
-                                  ""});
+                                  to_string(status.spec.ref) + ": " + status.problem + "; " + what_stays(*bundle), ""});
     }
     if (!status.warning.empty())
       root.diagnostics.push_back({Diagnostic::Severity::warning, file, 0, 0, status.warning, ""});
@@ -288,13 +300,15 @@ void BundleKeeper::look_at(Bundle& bundle) {
   remove_old(bundle);
   BundleStatus status;
   std::vector<Diagnostic> refused;
+  Path folder;
   {
     const std::lock_guard lock(mutex_);
     status = bundle.status;
     refused = bundle.refused;
+    folder = bundle.folder;
   }
   const std::string before = status.commit;
-  const Result<void> brought = bring(bundle, status, refused);
+  const Result<void> brought = bring(bundle, status, folder, refused);
   if (!brought && brought.error().kind == ErrorKind::cancelled) return;
   if (!brought) {
     status.problem = brought.error().message;
@@ -309,38 +323,41 @@ void BundleKeeper::look_at(Bundle& bundle) {
   {
     const std::lock_guard lock(mutex_);
     has_changed = status.commit != before || status.problem != bundle.status.problem ||
-                  status.warning != bundle.status.warning || refused != bundle.refused;
+                  status.warning != bundle.status.warning || refused != bundle.refused || folder != bundle.folder;
     bundle.status = std::move(status);
     bundle.refused = std::move(refused);
-    if (!bundle.status.commit.empty()) bundle.folder = bundle.checkouts.dags_of(bundle.status.commit);
+    if (folder != bundle.folder) bundle.subfolder = bundle.status.spec.subfolder;
+    bundle.folder = std::move(folder);
   }
   if (has_changed) tell_change();
 }
 
 // An error: the repository cannot be had, and all stays as it is.
-Result<void> BundleKeeper::bring(Bundle& bundle, BundleStatus& status, std::vector<Diagnostic>& refused) {
+Result<void> BundleKeeper::bring(Bundle& bundle, BundleStatus& status, Path& folder, std::vector<Diagnostic>& refused) {
   Checkouts& checkouts = bundle.checkouts;
   TRY_ASSIGN(const std::optional<GitCredentials> credentials, credentials_of(status.spec));
   TRY_ASSIGN(const std::string commit, checkouts.fetch(credentials));
   const uint64_t operators = operators_.generation();
   if (commit == status.refused_commit && operators == bundle.operators_seen) return {};
   bundle.operators_seen = operators;
-  if (commit != status.commit) {
+  // The same commit's other subfolder is a change, too.
+  if (const Path wanted = checkouts.dags_of(commit); commit != status.commit || wanted != folder) {
     TRY(checkouts.check_out(commit));
     const std::vector<Diagnostic> lost =
-        status.commit.empty() ? std::vector<Diagnostic>()
-                              : lost_by_change(checkouts.dags_of(status.commit), checkouts.dags_of(commit), operators_);
+        folder.empty() ? std::vector<Diagnostic>() : lost_by_change(folder, wanted, operators_);
     if (!lost.empty()) {
-      status.problem = "the files of commit " + short_of(commit) + " have errors (" + lost.front().file +
+      const std::string where = commit == status.commit ? " in `" + status.spec.subfolder + "`" : "";
+      status.problem = "the files of commit " + short_of(commit) + where + " have errors (" + lost.front().file +
                        (lost.size() > 1 ? " and " + std::to_string(lost.size() - 1) + " more" : "") + ")";
       status.refused_commit = commit;
       refused = lost;
       return {};
     }
     TRY(checkouts.use(commit));
-    bundle.previous = status.commit;
+    if (commit != status.commit) bundle.previous = status.commit;
     status.commit = commit;
     status.since = clock_.now();
+    folder = wanted;
   }
   status.warning = checkouts.has_submodules(commit) ? "the repository has submodules; they are not followed" : "";
   status.problem.clear();

@@ -64,8 +64,9 @@ class BundleKeeper {
     uint64_t operators_seen = 0;
     BundleStatus status;  // this and what follows: guarded by mutex_
     std::vector<Diagnostic> refused;
-    Path folder;
-    Duration due{0};  // monotonic
+    Path folder;            // whose files are in use; empty: none
+    std::string subfolder;  // which that is: not yet the one that is named now, if that one is worse
+    Duration due{0};        // monotonic
     bool is_asked = false;
     uint64_t looks_begun = 0, looks_ended = 0;
   };
@@ -78,7 +79,8 @@ class BundleKeeper {
   Result<std::unique_ptr<Bundle>> make_bundle(const BundleSpec& spec) const;
   void tell_change();
   void look_at(Bundle& bundle);
-  Result<void> bring(Bundle& bundle, BundleStatus& status, std::vector<Diagnostic>& refused);
+  Result<void> bring(Bundle& bundle, BundleStatus& status, Path& folder, std::vector<Diagnostic>& refused);
+  static std::string what_stays(const Bundle& bundle);  // in use, when something is wrong
   Result<std::optional<GitCredentials>> credentials_of(const BundleSpec& spec) const;
   void remove_old(Bundle& bundle);
   Bundle* find(const std::string& name);

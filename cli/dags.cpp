@@ -116,6 +116,17 @@ Value::List as_tree(const Value::List& tasks, const Value& nodes, const Terminal
   return rows;
 }
 
+// Nodes in which lines meet are for pictures.
+Value without_joins(const Value& nodes) {
+  Value kept = Value::list();
+  for (Value node : nodes.as_list()) {
+    if (node.text("type") == "join") continue;
+    if (node.get("children").is_list()) node.set("children", without_joins(node.get("children")));
+    kept.push_back(std::move(node));
+  }
+  return kept;
+}
+
 Result<int> show(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
   const std::string& dag_id = arguments.text("DAG");
@@ -125,8 +136,9 @@ Result<int> show(const Arguments& arguments, Session& session) {
   dag.set("tasks", rows);
   TRY_ASSIGN(const Value structure, api->get("/ui/structure/structure_data" + query_of({{"dag_id", dag_id}})));
   if (has_groups(structure.get("nodes"))) {
-    dag.set("nodes", structure.get("nodes"));
-    rows = as_tree(rows, structure.get("nodes"), session.output().terminal());
+    Value nodes = without_joins(structure.get("nodes"));
+    rows = as_tree(rows, nodes, session.output().terminal());
+    dag.set("nodes", std::move(nodes));
   }
   if (!dag.get("asset_expression").is_null()) {
     TRY_ASSIGN(Value assets, api->get("/api/udon/dags/" + path_of({dag_id}) + "/assets"));

@@ -101,6 +101,7 @@ Result<CatalogSnapshot> load(const Path& path, const Path& dags_folder, const Op
   CatalogSnapshot catalog;
   catalog.files = 1;
   catalog.diagnostics = file.diagnostics;
+  std::ranges::copy(file.unless_included, std::back_inserter(catalog.diagnostics));
   catalog.refused = file.refused;
   for (const DagPtr& dag : file.dags) catalog.dags.emplace(dag->dag_id, dag);
   return catalog;

@@ -1,8 +1,8 @@
 #include "cli/next_execution.h"
 
 #include "base/text.h"
+#include "cli/local_dags.h"
 #include "cli/verbs.h"
-#include "dagfile/catalog.h"
 #include "plugins/spec/builtin.h"
 
 namespace udon::cli {
@@ -10,18 +10,6 @@ namespace {
 
 constexpr int runs_max = 1000;
 constexpr size_t days_off_told_max = 20;  // before one run
-
-Result<DagPtr> dag_of(const std::string& dag_id, Session& session) {
-  TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
-  Catalog catalog(session.settings().path("core", "dags_folder"), operators);
-  const CatalogPtr snapshot = catalog.refresh();
-  const auto found = snapshot->dags.find(dag_id);
-  if (found != snapshot->dags.end()) return found->second;
-  std::vector<std::string> ids;
-  for (const auto& [id, dag] : snapshot->dags) ids.push_back(id);
-  return Error{ErrorKind::not_found, "no DAG `" + dag_id + "` in " + session.settings().text("core", "dags_folder") +
-                                         did_you_mean(dag_id, ids) + "; see `udon dags check`"};
-}
 
 // What the scheduler will make next, if there is one that knows the DAG; its runs go on from there.
 Result<std::optional<DueRun>> next_known(const std::string& dag_id, const Schedule& schedule, TimePoint now,
@@ -42,7 +30,8 @@ Result<int> next_execution(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const int64_t count, parse_count("num-executions", arguments.text_or("num-executions", "1")));
   if (count < 1 || count > runs_max)
     return Error{ErrorKind::invalid, "--num-executions is from 1 to " + std::to_string(runs_max)};
-  TRY_ASSIGN(const DagPtr dag, dag_of(dag_id, session));
+  TRY_ASSIGN(const OperatorCatalog operators, installed_operators(session.home()));
+  TRY_ASSIGN(const DagPtr dag, find_local_dag(session, *load_local_dags(session, operators), dag_id));
   const Schedule& schedule = dag->schedule;
   TimePoint now = session.clock().now();
   std::optional<DueRun> due;

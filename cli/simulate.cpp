@@ -213,6 +213,30 @@ Result<Rehearsal> rehearsal_of(const Arguments& arguments, Session& session, Kno
   return rehearsal;
 }
 
+// What is due at once is not played: of a DAG that is new to a server it makes the last run that was due.
+std::string told_of_past(const Rehearsal& rehearsal, bool has_server, const Known& known) {
+  const std::string text = "What was due before now is taken to have been run";
+  if (!has_server)
+    return text +
+           ". Of a DAG that a server has not seen yet it makes the last such run at once, also that of `@once`: these "
+           "are not shown";
+  constexpr size_t named_max = 10;
+  std::vector<std::string> fresh;
+  for (const DagPtr& dag : rehearsal.dags) {
+    Schedule latest = dag->schedule;
+    latest.catchup = false;
+    const auto due = next_due_run(latest, std::nullopt, rehearsal.from);
+    if (!known.is_paused.contains(dag->dag_id) && due && due->run_after <= rehearsal.from)
+      fresh.push_back("`" + dag->dag_id + "`");
+  }
+  if (fresh.empty()) return text;
+  const size_t others = fresh.size() - std::min(fresh.size(), named_max);
+  fresh.resize(fresh.size() - others);
+  return text + ", but the server has not seen " + join(fresh, ", ") +
+         (others == 0 ? "" : " and " + std::to_string(others) + " more") +
+         ": of each it makes the last such run at once, which is not shown";
+}
+
 Result<int> simulate(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, api_if_any(session));
   TRY_ASSIGN(Known known, known_of(api));
@@ -260,13 +284,16 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               " would not have ended. Every try is taken to succeed, after the "
               "time that it took lately, or " +
               format_duration(otherwise) + " where that is not known (--duration)");
-  if (!arguments.has("from"))
-    output.note(
-        "What was due before now is taken to have been run. Of a DAG that a server has not seen yet it makes the last "
-        "such run at once, also that of `@once`: these are not shown");
+  if (!arguments.has("from")) output.note(told_of_past(rehearsal, api != nullptr, known));
   for (const auto& [dag_id, at] : rehearsed.cut)
     output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +
                 " runs; shown up to " + format_time(at));
+  constexpr int not_triggered_told_max = 20;
+  int told_of = 0;
+  for (const auto& [task, why] : rehearsed.not_triggered) {
+    if (++told_of > not_triggered_told_max) break;
+    output.note("runs that `" + task + "` makes are not shown: " + why);
+  }
   constexpr size_t days_off_told_max = 10;  // of a DAG
   for (const DagPtr& dag : rehearsal.dags)
     for (const DayOffTime& off :

@@ -39,6 +39,12 @@ struct Named {
                                          (mapped == 1 ? " task instance" : " task instances") +
                                          ": say which by --map-index N (0 to " + std::to_string(mapped - 1) + ")"};
   }
+  // Of the run's version.
+  Result<bool> is_group() const {
+    const Result<Value> tree = api->get(run_tree_path(dag_id, run_id) + query_of({{"task_group_id", task_id}}));
+    if (!tree && tree.error().kind != ErrorKind::not_found) return tree.error();
+    return tree.has_value();
+  }
   std::string all_of_it() const { return instances() + query_of({{"task_id", task_id}}); }
   Result<int64_t> mapped_instances() const {
     TRY_ASSIGN(const Value some, api->get_all(all_of_it(), "task_instances", 1));
@@ -195,10 +201,13 @@ Result<int> why(const Arguments& arguments, Session& session) {
 }
 
 // Tasks as the API wants them: "task", or ["task", 3].
-Value task_ids(const Arguments& arguments, const Named& named) {
+Result<Value::List> task_ids(const std::vector<std::string>& tasks, const Arguments& arguments) {
+  std::optional<int64_t> map_index;
+  if (arguments.has("map-index")) {
+    TRY_ASSIGN(map_index, parse_count("--map-index", arguments.text("map-index")));
+  }
   Value::List ids;
-  for (const std::string& task : arguments.all("TASK"))
-    ids.push_back(named.map_index < 0 ? Value(task) : Value(Value::List{task, named.map_index}));
+  for (const std::string& task : tasks) ids.push_back(map_index ? Value(Value::List{task, *map_index}) : Value(task));
   return ids;
 }
 
@@ -213,7 +222,6 @@ Result<int> clear(const Arguments& arguments, Session& session) {
   std::vector<std::string> tasks = arguments.all("RUN");
   const std::string dag_id = arguments.text("DAG");
   Value body = Value::map();
-  Value::List ids;
   std::string run_id;
   if (is_range) {
     if (arguments.has("past") || arguments.has("future"))
@@ -232,15 +240,7 @@ Result<int> clear(const Arguments& arguments, Session& session) {
     body.set("include_past", arguments.has("past"));
     body.set("include_future", arguments.has("future"));
   }
-  const std::string map_index = arguments.text_or("map-index", "");
-  for (const std::string& task : tasks) {
-    if (map_index.empty()) {
-      ids.emplace_back(task);
-      continue;
-    }
-    TRY_ASSIGN(const int64_t index, parse_count("--map-index", map_index));
-    ids.emplace_back(Value::List{task, index});
-  }
+  TRY_ASSIGN(Value::List ids, task_ids(tasks, arguments));
   const bool dry_run = arguments.has("dry-run");
   if (!ids.empty()) body.set("task_ids", std::move(ids));
   body.set("dry_run", dry_run);
@@ -265,9 +265,10 @@ Result<int> clear(const Arguments& arguments, Session& session) {
 
 Result<int> kill(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(const Named named, named_task(arguments, session));
+  TRY_ASSIGN(Value::List ids, task_ids(arguments.all("TASK"), arguments));
   TRY_ASSIGN(const Value answer, named.api->post("/api/udon/dags/" + path_of({named.dag_id}) + "/dagRuns/" +
                                                      path_of({named.run_id}) + "/kill",
-                                                 Value::Map{{"task_ids", task_ids(arguments, named)}}));
+                                                 Value::Map{{"task_ids", std::move(ids)}}));
   if (answer.get("task_instances").size() == 0)
     return Error{ErrorKind::conflict, "none of these has a live try; there is nothing to kill"};
   session.output().done("ending " + count_of(answer), answer);
@@ -289,10 +290,11 @@ Result<int> mark(const Arguments& arguments, Session& session) {
       named.instances() + "/" + path_of({named.task_id}) + (index.empty() ? "" : "/" + index) + last, body);
   if (!answer && answer.error().kind == ErrorKind::not_found) {
     // No task of that id: a task group may have it.
-    Result<Value> of_group = named.api->patch(run_path(named.dag_id, named.run_id) + "/taskGroupInstances/" +
-                                                  path_of({named.task_id}) + last + query_of({{"map_index", index}}),
-                                              body);
-    if (of_group || of_group.error().message.find("Task group '") == std::string::npos) answer = std::move(of_group);
+    TRY_ASSIGN(const bool is_group, named.is_group());
+    if (is_group)
+      answer = named.api->patch(run_path(named.dag_id, named.run_id) + "/taskGroupInstances/" +
+                                    path_of({named.task_id}) + last + query_of({{"map_index", index}}),
+                                body);
   }
   if (!answer) return answer.error();
   if (dry_run)

@@ -17,6 +17,10 @@ std::string name_of(const TaskInstanceKey& key) {
   return key.map_index < 0 ? key.task_id : key.task_id + "[" + std::to_string(key.map_index) + "]";
 }
 
+TaskInstanceKey key_of(const DagRun& run, const QuestionRow& row) {
+  return {run.dag_id, run.run_id, row.instance.instance.task_id, row.instance.instance.map_index};
+}
+
 Value json_or_text(const std::string& text) {
   const auto parsed = parse_json(text);
   return parsed ? *parsed : Value(text);
@@ -75,32 +79,44 @@ Result<void> TestAnswers::submit(Control& control, const TaskInstanceKey& key, c
 }
 
 Result<void> TestAnswers::answer(StoreReader& reader, Control& control, const DagRun& run, Output& output) {
-  if (dialogue_) {
-    TRY_ASSIGN(const std::optional<std::string> line, typed());
-    return line ? take(*line, control, output) : Result<void>();
-  }
   QuestionFilter open;
   open.dag_ids = {run.dag_id}, open.run_ids = {run.run_id};
   open.states = {TaskState::deferred};
   open.is_answered = false;
   TRY_ASSIGN(const Page<QuestionRow> asked, reader.questions(open, {.limit = questions_at_once, .offset = 0}));
+  // Nothing that is on the command line waits for whoever sits at the terminal.
+  const QuestionRow* unanswered = nullptr;
   for (const QuestionRow& row : asked.rows) {
-    const TaskInstanceKey key{run.dag_id, run.run_id, row.instance.instance.task_id, row.instance.instance.map_index};
-    const Question& question = row.asked.question;
-    if (const Given* given = given_for(key)) {
-      TRY(submit(control, key, question, *given));
-      continue;
-    }
-    if (!can_ask_)
-      return Error{ErrorKind::invalid, "`" + name_of(key) + "` asks \"" + question.subject +
-                                           "\", and nobody is there to answer: give " + option_for(key, question) +
-                                           "; there are " + options_of(question)};
-    dialogue_ = Dialogue{.key = key, .question = question, .said = {}, .params = 0};
-    output.raw("\n" + name_of(key) + " asks: " + question.subject + "\n" +
-               (question.body.empty() ? "" : question.body + "\n"));
-    ask_next(output);
-    return {};
+    if (const Given* given = given_for(key_of(run, row)))
+      TRY(give(control, run, row, *given, output));
+    else if (unanswered == nullptr)
+      unanswered = &row;
   }
+  if (dialogue_) {
+    TRY_ASSIGN(const std::optional<std::string> line, typed());
+    return line ? take(*line, control, output) : Result<void>();
+  }
+  if (unanswered == nullptr) return {};
+  const TaskInstanceKey key = key_of(run, *unanswered);
+  const Question& question = unanswered->asked.question;
+  if (!can_ask_)
+    return Error{ErrorKind::invalid, "`" + name_of(key) + "` asks \"" + question.subject +
+                                         "\", and nobody is there to answer: give " + option_for(key, question) +
+                                         "; there are " + options_of(question)};
+  dialogue_ = Dialogue{.key = key, .question = question, .said = {}, .params = 0};
+  output.raw("\n" + name_of(key) + " asks: " + question.subject + "\n" +
+             (question.body.empty() ? "" : question.body + "\n"));
+  ask_next(output);
+  return {};
+}
+
+// Once a try: that somebody else answered meanwhile, or its time was over, is no failure of the run.
+Result<void> TestAnswers::give(Control& control, const DagRun& run, const QuestionRow& row, const Given& given,
+                               Output& output) {
+  if (!given_to_.emplace(row.asked.instance, row.asked.try_number).second) return {};
+  const auto taken = submit(control, key_of(run, row), row.asked.question, given);
+  if (taken || taken.error().kind != ErrorKind::conflict) return taken;
+  output.note(taken.error().message);
   return {};
 }
 

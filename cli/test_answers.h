@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -40,13 +41,15 @@ class TestAnswers {
   explicit TestAnswers(bool can_ask) : can_ask_(can_ask) {}
   const Given* given_for(const TaskInstanceKey& key) const;
   static Result<void> submit(Control& control, const TaskInstanceKey& key, const Question& question, Given given);
+  Result<void> give(Control& control, const DagRun& run, const QuestionRow& row, const Given& given, Output& output);
   void ask_next(Output& output) const;
   // A line that has been typed; nothing: not yet. Error: there will be none.
   Result<std::optional<std::string>> typed();
   Result<void> take(const std::string& line, Control& control, Output& output);
 
   bool can_ask_;
-  std::map<std::string, Given> given_;  // by "task" or "task[2]"
+  std::map<std::string, Given> given_;                 // by "task" or "task[2]"
+  std::set<std::pair<InstanceNumber, int>> given_to_;  // tries whose question has been answered
   std::optional<Dialogue> dialogue_;
   std::string typed_;
 };

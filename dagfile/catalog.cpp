@@ -36,6 +36,7 @@ struct KnownFile {
   std::map<std::string, int> lines;  // of dags, by id
   std::vector<DagPtr> refused;
   std::vector<Diagnostic> diagnostics;
+  std::vector<Diagnostic> unless_included;
 };
 
 // The files of the folder, and what was wrong on the way to them.
@@ -150,6 +151,8 @@ class Folder {
     made.files += static_cast<int>(files_.size());
     for (const auto& [name, known] : files_) {
       made.diagnostics.insert(made.diagnostics.end(), known.diagnostics.begin(), known.diagnostics.end());
+      if (!known.unless_included.empty() && !is_included(name))
+        made.diagnostics.insert(made.diagnostics.end(), known.unless_included.begin(), known.unless_included.end());
       made.refused.insert(made.refused.end(), known.refused.begin(), known.refused.end());
       for (const DagPtr& dag : known.dags) {
         const auto [other, is_new] = made.dags.emplace(dag->dag_id, dag);
@@ -174,6 +177,10 @@ class Folder {
     named.bundle = bundle_;
     named.bundle_version = version_;
     return std::make_shared<const Dag>(std::move(named));
+  }
+
+  bool is_included(const std::string& name) const {
+    return std::ranges::any_of(files_, [&](const auto& known) { return known.second.included.contains(name); });
   }
 
   bool is_unchanged(const std::string& name, const KnownFile& known) const {
@@ -204,6 +211,7 @@ class Folder {
     const Result<std::string> text = read_file(folder_ / name, limits::dag_file_bytes_max);
     if (!text) {
       known.diagnostics = {told({Diagnostic::Severity::error, name, 0, 0, text.error().message, ""})};
+      known.unless_included.clear();
       known.refused.clear();
       known.content = 0;
       known.is_fresh = true;  // tried again each time
@@ -229,6 +237,8 @@ class Folder {
     known.content = content_of(text, known);
     known.diagnostics.clear();
     for (const Diagnostic& diagnostic : loaded.diagnostics) known.diagnostics.push_back(told(diagnostic));
+    known.unless_included.clear();
+    for (const Diagnostic& diagnostic : loaded.unless_included) known.unless_included.push_back(told(diagnostic));
     for (DagPtr& dag : loaded.dags) dag = told(dag);
     for (DagPtr& dag : loaded.refused) dag = told(dag);
     known.refused = std::move(loaded.refused);
@@ -238,7 +248,7 @@ class Folder {
 
   // DAGs that the file no longer has are gone; those that are broken now stay as they were.
   static void keep_last_good(std::vector<DagPtr>& dags, KnownFile& known) {
-    const bool is_all_broken = has_error_of(known.diagnostics, "");
+    const bool is_all_broken = has_error_of(known.diagnostics, "") || has_error_of(known.unless_included, "");
     for (const DagPtr& old : known.dags) {
       const auto same =
           std::find_if(dags.begin(), dags.end(), [&](const DagPtr& dag) { return dag->dag_id == old->dag_id; });

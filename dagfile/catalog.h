@@ -67,6 +67,8 @@ struct LoadedFile {
   std::vector<Diagnostic> diagnostics;
   std::vector<Path> included;  // files whose content is part of the version
   std::vector<int> dag_lines;  // where each of `dags` begins
+  // That there is nothing in it, or a text: told, unless a DAG file includes it as a list or a calendar.
+  std::vector<Diagnostic> unless_included;
 };
 LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators);
 // What taking the new folder in place of the old one would lose to mistakes: the errors of the new one, if a DAG that

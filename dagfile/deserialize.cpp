@@ -217,6 +217,8 @@ Result<TaskGroup> read_group(const Value& value) {
     TRY(fields.status());
     TRY_ASSIGN(group.expand, read_map_spec(expand));
   }
+  group.upstream = texts_or_none(fields, "upstream");
+  group.downstream_tasks = texts_or_none(fields, "downstream_tasks");
   TRY(fields.status());
   return group;
 }

@@ -171,6 +171,8 @@ Value serialize(const TaskGroup& group) {
   put<std::string>(map, "tooltip", group.tooltip, "");
   put<std::string>(map, "doc", group.doc, "");
   if (group.expand) map.set("expand", serialize(*group.expand));
+  put_texts(map, "upstream", group.upstream);
+  put_texts(map, "downstream_tasks", group.downstream_tasks);
   return map;
 }
 

@@ -141,6 +141,9 @@ struct TaskGroup {
   std::string tooltip;
   std::string doc;
   Mapping expand;
+  // What was said of it as a whole, for who draws it. What runs before what is in Task::upstream alone.
+  std::vector<std::string> upstream;          // tasks and groups that it comes after
+  std::vector<std::string> downstream_tasks;  // that come after it; groups that do say so themselves
   bool operator==(const TaskGroup&) const = default;
 };
 // Of "extract.mysql": "extract"; empty: it lies in none.

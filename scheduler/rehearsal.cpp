@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <future>
 #include <queue>
 #include <set>
 #include <tuple>
@@ -17,11 +18,34 @@ namespace {
 
 constexpr int turns_without_time_max = 10'000;
 
+bool is_template(const std::string& text) { return text.find("{{") != text.npos || text.find("{%") != text.npos; }
+
+// What a try of `trigger_dag_run` asks for, as far as its parameters tell without being rendered.
+struct Triggering {
+  std::string of;  // "dag.task"
+  std::string dag_id, run_id;
+  Value conf = Value::map();
+};
+bool triggers(const TryRequest& request) { return request.operator_name == "trigger_dag_run"; }
+Triggering triggering_of(const TryRequest& request) {
+  const Value& parameters = request.parameters;
+  Triggering asked{.of = request.key.dag_id + "." + request.key.task_id,
+                   .dag_id = parameters.text("trigger_dag_id"),
+                   .run_id = parameters.text("trigger_run_id")};
+  if (asked.run_id.empty() || is_template(asked.run_id))
+    asked.run_id = "triggered__by_" + request.key.run_id + "_" + std::to_string(request.instance);
+  if (const Value& conf = parameters.get("conf"); conf.is_map() && !is_template(to_json(conf))) asked.conf = conf;
+  return asked;
+}
+
 // Tries that start at once, take their time and succeed.
 class TimedExecutor final : public Executor {
  public:
   TimedExecutor(const Rehearsal& rehearsal, const Clock& clock) : rehearsal_(rehearsal), clock_(clock) {
-    for (const DagPtr& dag : rehearsal.dags) note_mapped(*dag);
+    for (const DagPtr& dag : rehearsal.dags) {
+      note_mapped(*dag);
+      dag_ids_.insert(dag->dag_id);
+    }
   }
 
   std::string name() const override { return "rehearsal"; }
@@ -32,12 +56,25 @@ class TimedExecutor final : public Executor {
   Result<void> start(const TryRequest& request) override {
     const TimePoint now = clock_.now();
     reports_.push_back({request.try_id, TryStarted{.at = now, .hostname = {}, .pid = 0}});
+    running_.insert(request.try_id);
+    if (triggers(request) && request.kind == TryKind::probe) {
+      waiting_.emplace_back(request.try_id, triggering_of(request));
+      return {};
+    }
     TryEnded end{.result = TryEnded::Result::success, .message = {}, .started_at = now};
     end.at = now + rehearsal_.duration(request.key.dag_id, request.key.task_id);
+    if (triggers(request)) {
+      triggerings_.push_back(triggering_of(request));
+      const bool waits = request.parameters.get("wait_for_completion") == Value(true);
+      if (waits && dag_ids_.contains(triggerings_.back().dag_id)) {
+        end.at = now;
+        end.result = TryEnded::Result::deferred;
+        end.deferring = Deferring{};
+      }
+    }
     if (const auto found = lengths_.find({request.key.dag_id, request.key.task_id}); found != lengths_.end())
       end.xcom.set("return_value", Value::List(static_cast<size_t>(found->second)));
     ends_.push({end.at, ++started_, {request.try_id, std::move(end)}});
-    running_.insert(request.try_id);
     return {};
   }
   std::vector<Report> poll() override {
@@ -56,6 +93,25 @@ class TimedExecutor final : public Executor {
   }
   void adopt(const TryRequest& request) override { reports_.push_back({request.try_id, TryUnknown{}}); }
   std::vector<TryId> running() const override { return {running_.begin(), running_.end()}; }
+
+  // Since the last call.
+  std::vector<Triggering> take_triggerings() { return std::exchange(triggerings_, {}); }
+  // Tries that wait for the end of a run: `is_over(Triggering)` says of which it has come.
+  template <class F>
+  Result<void> end_waiting(F is_over) {
+    for (auto at = waiting_.begin(); at != waiting_.end();) {
+      TRY_ASSIGN(const bool is_due, is_over(at->second));
+      if (!is_due) {
+        ++at;
+        continue;
+      }
+      TryEnded end{.result = TryEnded::Result::success, .message = {}};
+      end.at = clock_.now();
+      if (running_.erase(at->first) > 0) reports_.push_back({at->first, std::move(end)});
+      at = waiting_.erase(at);
+    }
+    return {};
+  }
 
   std::optional<TimePoint> next_report() const {
     if (!reports_.empty()) return clock_.now();
@@ -86,6 +142,9 @@ class TimedExecutor final : public Executor {
   std::vector<Report> reports_;
   std::priority_queue<End> ends_;
   std::set<TryId> running_;
+  std::set<std::string> dag_ids_;
+  std::vector<Triggering> triggerings_;
+  std::vector<std::pair<TryId, Triggering>> waiting_;
   int64_t started_ = 0;
 };
 
@@ -108,7 +167,14 @@ class Stage {
       TRY(note_waiting(loop.state()));
       TRY_ASSIGN(const bool has_cut, cut_endless(loop.state().counters().last_run));
       if (has_cut) loop.offer(catalog());
+      TRY(note_answers());
+      trigger(loop);
+      TRY(executor_.end_waiting([&](const Triggering& asked) -> Result<bool> {
+        TRY_ASSIGN(const auto run, store_.reader().run(asked.dag_id, asked.run_id));
+        return !run || is_finished(run->state);
+      }));
       std::optional<TimePoint> next = wake_at;
+      if (!answers_.empty()) next = clock_.now();
       if (const auto report = executor_.next_report(); report && (!next || *report < *next)) next = report;
       if (!next) break;
       if (*next > clock_.now()) {
@@ -120,7 +186,7 @@ class Stage {
       }
     }
     TRY_ASSIGN(std::vector<RehearsedRun> made, runs());
-    return Rehearsed{.runs = std::move(made), .cut = std::move(cut_)};
+    return Rehearsed{.runs = std::move(made), .cut = std::move(cut_), .not_triggered = std::move(not_triggered_)};
   }
 
  private:
@@ -165,6 +231,30 @@ class Stage {
       has_cut = true;
     }
     return has_cut;
+  }
+
+  void trigger(Loop& loop) {
+    for (Triggering& asked : executor_.take_triggerings()) {
+      const auto is_it = [&](const DagPtr& dag) { return dag->dag_id == asked.dag_id; };
+      if (is_template(asked.dag_id)) {
+        not_triggered_[asked.of] = "which DAG it triggers is told by a template";
+      } else if (std::ranges::none_of(rehearsal_.dags, is_it)) {
+        not_triggered_[asked.of] = "`" + asked.dag_id + "`, which it triggers, is not played; name it, too";
+      } else {
+        TriggerRun command{.dag_id = asked.dag_id, .run_id = asked.run_id};
+        command.has_logical_date = false;  // two at one time would be one too many
+        command.conf = std::move(asked.conf);
+        command.triggered_by = "operator";
+        answers_.emplace_back(asked.of, loop.enqueue(std::move(command)));
+      }
+    }
+  }
+
+  // Each is there after the turn that follows the question.
+  Result<void> note_answers() {
+    for (auto& [of, answer] : std::exchange(answers_, {}))
+      if (const auto made = answer.get(); !made) not_triggered_[of] = made.error().message;
+    return {};
   }
 
   // Why what could run does not: asked when it is first seen so.
@@ -213,6 +303,8 @@ class Stage {
   TimedExecutor executor_;
   std::map<InstanceNumber, Reason> reasons_;
   std::map<std::string, TimePoint> cut_;
+  std::vector<std::pair<std::string, std::future<Result<CommandOutcome>>>> answers_;
+  std::map<std::string, std::string> not_triggered_;
   RunNumber next_count_ = 0;
 };
 

@@ -45,6 +45,9 @@ struct RehearsedRun {
 struct Rehearsed {
   std::vector<RehearsedRun> runs;        // in the order in which they were due
   std::map<std::string, TimePoint> cut;  // DAGs that reached continuous_runs_max, and when they did
+  // Tasks ("dag.task") that would have made runs of other DAGs, and why none are shown. Else these are among `runs`,
+  // from when the task began; a task that waits for its run ends when that does.
+  std::map<std::string, std::string> not_triggered;
 };
 
 // invalid: too many task instances; or there is nothing to wait for, and time stands still.

@@ -276,7 +276,7 @@ class GroupPlacing {
     }
   }
 
-  // Names of groups become names of tasks, in the place where they stand.
+  // Names of groups become names of tasks, in the place where they stand; the groups keep what was said of them.
   void connect() {
     GroupEdges edges(dag_, sources_, groups_);
     std::vector<GroupEdges::After> meant(sources_.size());
@@ -292,6 +292,7 @@ class GroupPlacing {
           problems_.error(offset, "task `" + task.task_id + "` lies in `" + id + "` and cannot come after it");
         } else {
           add(static_cast<int>(i), id, offset);
+          if (edges.is_group(id)) note(group_named(id).downstream_tasks, task.task_id);
         }
       }
     }
@@ -306,10 +307,17 @@ class GroupPlacing {
                           "task group `" + group + "` cannot come after `" + id + "`: one of them lies in the other");
         } else {
           for (const int root : edges.roots(group)) add(root, id, offset);
+          note(group_named(group).upstream, id);
         }
       }
     }
     for (size_t i = 0; i < sources_.size(); ++i) sources_[i].after = std::move(meant[i]);
+  }
+
+  TaskGroup& group_named(const std::string& id) { return *std::ranges::find(dag_.groups, id, &TaskGroup::group_id); }
+
+  static void note(std::vector<std::string>& ids, const std::string& id) {
+    if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
   }
 
   std::vector<std::string> names() const {

@@ -43,6 +43,17 @@ bool looks_like_dag(const YamlNode& root) {
   return root.is_map() && (root.find("dag") != nullptr || root.find("tasks") != nullptr);
 }
 
+// What is neither a DAG nor worth including. An empty document, or one that is all comments, is a DAG put aside:
+// nothing is said of it.
+void tell_of_nothing(const YamlNode& root, Problems& problems) {
+  const std::string expected = "expected a DAG, a map with `dag` and `tasks`; this is ";
+  if (root.is_null() || !root.items.empty() || !root.members.empty()) return;
+  if (root.is_map() || root.is_list())
+    problems.warning(root.offset, expected + (root.is_map() ? "an empty map" : "an empty list"));
+  else
+    problems.error(root, expected + std::string(root.kind_name()));
+}
+
 }  // namespace
 
 LoadedFile load_dag_file(const Path& folder, const Path& relative, const OperatorCatalog& operators) {
@@ -67,7 +78,11 @@ LoadedFile load_dag_text(const Path& folder, const Path& relative, std::string_v
   std::set<std::string> ids;
   std::set<Path> included_paths;
   for (const YamlDocument& document : yaml.documents) {
-    if (!looks_like_dag(document.root)) continue;
+    if (!looks_like_dag(document.root)) {
+      Problems problems(file, yaml, loaded.unless_included);
+      tell_of_nothing(document.root, problems);
+      continue;
+    }
     Problems problems(file, yaml, loaded.diagnostics);
     std::vector<IncludedFile> included;
     LoadedDocument loaded_document = load_document({folder, relative, operators, problems, included}, document.root);

@@ -411,23 +411,23 @@ class Reader final : public StoreReader {
 
     TRY_ASSIGN(const auto db, readers_.borrow());
     TRY_ASSIGN(const auto snapshot, Transaction::begin(*db, Transaction::Kind::read));
-    Page<InstanceRow> page;
-    {
-      // Numbers are chosen and sorted first, whole rows are read for one page only.
-      const std::string sorted = order_by(order, "t.", "number");
-      Query query = db->query("SELECT " + std::string(instance_columns) + ", " + std::string(name_columns) +
-                              " FROM (SELECT t.number AS number" + from + where.sql() + sorted +
-                              " LIMIT ? OFFSET ?) AS chosen CROSS JOIN task_instance t ON t.number = chosen.number "
-                              "CROSS JOIN dag_run r ON r.number = t.run" +
-                              sorted);
-      where.bind_to(query);
-      TRY_ASSIGN(page.rows, read_all(query.bind(request.limit, request.offset), read_named_instance));
-    }
-    TRY(fill_total(page, request, [&] {
+    const auto total = [&] {
       const std::string counted =
           is_about_runs ? "SELECT coalesce(sum(r.instances), 0) FROM dag_run r" : "SELECT count(*)" + from;
       return count_of(*db, counted + where.sql(), where);
-    }));
+    };
+    Page<InstanceRow> page;
+    const bool may_be_near = is_about_runs && starts_at_runs && filter.run_ids.empty() && order.column == "number";
+    if (may_be_near) {
+      TRY_ASSIGN(const int64_t all, total());
+      TRY_ASSIGN(page.rows, instances_near_an_end(*db, where, order, all, request));
+      if (static_cast<int64_t>(page.rows.size()) == request.limit) {
+        page.total = all;
+        return page;
+      }
+    }
+    TRY_ASSIGN(page.rows, chosen_instances(*db, from, where, order, request));
+    TRY(fill_total(page, request, total));
     return page;
   }
 
@@ -568,6 +568,42 @@ class Reader final : public StoreReader {
             .bundle_version = row.text(5),
             .serialized = {},
             .source = {}};
+  }
+
+  // Numbers are chosen and sorted first, whole rows are read for one page only.
+  static Result<std::vector<InstanceRow>> chosen_instances(Database& database, const std::string& from,
+                                                           const Where& where, const Order& order,
+                                                           const PageRequest& request) {
+    const std::string sorted = order_by(order, "t.", "number");
+    Query query = database.query("SELECT " + std::string(instance_columns) + ", " + std::string(name_columns) +
+                                 " FROM (SELECT t.number AS number" + from + where.sql() + sorted +
+                                 " LIMIT ? OFFSET ?) AS chosen CROSS JOIN task_instance t ON t.number = chosen.number "
+                                 "CROSS JOIN dag_run r ON r.number = t.run" +
+                                 sorted);
+    where.bind_to(query);
+    return read_all(query.bind(request.limit, request.offset), read_named_instance);
+  }
+
+  // A page, by number, of the `all` task instances of the runs that fit: from the runs, all of them would have to be
+  // gathered and sorted (100,000 runs: half a second). Most DAGs have some near the end of the table where the page
+  // begins, so the table itself is walked there, for a quarter of what the other way costs. A page that is not full
+  // says nothing: that was not enough.
+  static Result<std::vector<InstanceRow>> instances_near_an_end(Database& database, const Where& runs,
+                                                                const Order& order, int64_t all,
+                                                                const PageRequest& request) {
+    const int64_t walked_max = all / 4;
+    if (walked_max - request.limit < request.offset) return std::vector<InstanceRow>();
+    TRY_ASSIGN(const int64_t end, count_of(database,
+                                           order.descending ? "SELECT coalesce(max(number), 0) FROM task_instance"
+                                                            : "SELECT coalesce(min(number), 0) FROM task_instance",
+                                           Where()));
+    Where near = runs;
+    if (order.descending)
+      near.add("t.number > ?", end - walked_max);
+    else
+      near.add("t.number < ?", end + walked_max);
+    return chosen_instances(database, " FROM task_instance t CROSS JOIN dag_run r ON r.number = t.run", near, order,
+                            request);
   }
 
   ReaderPool& readers_;

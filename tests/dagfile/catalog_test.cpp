@@ -209,6 +209,40 @@ TEST_CASE("of two files with one DAG id, the first by name has it") {
   CHECK(catalog.refresh()->diagnostics.empty());
 }
 
+TEST_CASE("a file with nothing in it that could be a DAG says so, unless a DAG includes it or all of it is comments") {
+  const Folder folder;
+  const OperatorCatalog operators = test::operators();
+  Catalog catalog(folder.path(), operators);
+  const auto told = [&] {
+    std::string text;
+    for (const Diagnostic& diagnostic : catalog.refresh()->diagnostics) text += to_string(diagnostic) + "\n";
+    return text;
+  };
+  folder.put("list.yaml", "[]\n");
+  folder.put("map.yaml", "# orders\n{}\n");
+  folder.put("text.yaml", "dag orders\n");
+  folder.put("number.yml", "7");
+  folder.put("empty.yaml", "");
+  folder.put("comments.yaml", "# dag: orders\n# tasks: {}\n");
+  folder.put("rows.yaml", "- {table: orders}\n");
+  const std::string others =
+      "map.yaml:2:1: warning: expected a DAG, a map with `dag` and `tasks`; this is an empty map\n"
+      "number.yml:1:1: error: expected a DAG, a map with `dag` and `tasks`; this is an integer\n"
+      "text.yaml:1:1: error: expected a DAG, a map with `dag` and `tasks`; this is a text\n";
+  const std::string list =
+      "list.yaml:1:1: warning: expected a DAG, a map with `dag` and `tasks`; this is an empty list\n";
+  CHECK(told() == list + others);
+  folder.put("dag.yaml", "dag: a\ntasks: {t: {operator: empty, expand: {item: {file: list.yaml}}}}\n");
+  CHECK(told() == others);
+  folder.remove("dag.yaml");
+  CHECK(told() == list + others);
+  // Half of a file is no reason to forget its DAG.
+  folder.put("text.yaml", "dag: orders\ntasks: {t: {operator: empty}}\n");
+  CHECK(catalog.refresh()->dags.contains("orders"));
+  folder.put("text.yaml", "dag");
+  CHECK(catalog.refresh()->dags.contains("orders"));
+}
+
 TEST_CASE("a changed list changes the DAG that is mapped over it") {
   const Folder folder;
   const OperatorCatalog operators = test::operators();

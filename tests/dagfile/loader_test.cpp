@@ -352,8 +352,12 @@ tasks:
                                    .display_name = "Each shop",
                                    .tooltip = "가게마다",
                                    .doc = "# Shops",
-                                   .expand = task_of(dag, "rows").expand});
+                                   .expand = task_of(dag, "rows").expand,
+                                   .upstream = {"prepare", "shops"},
+                                   .downstream_tasks = {"tell"}});
   CHECK(dag.groups[1].group_id == "each.checks");
+  CHECK(dag.groups[1].upstream == std::vector<std::string>{"load"});
+  CHECK(dag.groups[1].downstream_tasks == std::vector<std::string>{"drop", "alone"});
   CHECK_FALSE(dag.groups[1].expand);
   CHECK(task_of(dag, "rows").mapped_group == "each");
   CHECK(task_of(dag, "rows").expand->combine == MapSpec::Combine::zip);

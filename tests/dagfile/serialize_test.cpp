@@ -40,7 +40,13 @@ class Maker {
       dag.groups.push_back(
           {.group_id = "g", .display_name = text(), .tooltip = text(), .doc = text(), .expand = mapped_});
     }
-    if (flag()) dag.groups.push_back({.group_id = "g.inner", .display_name = text(), .tooltip = text(), .doc = text()});
+    if (flag())
+      dag.groups.push_back({.group_id = "g.inner",
+                            .display_name = text(),
+                            .tooltip = text(),
+                            .doc = text(),
+                            .upstream = texts(),
+                            .downstream_tasks = texts()});
     const uint64_t count = random_.below(6);
     for (uint64_t i = 0; i < count; ++i) {
       dag.tasks.push_back(task(static_cast<int>(i)));

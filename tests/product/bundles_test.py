@@ -273,6 +273,41 @@ class Bundles(unittest.TestCase):
             file.write_text(f"etl: {{url: 'file://{shop.bare}', subfolder: new, every: 1h}}\n")
             until("it is back", lambda: self.ids(i) == ["here", "orders"])
 
+    def test_another_subfolder_is_in_use_once_its_files_are_no_worse(self):
+        i = self.installation("")
+        with i:
+            file = i.home / "bundles.yaml"
+            shop = Repository(i.root / "git")
+            first = shop.push(files={"old/orders.yaml": dag("orders"), "new/orders.yaml": "dag: orders\ntasks: [\n"})
+            of = lambda subfolder: f"etl: {{url: 'file://{shop.bare}', subfolder: {subfolder}, every: 1s}}\n"
+            file.write_text(of("old"))
+            i.start()
+            self.wait_for(i, first)
+            until("it is there", lambda: self.ids(i) == ["orders"])
+            token = i.login()
+            errors = lambda: json.dumps(i.call("GET", "/api/v2/importErrors", token=token))
+            for subfolder, words in (("no/such", f"commit {first[:12]} has no folder `no/such`; "),
+                                     ("new", f"the files of commit {first[:12]} in `new` have errors (orders.yaml); ")):
+                file.write_text(of(subfolder))
+                until("it is told", lambda: words + f"commit {first[:12]}, its folder `old`, stays in use" in errors())
+                self.assertIn(words.rstrip("; "), self.bundle(i)["problem"])
+                self.assertEqual(self.bundle(i)["version"], first)
+                shown = i.json("dags", "show", "orders")
+                self.assertEqual((shown["bundle_version"], shown["has_import_errors"]), (first, subfolder == "new"))
+            self.assertEqual(self.bundle(i)["refused_version"], first)
+            # Back again, and to the other once more, which is right now.
+            file.write_text(of("old"))
+            until("nothing is wrong", lambda: self.bundle(i)["problem"] is None and "orders" not in errors())
+            file.write_text(of("new"))
+            second = shop.push(files={"new/orders.yaml": dag("orders"), "new/items.yaml": dag("items")})
+            self.wait_for(i, second)
+            until("both are there", lambda: self.ids(i) == ["items", "orders"])
+            self.assertIsNone(self.bundle(i)["problem"])
+            # Of one commit, too.
+            file.write_text(of("old"))
+            until("one of them is gone", lambda: self.ids(i) == ["orders"])
+            self.assertEqual(self.bundle(i)["version"], second)
+
     def test_a_dag_of_a_bundle_is_checked_tried_and_played_forward_without_a_server(self):
         i = self.installation("")
         with i:
@@ -293,12 +328,15 @@ class Bundles(unittest.TestCase):
                 self.assertIn("하나", i.udon("dags", "test", "orders"))
                 runs = i.json("dags", "simulate", "orders", "--from", "2026-03-01", "--to", "2026-03-02")["runs"]
                 self.assertEqual({run["dag_id"] for run in runs}, {"orders"})
+                due, = i.json("dags", "next-execution", "orders", "--from", "2026-03-01")["executions"]
+                self.assertEqual(due["run_after"], "2026-03-01T00:00:00+00:00")
                 told = i.udon("dags", "check", "items", code=1)
                 self.assertIn("@etl/items.yaml:3:23", told)
                 self.assertIn("did you mean `command`?", told)
                 self.assertNotIn("orders", told)
-                i.udon("dags", "test", "items", code=1)
-                self.assertIn("the file of `items` has errors", i.told)
+                for verb in ("test", "next-execution"):
+                    i.udon("dags", verb, "items", code=1)
+                    self.assertIn("the file of `items` has errors", i.told)
                 i.udon("dags", "check", "ordres", code=1)
                 self.assertIn("did you mean `orders`?", i.told)
                 self.assertIn("1 DAG in 1 file", i.udon("dags", "check", "here"))

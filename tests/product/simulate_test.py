@@ -68,6 +68,30 @@ class Simulate(unittest.TestCase):
             self.assertEqual(first("once"), ["2030-01-01T00:00:00+00:00"])
             self.assertEqual(first("past"), [])
 
+    def test_runs_that_tasks_trigger(self):
+        with Installation() as udon:
+            udon.dag("pair", 'dag: parent\nschedule: "0 3 * * *"\ntasks:\n  go: {operator: trigger_dag_run, trigger_dag_id: child}\n---\n'
+                             'dag: child\nschedule: none\ntasks:\n  a: {operator: bash, command: "true"}\n')
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--duration", "10m"]
+            runs = udon.json(*words)["runs"]
+            self.assertEqual(sorted((run["dag_id"], run["start_date"]) for run in runs),
+                             [("child", "2026-03-28T03:00:00+00:00"), ("parent", "2026-03-28T03:00:00+00:00")])
+            self.assertNotIn("parent.go", udon.told)
+            self.assertEqual(len(udon.json(*words, "parent")["runs"]), 1)
+            self.assertIn("runs that `parent.go` makes are not shown: `child`, which it triggers, is not played", udon.told)
+
+    def test_a_server_that_has_not_seen_a_dag_runs_it_at_once(self):
+        with Installation() as udon:
+            udon.dag("seen", 'dag: seen\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n')
+            udon.start()
+            udon.udon("dags", "trigger", "seen", "--wait")
+            udon.stop()
+            udon.dag("new", 'dag: fresh\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n---\ndag: by_hand\nschedule: none\ntasks:\n  a: {operator: empty}\n')
+            udon.udon("dags", "simulate", "seen")
+            self.assertNotIn("not shown", udon.told)
+            udon.udon("dags", "simulate")
+            self.assertIn("the server has not seen `fresh`: of each it makes the last such run at once", udon.told)
+
     def test_with_history(self):
         with Installation() as udon:
             udon.dag("market", FILE.replace("catchup: true\n", ""))

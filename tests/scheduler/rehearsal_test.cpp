@@ -148,3 +148,38 @@ TEST_CASE("a rehearsal ends though a DAG of tasks that take no time runs continu
   CHECK(done->cut.begin()->second >= at("2026-01-01T00:01:39Z"));
   CHECK(done->cut.begin()->second <= at("2026-01-01T00:01:50Z"));
 }
+
+TEST_CASE("a run that a task triggers begins with that task, and who waits for its end ends with it") {
+  const auto triggering = [](const std::string& id, Value parameters) {
+    Task made = task(id);
+    made.operator_name = "trigger_dag_run";
+    made.parameters = std::move(parameters);
+    return made;
+  };
+  Dag child{.dag_id = "child", .file = "child.yaml", .version = "1"};
+  child.schedule.kind = NoSchedule{};
+  Dag parent = with(daily("parent", "0 3 * * *", "UTC"),
+                    {triggering("goes_on", Value::Map{{"trigger_dag_id", "child"}}),
+                     triggering("waits", Value::Map{{"trigger_dag_id", "child"}, {"wait_for_completion", true}}),
+                     triggering("elsewhere", Value::Map{{"trigger_dag_id", "other"}, {"wait_for_completion", true}}),
+                     triggering("anywhere", Value::Map{{"trigger_dag_id", "{{ params.dag }}"}})});
+  parent.schedule.start_date = at("2020-01-01T00:00:00Z");
+  const auto done = rehearse(rehearsal({parent, with(child, {task("first"), task("last", {0})})},
+                                       "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"));
+  REQUIRE(done);
+  REQUIRE(done->runs.size() == 3);
+  const TimePoint three = at("2026-01-01T03:00:00Z");
+  for (const RehearsedRun& run : done->runs) {
+    CHECK(run.row.state == RunState::success);
+    CHECK(run.row.start_date == three);
+    if (run.row.dag_id == "child") CHECK(run.row.end_date == three + 20min);
+  }
+  const auto is_parent = [](const RehearsedRun& run) { return run.row.dag_id == "parent"; };
+  const RehearsedRun& run = *std::ranges::find_if(done->runs, is_parent);
+  CHECK(find(run, "goes_on").row.end_date == three + 10min);
+  CHECK(find(run, "waits").row.end_date == three + 20min);
+  CHECK(find(run, "elsewhere").row.end_date == three + 10min);
+  REQUIRE(done->not_triggered.size() == 2);
+  CHECK(done->not_triggered.at("parent.elsewhere") == "`other`, which it triggers, is not played; name it, too");
+  CHECK(done->not_triggered.at("parent.anywhere") == "which DAG it triggers is told by a template");
+}

@@ -1,4 +1,6 @@
 // Lists: filters, orders, pages and totals mean the same in every store.
+#include <map>
+
 #include "tests/store/scene.h"
 
 using namespace udon;
@@ -116,6 +118,42 @@ TEST_CASE("a page is a window of the whole list, and knows how long that is") {
   CHECK(scene.reader().instances({}, {.limit = -1}).error().kind == ErrorKind::invalid);
   CHECK(scene.reader().dags({}, {.limit = -1}).error().kind == ErrorKind::invalid);
   CHECK(scene.reader().events("", "", "", {.limit = -1}).error().kind == ErrorKind::invalid);
+}
+
+TEST_CASE("a page of DAGs' task instances by number is a window of them all, wherever in the table they lie") {
+  Scene scene(EVERY_KIND_OF_STORE);
+  // Early: at the beginning alone; often: now and then, all along; late: at the end, in runs that were made first.
+  std::map<std::string, Numbers> numbers;
+  std::vector<Change> changes;
+  for (int i = 1; i <= 60; ++i)
+    changes.emplace_back(InsertRun{make_run(i, i % 3 == 0 ? "often" : i <= 30 ? "late" : "early"), {}});
+  InsertInstances inserted;
+  for (int number = 1; number <= 240; ++number) {
+    const int turn = number <= 120 ? 30 + number % 30 + 1 : number % 30 + 1;
+    inserted.rows.push_back(make_instance(number, turn, "t" + std::to_string(number)));
+    numbers[turn % 3 == 0 ? "often" : turn <= 30 ? "late" : "early"].push_back(number);
+  }
+  changes.emplace_back(inserted);
+  scene.commit(changes);
+  for (const auto& [dag_id, ascending] : numbers) {
+    for (const char* order : {"number", "-number"}) {
+      Numbers all = ascending;
+      if (*order == '-') std::ranges::reverse(all);
+      for (const int limit : {0, 1, 7, 100}) {
+        for (const int64_t offset : {0, 1, 10, 50, 79, 200}) {
+          INFO(dag_id << " " << order << " " << limit << " " << offset);
+          const auto page = must(
+              scene.reader().instances({.dag_ids = {dag_id}, .order_by = order}, {.limit = limit, .offset = offset}));
+          const auto from = std::min<int64_t>(offset, std::ssize(all));
+          const auto to = std::min<int64_t>(from + limit, std::ssize(all));
+          Numbers found;
+          for (const InstanceRow& row : page.rows) found.push_back(row.instance.number);
+          CHECK(found == Numbers(all.begin() + from, all.begin() + to));
+          CHECK(page.total == std::ssize(all));
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("active runs are those queued or running, by number, also after they come back") {

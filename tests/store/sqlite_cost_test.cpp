@@ -157,3 +157,26 @@ TEST_CASE("the common pages are read in an index's order, whatever the history h
   CHECK(events("", "").vm_steps < 1'500);
   CHECK(events("orders", "run7").vm_steps < 1'500);
 }
+
+TEST_CASE("a page of a DAG's task instances by number gathers and sorts no history, if they lie near the table's end") {
+  SqliteWorld world;
+  Numbering at;
+  add_history(world, at, 300, 3);
+  StoreReader& reader = world.store().reader();
+  const auto cost_of = [&](const InstanceFilter& filter, const PageRequest& page) {
+    must(reader.instances(filter, page));  // prepares the statements
+    world.sqlite().take_statement_cost();
+    const auto found = must(reader.instances(filter, page));
+    CHECK(found.total == 900);
+    CHECK(found.rows.size() == static_cast<size_t>(page.limit));
+    return world.sqlite().take_statement_cost();
+  };
+  for (const std::string order : {"number", "-number"}) {
+    const InstanceFilter of_dag{.dag_ids = {"orders"}, .order_by = order};
+    // The sum over 300 runs is the most of it.
+    const auto near = cost_of(of_dag, {.limit = 20});
+    CHECK(near.vm_steps < 4'000);
+    // Too far from the end: from the runs, all of them.
+    CHECK(cost_of(of_dag, {.limit = 20, .offset = 400}).vm_steps > 3 * near.vm_steps);
+  }
+}

@@ -157,6 +157,14 @@ TEST_CASE("a DAG that is not there is looked for in files with errors") {
   CHECK_THAT(scene.json(404, "GET", "/api/v2/dags/oders/dagRuns").text("detail"),
              Catch::Contains("did you mean `orders`?"));
   CHECK(told("lost") == "The Dag with ID: `lost` was not found" + soon);
+  {
+    // What is loaded is what may have been meant; the store is not read for it.
+    auto loaded = std::make_shared<CatalogSnapshot>();
+    loaded->dags.emplace("refunds", make_dag());
+    scene.catalog = std::move(loaded);
+    CHECK(told("refund") == "The Dag with ID: `refund` was not found; did you mean `refunds`?");
+    CHECK(told("order") == "The Dag with ID: `order` was not found" + soon);
+  }
   diagnose({"fail.yaml", "gone.yaml", "many.yaml"});
   CHECK(told("fail") == "The Dag with ID: `fail` was not found; fail.yaml has errors: see `udon dags check`");
   CHECK_THAT(told("first"), Catch::EndsWith("; many.yaml has errors: see `udon dags check`"));

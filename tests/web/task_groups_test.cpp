@@ -3,6 +3,7 @@
 
 #include "dagfile/serialize.h"
 #include "tests/web/api_scene.h"
+#include "web/drawn_edges.h"
 
 using namespace udon;
 using namespace udon::test;
@@ -31,8 +32,13 @@ DagPtr make_grouped_dag() {
     task.expand = over;
     task.mapped_group = "each";
   }
-  dag.groups = {{.group_id = "last"},
-                {.group_id = "each", .display_name = "Each shop", .tooltip = "가게마다", .expand = over},
+  dag.groups = {{.group_id = "last", .downstream_tasks = {"tell"}},
+                {.group_id = "each",
+                 .display_name = "Each shop",
+                 .tooltip = "가게마다",
+                 .expand = over,
+                 .upstream = {"prepare"},
+                 .downstream_tasks = {"tell"}},
                 {.group_id = "each.checks"}};
   return std::make_shared<const Dag>(std::move(dag));
 }
@@ -79,11 +85,17 @@ std::string ids(const Value& nodes) {
 
 }  // namespace
 
-TEST_CASE("the structure of a DAG is a tree of its groups and tasks, upstream first, and the edges between its tasks") {
+TEST_CASE("the structure of a DAG is a tree of its groups and tasks, upstream first, and the lines between them") {
   Groups scene;
   const Value structure = scene.json(200, "GET", "/ui/structure/structure_data?dag_id=shops", "", "viewer");
-  CHECK(ids(structure.get("nodes")) == "prepare last(alone) each(load each.checks(rows names)) tell");
+  CHECK(ids(structure.get("nodes")) ==
+        "prepare last(alone last.downstream_join_id) each(load each.checks(rows names) each.upstream_join_id "
+        "each.downstream_join_id) tell");
   const Value& each = structure.get("nodes").as_list()[2];
+  const Value& join = each.get("children").as_list()[2];
+  CHECK(join.text("type") == "join");
+  CHECK(join.get("label") == Value(""));
+  CHECK(join.get("children").is_null());
   CHECK(each.text("label") == "Each shop");
   CHECK(each.text("tooltip") == "가게마다");
   CHECK(each.flag("is_mapped"));
@@ -91,9 +103,19 @@ TEST_CASE("the structure of a DAG is a tree of its groups and tasks, upstream fi
   CHECK(checks.text("label") == "checks");
   CHECK(!checks.flag("is_mapped"));
   CHECK(checks.get("children").as_list()[0].flag("is_mapped"));
-  CHECK(structure.get("edges").size() == 6);
-  CHECK(structure.get("edges").as_list()[0].text("source_id") == "alone");
-  CHECK(structure.get("edges").as_list()[0].text("target_id") == "tell");
+  std::string edges;
+  for (const Value& edge : structure.get("edges").as_list())
+    edges += edge.text("source_id") + " → " + edge.text("target_id") + "\n";
+  CHECK(edges ==
+        "alone → last.downstream_join_id\n"
+        "each.downstream_join_id → tell\n"
+        "each.upstream_join_id → load\n"
+        "last.downstream_join_id → tell\n"
+        "load → names\n"
+        "load → rows\n"
+        "names → each.downstream_join_id\n"
+        "prepare → each.upstream_join_id\n"
+        "rows → each.downstream_join_id\n");
   CHECK(scene.json(200, "GET", "/ui/structure/structure_data?dag_id=shops&version_number=1") == structure);
   scene.json(404, "GET", "/ui/structure/structure_data?dag_id=shops&version_number=2");
   scene.json(404, "GET", "/ui/structure/structure_data?dag_id=shop");
@@ -102,6 +124,46 @@ TEST_CASE("the structure of a DAG is a tree of its groups and tasks, upstream fi
   const Value tasks = scene.json(200, "GET", "/api/v2/dags/shops/tasks");
   CHECK(tasks.get("tasks").as_list()[3].text("task_group_id") == "each.checks");
   CHECK(tasks.get("tasks").as_list()[0].get("task_group_id").is_null());
+}
+
+TEST_CASE("lines of groups that come after each other meet in their join nodes; those of setups say so") {
+  // start → first(open → work → close) → second(inner(a, b), c) → end; start → end. The lines are Airflow's.
+  Dag dag;
+  dag.tasks = {make_task("start", "bash", {}, {1, 7}),
+               in_group("open", "first", {0}, {2, 3}),
+               in_group("work", "first", {1}, {3, 4, 5, 6}),
+               in_group("close", "first", {1, 2}, {}),
+               in_group("a", "second.inner", {2}, {7}),
+               in_group("b", "second.inner", {2}, {7}),
+               in_group("c", "second", {2}, {7}),
+               make_task("end", "bash", {0, 4, 5, 6}, {})};
+  dag.tasks[1].is_setup = true;
+  dag.tasks[3].is_teardown = true;
+  dag.groups = {{.group_id = "first", .upstream = {"start"}},
+                {.group_id = "second", .upstream = {"first"}, .downstream_tasks = {"end"}},
+                {.group_id = "second.inner"}};
+  std::string lines;
+  for (const web::DrawnEdge& edge : web::drawn_edges(dag))
+    lines += edge.source_id + (edge.is_setup_teardown ? " ⇒ " : " → ") + edge.target_id + "\n";
+  CHECK(lines ==
+        "a → second.downstream_join_id\n"
+        "b → second.downstream_join_id\n"
+        "c → second.downstream_join_id\n"
+        "first.downstream_join_id → second.upstream_join_id\n"
+        "first.upstream_join_id → open\n"
+        "open ⇒ close\n"
+        "open → work\n"
+        "second.downstream_join_id → end\n"
+        "second.upstream_join_id → a\n"
+        "second.upstream_join_id → b\n"
+        "second.upstream_join_id → c\n"
+        "start → end\n"
+        "start → first.upstream_join_id\n"
+        "work → close\n"
+        "work → first.downstream_join_id\n");
+  using Ids = std::vector<std::string>;
+  CHECK(web::join_nodes(dag, dag.groups[0]) == Ids{"first.upstream_join_id", "first.downstream_join_id"});
+  CHECK(web::join_nodes(dag, dag.groups[2]).empty());
 }
 
 TEST_CASE("a run tells of each group how many task instances are in which state, and of a mapped one index by index") {
@@ -127,6 +189,61 @@ TEST_CASE("a run tells of each group how many task instances are in which state,
   CHECK_THAT(scene.json(404, "GET", url + "?task_group_id=each.check").text("detail"),
              Catch::Contains("did you mean `each.checks`?"));
   CHECK_THAT(scene.json(404, "GET", url + "?task_group_id=load").text("detail"), Catch::Contains("`load` is a task"));
+}
+
+TEST_CASE("the grid has the DAG's rows, its runs as columns, and in each square the most urgent of its states") {
+  Groups scene;
+  const Value rows = scene.json(200, "GET", "/ui/grid/structure/shops?limit=10&order_by=-run_after", "", "viewer");
+  CHECK(ids(rows) == "prepare last(alone) each(load each.checks(rows names)) tell");
+  CHECK(rows.as_list()[0] == Value(Value::Map{{"id", "prepare"}, {"label", "prepare"}}));
+  CHECK(rows.as_list()[2].text("label") == "Each shop");
+  CHECK(rows.as_list()[2].flag("is_mapped"));
+  scene.json(404, "GET", "/ui/grid/structure/shop");
+  scene.json(400, "GET", "/ui/grid/structure/shops?root=load");
+
+  const Value runs = scene.json(200, "GET", "/ui/grid/runs/shops?state=queued", "", "viewer");
+  REQUIRE(runs.size() == 1);
+  const Value& run = runs.as_list()[0];
+  CHECK(run.text("run_id") == "r");
+  CHECK(run.get("dag_versions").size() == 1);
+  CHECK(run.find("end_date") == nullptr);
+  CHECK(run.get("has_missed_deadline") == Value(false));
+  CHECK(scene.json(200, "GET", "/ui/grid/runs/shops?state=failed").size() == 0);
+  scene.json(422, "GET", "/ui/grid/runs/shops?state=odd");
+
+  const web::Response lines = scene.ask("GET", "/ui/grid/ti_summaries/shops?run_ids=r&run_ids=none", "", "viewer");
+  CHECK(lines.content_type == "application/x-ndjson");
+  CHECK(std::ranges::count(lines.body, '\n') == 1);
+  const Value column = parse_json(lines.body).value();
+  CHECK(column.text("run_id") == "r");
+  std::string squares;
+  for (const Value& square : column.get("task_instances").as_list())
+    squares += square.text("task_id") + ":" + square.text("state", "none") + " ";
+  CHECK(squares ==
+        "prepare:success alone:none last:none load:failed rows:none names:none each.checks:none each:failed "
+        "tell:none ");
+  const Value& each = column.get("task_instances").as_list()[7];
+  CHECK(each.get("child_states") == Value(Value::Map{{"none", 6}, {"success", 2}, {"failed", 1}}));
+  CHECK(each.text("max_end_date") == format_time(t0 + std::chrono::milliseconds(1500)));
+  CHECK(each.integer("dag_version_number") == 1);
+  CHECK(column.get("task_instances").as_list()[3].get("child_states").is_null());
+}
+
+TEST_CASE("a row of the grid that only an earlier version of a run has stands after the others") {
+  Groups scene;
+  Dag newer = *make_grouped_dag();
+  newer.version = "g2";
+  newer.tasks.resize(1);
+  newer.tasks[0].downstream.clear();
+  newer.groups.clear();
+  auto snapshot = std::make_shared<CatalogSnapshot>();
+  snapshot->dags.emplace("shops", std::make_shared<const Dag>(newer));
+  scene.catalog = std::move(snapshot);
+  scene.commit({PutDag{{.dag_id = "shops", .file = "shops.yaml", .version = "g2"}},
+                PutDagVersion{{.dag_id = "shops", .version = "g2", .created_at = t0, .serialized = serialize(newer)}}});
+  CHECK(ids(scene.json(200, "GET", "/ui/grid/structure/shops")) ==
+        "prepare last(alone) each(load each.checks(rows names)) tell");
+  CHECK(ids(scene.json(200, "GET", "/ui/grid/structure/shops?state=failed")) == "prepare");
 }
 
 TEST_CASE("task instances are listed by their group, with the groups in it") {

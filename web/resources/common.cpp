@@ -13,6 +13,7 @@ namespace udon::web {
 namespace {
 
 constexpr size_t broken_files_read_max = 100;
+constexpr int dags_compared_max = 1'000;  // of the store: each is a row to read, for a word that may help
 
 // Whether a line of a DAG file that may be broken anywhere names this DAG.
 bool names_dag(const std::string& text, const std::string& dag_id) {
@@ -29,6 +30,19 @@ bool names_dag(const std::string& text, const std::string& dag_id) {
   return false;
 }
 
+// Ids of DAGs that may have been meant: those that are loaded lie in memory already.
+Result<std::vector<std::string>> ids_to_suggest(World& world) {
+  std::vector<std::string> ids;
+  const CatalogPtr catalog = world.catalog ? world.catalog() : nullptr;
+  if (catalog && !catalog->dags.empty()) {
+    for (const auto& [id, dag] : catalog->dags) ids.push_back(id);
+    return ids;
+  }
+  TRY_ASSIGN(const Page<DagRecord> others, world.reader.dags({}, {.limit = dags_compared_max, .offset = 0}));
+  for (const DagRecord& other : others.rows) ids.push_back(other.dag_id);
+  return ids;
+}
+
 }  // namespace
 
 void add_api(Router& router, World& world) {
@@ -38,6 +52,7 @@ void add_api(Router& router, World& world) {
   add_dag_facts(router, world);
   add_dag_runs(router, world);
   add_task_groups(router, world);
+  add_grid(router, world);
   add_task_instances(router, world);
   add_task_instance_changes(router, world);
   add_logs(router, world);
@@ -64,10 +79,7 @@ void add_api(Router& router, World& world) {
 Result<DagRecord> need_dag(World& world, const std::string& dag_id) {
   TRY_ASSIGN(std::optional<DagRecord> dag, world.reader.dag(dag_id));
   if (dag) return *std::move(dag);
-  constexpr int compared_max = 10'000;
-  TRY_ASSIGN(const Page<DagRecord> others, world.reader.dags({}, {.limit = compared_max, .offset = 0}));
-  std::vector<std::string> ids;
-  for (const DagRecord& other : others.rows) ids.push_back(other.dag_id);
+  TRY_ASSIGN(const std::vector<std::string> ids, ids_to_suggest(world));
   return Error{
       ErrorKind::not_found,
       hinting_at_files(world, dag_id, "The Dag with ID: `" + dag_id + "` was not found" + did_you_mean(dag_id, ids))};

@@ -11,6 +11,7 @@ void add_dags(Router& router, World& world);
 void add_dag_facts(Router& router, World& world);
 void add_dag_runs(Router& router, World& world);
 void add_task_groups(Router& router, World& world);
+void add_grid(Router& router, World& world);
 void add_task_instances(Router& router, World& world);
 void add_task_instance_changes(Router& router, World& world);
 void add_logs(Router& router, World& world);

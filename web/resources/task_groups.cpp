@@ -2,10 +2,10 @@
 // marking a group.
 #include <algorithm>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "base/text.h"
+#include "web/drawn_edges.h"
 #include "web/fields.h"
 #include "web/resources/resources.h"
 #include "web/show.h"
@@ -41,8 +41,7 @@ void add(Counts& counts, const Counts& others) {
   for (const TaskState state : all_task_states()) counts[state] += others[state];
 }
 
-// Airflow's names of a node; a group has `children`. (Its page draws groups that are joined as a whole by nodes of type
-// "join"; here an edge is always one between tasks.)
+// Airflow's names of a node; a group has `children`.
 Value show_node(const Dag& dag, const TreeNode& node) {
   if (node.group != nullptr) {
     const TaskGroup& group = *node.group;
@@ -67,12 +66,25 @@ Value show_node(const Dag& dag, const TreeNode& node) {
                     {"children", nullptr}};
 }
 
-Value::List show_nodes(const Dag& dag, const std::vector<TreeNode>& nodes) {
+// Every node has every key.
+Value complete(Value node) {
+  for (const char* key :
+       {"children", "is_mapped", "tooltip", "setup_teardown_type", "operator", "asset_condition_type", "team"})
+    if (node.find(key) == nullptr) node.set(key, nullptr);
+  return node;
+}
+
+Value::List show_graph(const Dag& dag, const std::vector<TreeNode>& nodes) {
   Value::List shown;
   for (const TreeNode& node : nodes) {
     Value one = show_node(dag, node);
-    if (node.group != nullptr) one.set("children", show_nodes(dag, node.children));
-    shown.push_back(std::move(one));
+    if (node.group != nullptr) {
+      Value::List children = show_graph(dag, node.children);
+      for (const std::string& id : join_nodes(dag, *node.group))
+        children.push_back(complete(Value::Map{{"id", id}, {"label", ""}, {"type", "join"}}));
+      one.set("children", std::move(children));
+    }
+    shown.push_back(complete(std::move(one)));
   }
   return shown;
 }
@@ -99,24 +111,15 @@ Result<Response> structure(World& world, const Call& call) {
                  "Dag with id " + *dag_id +
                      (number ? " and version number " + std::to_string(*number) + " was not found" : " was not found")};
   const Dag& dag = *info->dag;
-  std::set<std::pair<std::string, std::string>> edges;
-  std::set<std::pair<std::string, std::string>> of_setups;
-  for (const Task& task : dag.tasks) {
-    for (const int next : task.downstream) {
-      const Task& after = dag.tasks[static_cast<size_t>(next)];
-      edges.emplace(task.task_id, after.task_id);
-      if (task.is_setup && after.is_teardown) of_setups.emplace(task.task_id, after.task_id);
-    }
-  }
-  Value::List shown;
-  for (const auto& edge : edges) {
-    shown.push_back(Value::Map{{"source_id", edge.first},
-                               {"target_id", edge.second},
-                               {"is_setup_teardown", of_setups.contains(edge) ? Value(true) : Value()},
+  Value::List edges;
+  for (const DrawnEdge& edge : drawn_edges(dag)) {
+    edges.push_back(Value::Map{{"source_id", edge.source_id},
+                               {"target_id", edge.target_id},
+                               {"is_setup_teardown", edge.is_setup_teardown ? Value(true) : Value()},
                                {"label", nullptr},
                                {"is_source_asset", nullptr}});
   }
-  return json_response(200, Value::Map{{"edges", std::move(shown)}, {"nodes", show_nodes(dag, task_tree(dag, ""))}});
+  return json_response(200, Value::Map{{"edges", std::move(edges)}, {"nodes", show_graph(dag, task_tree(dag, ""))}});
 }
 
 // What a run has, counted once.
