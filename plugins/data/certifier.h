@@ -4,6 +4,7 @@
 #include <arrow/api.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -61,14 +62,19 @@ class Certifier {
 Result<void> check_decoded(const arrow::Array& decoded, const std::vector<uint64_t>& from_wire,
                            const std::string& column);
 
+inline constexpr int64_t any_bytes = std::numeric_limits<int64_t>::max();
+
 // What a file holds: at level rows by its footer, from wire up by every value; `figures`, if there, adds its own. data:
-// it has another number of columns, or contradicts itself.
-Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t columns, FileFigures* figures = nullptr);
+// it has another number of columns, or contradicts itself. `bytes_max`: what two threads may hold at once; where that
+// is too little for so many columns, one reads.
+Result<Certifier> count_parquet(const Path& file, CertifyLevel level, size_t columns, FileFigures* figures = nullptr,
+                                int64_t bytes_max = any_bytes);
 
 // Reads the file (at level rows its footer, from wire up every value) and compares it with what was sent. data: the
 // file holds something else (says what); io: cannot be read. `figures`, from level wire up: adds those of the file.
 Result<void> verify_parquet(const Path& file, const Certifier& sent, CertifyLevel level,
-                            const std::vector<std::string>& column_names, FileFigures* figures = nullptr);
+                            const std::vector<std::string>& column_names, FileFigures* figures = nullptr,
+                            int64_t bytes_max = any_bytes);
 
 // SHA-256 of a file, lower-case hex.
 Result<std::string> sha256_of_file(const Path& file);

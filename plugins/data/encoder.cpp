@@ -217,10 +217,15 @@ Result<void> Encoder::write(uint32_t place, const std::shared_ptr<arrow::RecordB
   open->certifier.add(*rows, hashes);
   open->raw_bytes += arrow::util::TotalBufferSize(*rows);
   TRY(open->writer->write(*rows));
-  int64_t buffered = 0;
-  for (const auto& [other, file] : open_) buffered += file->writer->buffered_bytes();
-  if (open_.size() > 1 && buffered > encoding_.buffered_bytes_max) TRY(end_largest());
+  if (open_.size() > 1 && buffered_bytes() > encoding_.buffered_bytes_max) TRY(end_largest());
   return {};
+}
+
+int64_t Encoder::buffered_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [place, file] : open_)
+    if (file->writer) bytes += file->writer->buffered_bytes();
+  return bytes;
 }
 
 Result<void> Encoder::end_largest() {
@@ -294,7 +299,7 @@ Result<void> Encoder::end_file(PlaceFiles& open) {
   const bool has_figures = request.table.certify == CertifyLevel::source;
   if (!request.text)
     TRY(verify_parquet(file.path, open.certifier, request.table.certify, encoding_.schema->field_names(),
-                       has_figures ? &chunk_.figures : nullptr));
+                       has_figures ? &chunk_.figures : nullptr, encoding_.buffered_bytes_max - buffered_bytes()));
   file.certificate = {.uri = {},
                       .rows = open.certifier.rows(),
                       .bytes = static_cast<uint64_t>(finished.bytes),

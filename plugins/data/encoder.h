@@ -87,6 +87,7 @@ class Encoder {
  private:
   Result<void> end_range(const RangeEnd& end);
   int64_t chunk_bytes() const;
+  int64_t buffered_bytes() const;
   Result<void> keep();
   Result<void> keep_for_next_try();
   Result<void> mask(SourceBatch& batch);

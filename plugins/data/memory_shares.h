@@ -41,6 +41,9 @@ std::string memory_advice(const MemoryCut& cut, int64_t bytes);
 // Of large blocks those in use and those that were freed and are kept for the next who asks may take so much together.
 int64_t kept_memory(int64_t memory_bytes);
 
+// What one reader of so many columns takes, whatever the rows are like: less is no budget for it.
+int64_t memory_needed(size_t columns);
+
 // As many readers as were asked for, or fewer where each one's share would be too small for so many columns.
 int readers_within(int64_t memory_bytes, int readers, size_t columns);
 

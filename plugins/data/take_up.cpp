@@ -185,8 +185,8 @@ bool TakeUp::is_whole(const KeptChunk& chunk, const Encoding& encoding, ReadChun
   for (size_t i = 0; i < chunk.files.size(); ++i) {
     const auto sha256 = sha256_of_file(chunk.files[i]);
     if (!sha256 || *sha256 != certificate.files[i].sha256) return false;
-    const auto counted =
-        count_parquet(chunk.files[i], level, encoding.columns.size(), has_figures ? &rows.figures : nullptr);
+    const auto counted = count_parquet(chunk.files[i], level, encoding.columns.size(),
+                                       has_figures ? &rows.figures : nullptr, encoding.buffered_bytes_max);
     if (!counted) return false;
     rows.in_all.add(*counted);
     rows.files.push_back({.path = chunk.files[i], .place = 0, .certificate = certificate.files[i]});

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import lake
 BUILD = pathlib.Path(os.environ["UDON_BUILD"])
 MB = 1 << 20
 SLACK = 8 * MB  # stacks of threads and what the allocator keeps between blocks: they differ from run to run
-ROWS = {"large": 240, "narrow": 1_000_000, "wide": 12_000, "parted": 300_000}
+ROWS = {"large": 240, "narrow": 1_000_000, "wide": 12_000, "parted": 300_000, "wide_parted": 192}
 
 # A value of 1 MB that does not shrink: random bytes behind a head of its own for each row.
 MARIADB_SQL = """
@@ -30,11 +31,13 @@ insert into narrow select seq, seq % 1000, seq % 2, concat('code ', seq * 48271)
 create table wide (id int primary key, {columns}){charset};
 insert into wide select seq, {values} from seq_1_to_3000;
 insert into wide (id) select seq from seq_3001_to_12000;
+create table wide_parted (id int primary key, shop smallint, {columns}){charset};
+insert into wide_parted select seq, seq % 64, {values} from seq_1_to_192;
 create table parted (id int primary key, shop smallint, amount decimal(12,2), name varchar(40), note varchar(300));
 insert into parted select seq, seq % 64, seq / 7, concat('주문 ', seq), repeat(md5(seq), 7) from seq_1_to_300000;
 create table huge (id int primary key, body longblob, note longtext);
 insert into huge values (1, 'a', 'b'), (2, repeat(@random, 100), null), (3, 'c', 'd'), (4, null, repeat(@text, 100)), (5, '', '끝');
-create table no_huge like huge; create table no_large like large; create table no_narrow like narrow; create table no_wide like wide; create table no_parted like parted;
+create table no_huge like huge; create table no_large like large; create table no_narrow like narrow; create table no_wide like wide; create table no_parted like parted; create table no_wide_parted like wide_parted;
 """
 POSTGRES_SQL = """
 drop schema if exists memory_test cascade; create schema memory_test; set search_path to memory_test;
@@ -48,14 +51,16 @@ insert into narrow select i, i % 1000, i % 2 = 0, 'code ' || i::int8 * 48271 fro
 create table wide (id int primary key, {columns}){charset};
 insert into wide select i, {values} from generate_series(1, 3000) i;
 insert into wide (id) select i from generate_series(3001, 12000) i;
+create table wide_parted (id int primary key, shop smallint, {columns}){charset};
+insert into wide_parted select i, i % 64, {values} from generate_series(1, 192) i;
 create table parted (id int primary key, shop smallint, amount numeric(12,2), name text, note text);
 insert into parted select i, i % 64, i / 7.0, '주문 ' || i, repeat(md5(i::text), 7) from generate_series(1, 300000) i;
 create table huge (id int primary key, body bytea, note text);
 alter table huge alter body set storage external, alter note set storage external;
 insert into huge select i, case i when 2 then (select string_agg(body, '' order by id) from (select * from large order by id limit 100) l) else 'a' end,
   case i when 4 then (select string_agg(note, '' order by id) from (select * from large where note is not null order by id limit 60) l) when 5 then '끝' end from generate_series(1, 5) i;
-create table no_huge (like huge including all); create table no_large (like large including all); create table no_narrow (like narrow including all); create table no_wide (like wide including all); create table no_parted (like parted including all);
-vacuum analyze huge, large, narrow, parted, wide;
+create table no_huge (like huge including all); create table no_large (like large including all); create table no_narrow (like narrow including all); create table no_wide (like wide including all); create table no_parted (like parted including all); create table no_wide_parted (like wide_parted including all);
+vacuum analyze huge, large, narrow, parted, wide, wide_parted;
 """
 
 
@@ -140,10 +145,20 @@ class MemoryTest(unittest.TestCase):
                                   file=sys.stderr, flush=True)
                             self.assertLessEqual(used, memory * MB + SLACK)
 
+    def test_a_budget_too_small_for_so_many_columns_is_refused_and_the_one_that_is_named_suffices(self):
+        for database in self.databases:
+            with self.subTest(database=database):
+                refused = self.export(database, "wide", memory="16MB")
+                self.assertEqual(refused.get("error"), "invalid", refused)
+                self.assertIn("1000 columns", refused["message"])
+                named = int(re.search(r"`memory: (\d+)MB`", refused["message"])[1])
+                self.assertLessEqual(self.over_empty(database, "wide", named, 1), named * MB + SLACK)
+
     def test_many_open_partitions_are_within_the_budget(self):
         # Rows that jump between 64 partitions, which are open together.
         for database in self.databases:
-            for table, by in [("parted", "shop")]:
+            # With 1,000 columns a file costs more than the rows in it: fewer are open.
+            for table, by in [("parted", "shop"), ("wide_parted", "shop")]:
                 for memory in [64, 256]:
                     for readers in [1, 4]:
                         with self.subTest(database=database, table=table, memory=memory, readers=readers):

@@ -123,7 +123,7 @@ TEST_CASE("a heartbeat's age is the lag") {
       "create or replace table udon.heartbeat (id int primary key, ts timestamp(6) not null);"
       "insert into udon.heartbeat values (1, now(6))");
   auto beat = [&] { world.on_primary("update udon.heartbeat set ts = now(6)"); };
-  LagSensor sensor(world.replica, 1s);
+  LagSensor sensor(world.replica, 5s);
   sensor.with_heartbeat("udon.heartbeat");
   CHECK(eventually([&] {
     beat();
@@ -132,7 +132,7 @@ TEST_CASE("a heartbeat's age is the lag") {
   CHECK(sensor.look().message.find("heartbeat table") != std::string::npos);
   SECTION("it grows when no heartbeat comes") {
     CHECK(eventually([&] { return !sensor.look().is_met; }));
-    sensor.check_unmet("(heartbeat table), not within 1s");
+    sensor.check_unmet("(heartbeat table), not within 5s");
   }
   SECTION("pt-heartbeat's text is read as UTC") {
     world.on_primary(

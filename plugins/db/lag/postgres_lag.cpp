@@ -1,6 +1,7 @@
 #include "plugins/db/lag/postgres_lag.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "plugins/db/sql_text.h"
 
@@ -49,29 +50,38 @@ Result<Lag> heartbeat_lag(PostgresSession& replica, const std::string& table_tex
   return lag_of_heartbeat(rows->rows.empty() ? std::nullopt : number_in(rows->rows[0][0]), table_text);
 }
 
+// Commits that do not wait for their records to be written (synchronous_commit) are seen on the primary before: the
+// position is that of the records, not of what is written of them.
+constexpr const char* position_sql =
+    "select case when not pg_is_in_recovery() then pg_current_wal_insert_lsn() end as position, "
+    "current_setting('wal_block_size') as page, (select setting from pg_settings where name = 'wal_segment_size') as "
+    "segment, (select system_identifier from pg_control_system()) as cluster";
+
 struct PrimaryAt {
-  std::string position;
-  std::string problem;  // why there is none
+  std::string position;  // in bytes
+  std::string problem;   // why there is none
 };
 
 Result<PrimaryAt> ask_primary(PostgresSession& primary, PostgresSession& replica) {
-  const std::string whose = "select system_identifier from pg_control_system()";
-  TRY_ASSIGN(const PostgresTable at,
-             primary.query("select case when not pg_is_in_recovery() then pg_current_wal_lsn() end as position, (" +
-                           whose + ") as cluster"));
-  TRY_ASSIGN(const PostgresTable ours, replica.query(whose));
+  TRY_ASSIGN(const PostgresTable at, primary.query(position_sql));
+  TRY_ASSIGN(const PostgresTable ours, replica.query("select system_identifier from pg_control_system()"));
   if (at.at(0, "cluster") != ours.rows[0][0])
     return PrimaryAt{
         "", "primary_connection (" + primary.address() + ") is another cluster's, not what the replica follows"};
-  if (!at.at(0, "position")) return PrimaryAt{"", "primary_connection (" + primary.address() + ") is itself a replica"};
-  return PrimaryAt{*at.at(0, "position"), ""};
+  const std::optional<std::string>& next = at.at(0, "position");
+  if (!next) return PrimaryAt{"", "primary_connection (" + primary.address() + ") is itself a replica"};
+  const std::optional<uint64_t> end =
+      end_of_records(*next, number_in(at.at(0, "page")).value_or(0), number_in(at.at(0, "segment")).value_or(0));
+  if (!end) return PrimaryAt{"", "primary_connection (" + primary.address() + ") says no position: " + *next};
+  return PrimaryAt{std::to_string(*end), ""};
 }
 
 // Waits on the server, in small steps, for the replica to get to the position.
 Result<bool> reaches(PostgresSession& replica, const std::string& position, Duration wait) {
   constexpr Duration step = std::chrono::milliseconds(50);
   for (Duration waited{0};; waited += step) {
-    TRY_ASSIGN(const PostgresTable there, replica.query("select pg_last_wal_replay_lsn() >= $1::pg_lsn", {position}));
+    TRY_ASSIGN(const PostgresTable there,
+               replica.query("select pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= $1::numeric", {position}));
     if (there.rows[0][0] == "t") return true;
     if (waited >= wait) return false;
     TRY(replica.execute("select pg_sleep(0.05)"));
@@ -79,6 +89,24 @@ Result<bool> reaches(PostgresSession& replica, const std::string& position, Dura
 }
 
 }  // namespace
+
+std::optional<uint64_t> end_of_records(const std::string& position, int64_t page_bytes, int64_t segment_bytes) {
+  // SizeOfXLogLongPHD on the first page of a segment, SizeOfXLogShortPHD on others.
+  constexpr uint64_t long_header_bytes = 40, header_bytes = 24;
+  const size_t slash = position.find('/');
+  if (slash == position.npos || page_bytes <= 0 || segment_bytes <= 0) return std::nullopt;
+  const auto read = [](const char* begin, const char* end, uint64_t& number) {
+    const auto [at, failure] = std::from_chars(begin, end, number, 16);
+    return failure == std::errc() && at == end;
+  };
+  const char* const text = position.data();
+  uint64_t high = 0, low = 0;
+  if (!read(text, text + slash, high) || !read(text + slash + 1, text + position.size(), low)) return std::nullopt;
+  const uint64_t at = high << 32 | low;
+  const uint64_t in_page = at % static_cast<uint64_t>(page_bytes);
+  const bool is_first = (at - in_page) % static_cast<uint64_t>(segment_bytes) == 0;
+  return in_page == (is_first ? long_header_bytes : header_bytes) ? at - in_page : at;
+}
 
 Lag judge_postgres(const PostgresReplica& replica, const std::string& user) {
   if (!replica.is_recovering)
@@ -115,7 +143,7 @@ Result<Lag> measure_postgres_lag(PostgresSession& replica, PostgresSession* prim
   if (is_there) return Lag::of(Duration(0), "WAL position compared with the primary");
   if (!question.heartbeat_table.empty()) return heartbeat_lag(replica, question.heartbeat_table, user);
   TRY_ASSIGN(const PostgresTable received,
-             replica.query("select pg_last_wal_receive_lsn() >= $1::pg_lsn", {at.position}));
+             replica.query("select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0') >= $1::numeric", {at.position}));
   if (received.rows[0][0] != "t")
     return Lag::unknown("after " + format_duration(wait) + " the replica has not yet received what the primary had");
   TRY_ASSIGN(const PostgresReplica again, look_at(replica));

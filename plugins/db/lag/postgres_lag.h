@@ -25,6 +25,10 @@ struct PostgresReplica {
 // else by the larger of that and the age of the last replay. `user` is for the GRANT in a message.
 Lag judge_postgres(const PostgresReplica& replica, const std::string& user);
 
+// Where the primary's records end, in bytes, from the place of its next one ("0/16B3748"): behind a page's header, if
+// it begins a page, where no record ends. Nothing if the text is no position.
+std::optional<uint64_t> end_of_records(const std::string& position, int64_t page_bytes, int64_t segment_bytes);
+
 // With a primary: positions are compared. Else a heartbeat table, if there is one. Else the replica's own word.
 // An Error: the servers cannot be asked at all.
 Result<Lag> measure_postgres_lag(PostgresSession& replica, PostgresSession* primary, const LagQuestion& question);
