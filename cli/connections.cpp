@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/local_connections.h"
@@ -10,6 +12,7 @@ namespace udon::cli {
 namespace {
 
 constexpr const char* collection = "/api/v2/connections";
+constexpr const char* environment_collection = "/api/udon/connections/environment";
 std::string one(const std::string& id) { return std::string(collection) + "/" + path_of({id}); }
 
 const std::vector<Column>& columns() {
@@ -63,8 +66,30 @@ Result<int> add(const Arguments& arguments, Session& session) {
 
 Result<int> list(const Arguments&, Session& session) {
   TRY_ASSIGN(Api* const api, session.api());
-  TRY_ASSIGN(const Value connections, api->get_all(collection, "connections"));
-  session.output().list(connections, "connections", columns());
+  TRY_ASSIGN(const Value of_environment, api->get_all(environment_collection, "connections"));
+  TRY_ASSIGN(const Value stored, api->get_all(collection, "connections"));
+  Value::List rows = of_environment.get("connections").as_list();
+  std::vector<std::string> hidden;
+  for (Value& row : rows) {
+    // Without a server the environment is ours.
+    if (!api->is_live()) row.set("description", "of this shell's environment");
+    row.set("source", "environment");
+  }
+  const size_t first_stored = rows.size();
+  for (Value row : stored.get("connections").as_list()) {
+    row.set("source", "store");
+    const auto is_same = [&](const Value& other) {
+      return other.text("connection_id") == lower_ascii(row.text("connection_id"));
+    };
+    if (std::any_of(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(first_stored), is_same))
+      hidden.push_back("`" + row.text("connection_id") + "`");
+    rows.push_back(std::move(row));
+  }
+  const auto total = static_cast<int64_t>(rows.size());
+  std::vector<Column> shown = columns();
+  shown.insert(shown.begin() + 1, column("SOURCE", "source"));
+  session.output().list(Value::Map{{"connections", std::move(rows)}, {"total_entries", total}}, "connections", shown);
+  if (!hidden.empty()) session.output().note("stored, but the environment's goes before: " + join(hidden, ", "));
   return succeeded;
 }
 
@@ -139,7 +164,7 @@ std::vector<Command> connections_commands() {
        {id, {"URI", "such as mysql://user:password@host:3306/db; parts percent-encoded"}},
        {{"description", "what it is", "TEXT"}, {"replace", "replace one that exists", ""}},
        add},
-      {"connections", "list", "Lists connections, without their secrets", {}, {}, list},
+      {"connections", "list", "Lists connections, of the environment and stored, without their secrets", {}, {}, list},
       {"connections", "get", "Shows a connection, without its secrets", {id}, {}, get},
       {"connections", "delete", "Deletes a connection", {id}, {}, remove},
       {"connections",

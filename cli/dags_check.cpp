@@ -36,6 +36,7 @@ Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
   if (api) {
     TRY_ASSIGN(const Value pools, (*api)->get_all("/api/v2/pools", "pools"));
     TRY_ASSIGN(const Value connections, (*api)->get_all("/api/v2/connections", "connections"));
+    TRY_ASSIGN(const Value of_environment, (*api)->get_all("/api/udon/connections/environment", "connections"));
     names.pools.emplace();
     for (const Value& pool : pools.get("pools").as_list()) {
       names.pools->push_back(pool.text("name"));
@@ -43,6 +44,7 @@ Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
     }
     names.connections.emplace();
     for (const Value& connection : connections.get("connections").as_list()) add_connection(connection, names);
+    for (const Value& connection : of_environment.get("connections").as_list()) add_connection(connection, names);
   } else if (api.error().kind != ErrorKind::not_found) {
     return api.error();
   }
@@ -57,13 +59,19 @@ Result<KnownNames> known_names(const Arguments& arguments, Session& session) {
   return names;
 }
 
-// Those of the environment (of the server, if there is one; else ours) stand in no list, so each that a DAG names is
-// asked for.
-Result<void> add_environment_connections(const CatalogSnapshot& catalog, Session& session, KnownNames& names) {
-  if (!names.connections) return {};
-  std::set<std::string> asked;
+// Those of the environment (of the server, if there is one; else ours) are named in any case of letters, so each that a
+// DAG names and no list has is asked for. Gives those that are nowhere and have to be somewhere.
+Result<std::vector<std::string>> add_environment_connections(const CatalogSnapshot& catalog, Session& session,
+                                                             KnownNames& names) {
+  std::vector<std::string> missing;
+  if (!names.connections) return missing;
+  std::set<std::string> asked, wanted;  // what is only a parameter's default need not be there
   const auto ask_for = [&](const Dag& dag) {
-    for (const Task& task : dag.tasks) asked.insert(task.connections.begin(), task.connections.end());
+    for (const Task& task : dag.tasks)
+      for (const std::string& id : task.connections) {
+        asked.insert(id);
+        if (std::ranges::find(task.default_connections, id) == task.default_connections.end()) wanted.insert(id);
+      }
   };
   for (const auto& [id, dag] : catalog.dags) ask_for(*dag);
   for (const DagPtr& dag : catalog.refused) ask_for(*dag);
@@ -75,13 +83,23 @@ Result<void> add_environment_connections(const CatalogSnapshot& catalog, Session
       const auto found = environment.connection(id);
       if (!found || *found) names.connections->push_back(id);
       if (found && *found) names.conn_types[id] = (*found)->type;
+      if (found && !*found) missing.push_back(id);
       continue;
     }
     const Result<Value> found = (*api)->get("/api/v2/connections/" + percent_encode(id));
     if (found) add_connection(*found, names);
-    if (!found && found.error().kind != ErrorKind::not_found) return found.error();
+    if (found) continue;
+    if (found.error().kind != ErrorKind::not_found) return found.error();
+    missing.push_back(id);
   }
-  return {};
+  std::erase_if(missing, [&](const std::string& id) { return !wanted.contains(id); });
+  return missing;
+}
+
+// Once for each, however many tasks name it.
+void tell_how_to_add(const std::vector<std::string>& missing, Output& output) {
+  const ConnectionSource nowhere({}, [](const std::string&) { return std::optional<Connection>(); });
+  for (const std::string& id : missing) output.note(nowhere.find(id).error().message);
 }
 
 Result<CatalogSnapshot> load(const Path& path, const Path& dags_folder, const OperatorCatalog& operators) {
@@ -155,7 +173,7 @@ Result<int> check_dags(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(CatalogSnapshot catalog,
              load_named(arguments.text_or("PATH", dags_folder.string()), session, dags_folder, operators));
   TRY_ASSIGN(KnownNames names, known_names(arguments, session));
-  TRY(add_environment_connections(catalog, session, names));
+  TRY_ASSIGN(const std::vector<std::string> missing, add_environment_connections(catalog, session, names));
   for (Diagnostic& diagnostic : check_names(catalog, names, operators))
     catalog.diagnostics.push_back(std::move(diagnostic));
   for (Diagnostic& diagnostic : asset_cycles(catalog)) catalog.diagnostics.push_back(std::move(diagnostic));
@@ -169,6 +187,7 @@ Result<int> check_dags(const Arguments& arguments, Session& session) {
     rows.push_back(show(diagnostic));
     if (session.output().format() == Format::table) session.output().raw(to_string(diagnostic) + "\n");
   }
+  tell_how_to_add(missing, session.output());
   const auto total = static_cast<int64_t>(rows.size());
   const auto count = [](int64_t number, const std::string& word) {
     return std::to_string(number) + " " + word + (number == 1 ? "" : "s");

@@ -26,8 +26,9 @@ std::string sts_endpoint_of(const std::string& region) {
 // Builds the providers of one connection; its parts need the same five things.
 class ChainBuilder {
  public:
-  ChainBuilder(const Connection* connection, const Environment& environment, HttpClient& http, const Clock& clock)
-      : connection_(connection), environment_(environment), http_(http), clock_(clock) {}
+  ChainBuilder(const Connection* connection, const Environment& environment, HttpClient& http, const Clock& clock,
+               const std::string& remedy)
+      : connection_(connection), environment_(environment), http_(http), clock_(clock), remedy_(remedy) {}
 
   Result<std::unique_ptr<AwsCredentialCache>> build() {
     TRY_ASSIGN(region_, aws_region(connection_, environment_));
@@ -45,7 +46,7 @@ class ChainBuilder {
   std::string option(const char* name) const { return connection_ ? connection_->option(name) : ""; }
   std::string of(const char* name) const { return find_in(environment_, name); }
   std::unique_ptr<AwsCredentialCache> cache(Providers providers) const {
-    return std::make_unique<AwsCredentialCache>(std::move(providers), clock_);
+    return std::make_unique<AwsCredentialCache>(std::move(providers), clock_, remedy_);
   }
   static Providers one(std::unique_ptr<AwsIdentityProvider> provider) {
     Providers providers;
@@ -159,6 +160,7 @@ class ChainBuilder {
   const Environment& environment_;
   HttpClient& http_;
   const Clock& clock_;
+  const std::string& remedy_;
   std::string region_;
   std::set<std::string> visited_;
 };
@@ -179,8 +181,9 @@ std::string find_in(const Environment& environment, const std::string& name) {
   return found == environment.end() ? "" : found->second;
 }
 
-AwsCredentialCache::AwsCredentialCache(std::vector<std::unique_ptr<AwsIdentityProvider>> providers, const Clock& clock)
-    : providers_(std::move(providers)), clock_(clock) {}
+AwsCredentialCache::AwsCredentialCache(std::vector<std::unique_ptr<AwsIdentityProvider>> providers, const Clock& clock,
+                                       std::string remedy)
+    : providers_(std::move(providers)), clock_(clock), remedy_(std::move(remedy)) {}
 
 Result<AwsIdentity> AwsCredentialCache::get(const std::stop_token& stop) {
   const auto known = [this]() -> std::optional<AwsIdentity> {
@@ -204,7 +207,8 @@ Result<AwsIdentity> AwsCredentialCache::get(const std::stop_token& stop) {
     known_ = **fetched;
     return **fetched;
   }
-  return Error{ErrorKind::denied, "no AWS credentials: " + std::string(looked_in)};
+  return Error{ErrorKind::denied,
+               "no AWS credentials: " + std::string(looked_in) + (remedy_.empty() ? "" : "; " + remedy_)};
 }
 
 void AwsCredentialCache::forget(const AwsCredentials& keys) {
@@ -214,8 +218,8 @@ void AwsCredentialCache::forget(const AwsCredentials& keys) {
 
 Result<std::unique_ptr<AwsCredentialCache>> make_aws_credentials(const Connection* connection,
                                                                  const Environment& environment, HttpClient& http,
-                                                                 const Clock& clock) {
-  return ChainBuilder(connection, environment, http, clock).build();
+                                                                 const Clock& clock, const std::string& remedy) {
+  return ChainBuilder(connection, environment, http, clock, remedy).build();
 }
 
 Result<std::string> aws_region(const Connection* connection, const Environment& environment) {

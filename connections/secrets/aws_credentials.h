@@ -38,8 +38,10 @@ class AwsIdentityProvider {
 // Keeps what a provider gave and asks again five minutes before it expires. Thread-safe.
 class AwsCredentialCache {
  public:
-  AwsCredentialCache(std::vector<std::unique_ptr<AwsIdentityProvider>> providers, const Clock& clock);
-  // denied if there are none anywhere; the message lists where it was looked.
+  // `remedy`: what the caller's user can do if there are no credentials anywhere, in the caller's words.
+  AwsCredentialCache(std::vector<std::unique_ptr<AwsIdentityProvider>> providers, const Clock& clock,
+                     std::string remedy = {});
+  // denied if there are none anywhere; the message lists where it was looked, and the remedy.
   Result<AwsIdentity> get(const std::stop_token& stop = {});
   // A service refused `keys` as expired: the next get asks again, unless another thread already did.
   void forget(const AwsCredentials& keys);
@@ -47,6 +49,7 @@ class AwsCredentialCache {
  private:
   const std::vector<std::unique_ptr<AwsIdentityProvider>> providers_;
   const Clock& clock_;
+  const std::string remedy_;
   std::mutex mutex_;     // of known_
   std::mutex fetching_;  // one asks, the others wait for its answer
   std::optional<AwsIdentity> known_;
@@ -56,10 +59,10 @@ class AwsCredentialCache {
 //   login, password, aws_session_token      keys
 //   profile_name                            a profile of ~/.aws instead of the chain
 //   role_arn, external_id, role_session_name, sts_endpoint_url   a role to assume with what was found
-// `connection` may be nullptr. The client and the clock must outlive the result.
+// `connection` may be nullptr. `remedy`: see AwsCredentialCache. The client and the clock must outlive the result.
 Result<std::unique_ptr<AwsCredentialCache>> make_aws_credentials(const Connection* connection,
                                                                  const Environment& environment, HttpClient& http,
-                                                                 const Clock& clock);
+                                                                 const Clock& clock, const std::string& remedy = {});
 
 // The region: the connection's `region_name` (or `region`), AWS_REGION, AWS_DEFAULT_REGION, the profile's; else
 // nothing.

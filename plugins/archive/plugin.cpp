@@ -89,7 +89,7 @@ class Archive final : public Operator {
     if (to.starts_with("s3://")) {
       TRY_ASSIGN(connection, aws_connection(*context_, "to_connection"));
     }
-    TRY_ASSIGN(files_, make_file_system(to, connection, io_context_of(*context_)));
+    TRY_ASSIGN(files_, make_file_system(to, connection, io_context_of(*context_, "to_connection")));
     TRY_ASSIGN(const std::optional<data::LastResult> before, data::read_last_result(*files_, to));
     if (before) {
       TRY(check_same(*before, to));

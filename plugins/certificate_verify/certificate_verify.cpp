@@ -108,7 +108,7 @@ class CertificateVerify final : public Operator {
     if (needs_connection(uri)) {
       TRY_ASSIGN(connection, aws_connection(context, "from_connection"));
     }
-    return make_file_system(uri, connection, io_context_of(context));
+    return make_file_system(uri, connection, io_context_of(context, "from_connection"));
   }
 
   Result<Certificate> find_certificate(TaskContext& context) {

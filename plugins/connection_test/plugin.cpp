@@ -65,7 +65,7 @@ class ConnectionTest final : public Operator {
     if (connection.type == "http" || connection.type == "https") return look_at_http(connection, question, stop);
     if (connection.type == "aws") {
       TRY_ASSIGN(const Path staging, context.staging());
-      return look_at_s3(connection, question, staging, io_context_of(context));
+      return look_at_s3(connection, question, staging, io_context_of(context, ""));
     }
     return Error{ErrorKind::unsupported, "it is of type " + connection.type +
                                              ", which cannot be opened; mysql, postgresql, sqlite, aws, http and "

@@ -34,11 +34,6 @@ class PostgresLook {
  private:
   std::string grant(const std::string& right) const { return "GRANT " + right + " TO " + user_ + ";"; }
 
-  bool is_verified() const {
-    const std::string mode = connection_.option("ssl_mode", connection_.option("sslmode", "verify_identity"));
-    return mode == "verify_identity" || mode == "verify-full";
-  }
-
   Result<void> look_at_server() {
     TRY_ASSIGN(const PostgresTable server,
                session_.query("select pg_catalog.current_setting('server_version'), current_user, "
@@ -50,7 +45,7 @@ class PostgresLook {
     finding_.facts = Value::Map{{"address", session_.address()},
                                 {"server", "PostgreSQL " + row[0].value_or("")},
                                 {"user", row[1].value_or("")},
-                                {"tls", tls_text(session_.is_encrypted(), is_verified())},
+                                {"tls", tls_text(session_.is_encrypted(), session_.is_verified())},
                                 {"writes", is_replica_      ? "refused: a replica (in recovery)"
                                            : row[4] == "on" ? "refused: default_transaction_read_only is on"
                                                             : "taken: no replica"}};

@@ -15,11 +15,15 @@ template <class ArrayType, class HashValue>
 void hash_each(const arrow::Array& array, std::vector<uint64_t>& out, HashValue hash_value) {
   const auto& typed = static_cast<const ArrayType&>(array);
   const int64_t length = typed.length();
+  // Room for all at once: push_back is a call of its own for each value here.
+  const size_t before = out.size();
+  out.resize(before + static_cast<size_t>(length));
+  uint64_t* hash = out.data() + before;
   if (typed.null_count() == 0) {
-    for (int64_t i = 0; i < length; ++i) out.push_back(hash_value(typed, i));
+    for (int64_t i = 0; i < length; ++i) *hash++ = hash_value(typed, i);
     return;
   }
-  for (int64_t i = 0; i < length; ++i) out.push_back(typed.IsNull(i) ? null_hash : hash_value(typed, i));
+  for (int64_t i = 0; i < length; ++i) *hash++ = typed.IsNull(i) ? null_hash : hash_value(typed, i);
 }
 
 template <class ArrayType>

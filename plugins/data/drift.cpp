@@ -226,7 +226,13 @@ Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableReque
       if (find_column(catalog, other)->type == before_of(name)->source_type) alike.push_back(other);
     if (alike.size() == 1) renamed[name] = alike[0];
   }
+  // One column that came for several that went: nobody can say of which it is the new name.
+  std::map<std::string, size_t> claims;
+  for (const auto& [from, to] : renamed) claims[to] += 1;
+  std::erase_if(renamed, [&](const auto& pair) { return claims[pair.second] > 1; });
 
+  OnNewColumn on_new = policy_.on_new_column;
+  if (on_new == OnNewColumn::unsaid) on_new = all ? OnNewColumn::include : OnNewColumn::ignore;
   std::vector<std::string> what, paste;
   if (!dropped.empty() && (!all || policy_.on_dropped_column == OnDroppedColumn::error)) {
     for (const std::string& name : dropped)
@@ -235,6 +241,8 @@ Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableReque
                          : fmt::format("`{}` is gone", name));
     std::vector<std::string> columns;
     for (const ColumnRequest& column : request.columns) {
+      // What has come is in a list to paste only if it would have been exported.
+      if (all && on_new != OnNewColumn::include && holds(added, column.source_name)) continue;
       if (all &&
           std::ranges::any_of(renamed, [&](const auto& pair) { return is_same(pair.second, column.source_name); }))
         continue;
@@ -255,8 +263,6 @@ Result<void> Drift::choose(const std::vector<CatalogColumn>& catalog, TableReque
     notes_.push_back("gone from the source since the last result, and not in this one: " + quoted(dropped));
   }
 
-  OnNewColumn on_new = policy_.on_new_column;
-  if (on_new == OnNewColumn::unsaid) on_new = all ? OnNewColumn::include : OnNewColumn::ignore;
   if (!added.empty() && on_new == OnNewColumn::error) {
     for (const std::string& name : added)
       what.push_back(fmt::format("`{}` ({}) is new", name, find_column(catalog, name)->type));

@@ -340,7 +340,7 @@ Result<Outcome> export_by(TaskContext& context, const Copy& copy_all, TableReque
     TRY_ASSIGN(to_connection, aws_connection(context, "to_connection"));
   }
   TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
-             make_file_system(to, to_connection, io_context_of(context)));
+             make_file_system(to, to_connection, io_context_of(context, "to_connection")));
   TRY_ASSIGN(const Path staging, context.staging());
   TRY(check_condition(request.where, dialect));
   TRY_ASSIGN(Ways ways, ways_of(context, request, source, dialect, *file_system));

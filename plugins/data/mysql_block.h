@@ -59,7 +59,7 @@ class MysqlBlocks {
   Step fill(MysqlRowStream& stream);
   bool decode();
   bool is_row_too_large();
-  std::span<const MysqlCell> column_cells(size_t column) const { return {&cells_[column * block_rows_], filled_}; }
+  std::span<const MysqlCell> column_cells(size_t column) const { return {&cells_[column * stride_], filled_}; }
   std::span<const MysqlCell> marks_of(size_t column) const {
     return marks_.empty() || marks_[column] == 0 ? std::span<const MysqlCell>() : column_cells(marks_[column]);
   }
@@ -72,8 +72,9 @@ class MysqlBlocks {
   std::vector<std::vector<uint64_t>> hashes_;  // of the batch
   std::optional<MysqlRowSplitter> splitter_;
   size_t block_rows_ = 0;
+  size_t stride_ = 0;             // from a column's cells to the next one's
   std::vector<uint8_t> packets_;  // copies, to which the cells point
-  std::vector<MysqlCell> cells_;  // [column * block_rows_ + row]
+  std::vector<MysqlCell> cells_;  // [column * stride_ + row]
   size_t filled_ = 0;             // rows of the block
   uint64_t rows_before_ = 0;      // of the stream, before the block
   BatchLimits limits_;

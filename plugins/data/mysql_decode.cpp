@@ -16,6 +16,18 @@ namespace {
 
 __extension__ typedef unsigned __int128 Uint128;
 
+// Arrow's builders take values and what is NULL of them a block at a time for a fraction of what single ones cost.
+template <class Builder, class Stored>
+arrow::Status append_block(Builder& builder, const std::vector<Stored>& values, const uint8_t* valid) {
+  const auto rows = static_cast<int64_t>(values.size());
+  if constexpr (std::is_same_v<Builder, arrow::Decimal128Builder>) {
+    static_assert(sizeof(Stored) == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+    return builder.AppendValues(reinterpret_cast<const uint8_t*>(values.data()), rows, valid);
+  } else {
+    return builder.AppendValues(values.data(), rows, valid);
+  }
+}
+
 // Of fixed width: `read(cell, value)` gives the value or a problem; ValueProblem::none with is_null by policy.
 template <class Builder, class Read>
 class FixedDecoder : public MysqlColumnDecoder {
@@ -26,6 +38,9 @@ class FixedDecoder : public MysqlColumnDecoder {
   void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
   ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell>, size_t& at) override {
     if (!reserved_) return ValueProblem::no_memory;
+    values_.resize(cells.size());
+    valid_.resize(cells.size());
+    bool has_null = false;
     for (at = 0; at < cells.size(); ++at) {
       typename Read::Value value{};
       bool is_null = cells[at].is_null();
@@ -33,12 +48,12 @@ class FixedDecoder : public MysqlColumnDecoder {
         const ValueProblem problem = read_(cells[at], value, is_null);
         if (problem != ValueProblem::none) return problem;
       }
-      if (is_null)
-        builder_.UnsafeAppendNull();
-      else
-        builder_.UnsafeAppend(value);
+      values_[at] = is_null ? typename Read::Value{} : value;
+      valid_[at] = is_null ? 0 : 1;
+      has_null |= is_null;
     }
-    return ValueProblem::none;
+    const bool done = append_block(builder_, values_, has_null ? valid_.data() : nullptr).ok();
+    return done ? ValueProblem::none : ValueProblem::no_memory;
   }
   arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
   std::vector<PolicyUse> policy_uses() const override {
@@ -49,8 +64,12 @@ class FixedDecoder : public MysqlColumnDecoder {
   }
 
  private:
+  // Of a block. A bool is a byte to Arrow's builder.
+  using Stored = std::conditional_t<std::is_same_v<typename Read::Value, bool>, uint8_t, typename Read::Value>;
   Builder builder_;
   Read read_;
+  std::vector<Stored> values_;
+  std::vector<uint8_t> valid_;
   bool reserved_ = false;
 };
 
@@ -111,7 +130,7 @@ struct ReadBits64 {
   }
 };
 
-// "-123.45" with exactly the scale's digits, as the server prints decimals; 18 digits at a time.
+// "-123.45" with exactly the scale's digits, as the server prints decimals.
 struct ReadDecimal {
   using Value = arrow::Decimal128;
   int scale;
@@ -120,6 +139,35 @@ struct ReadDecimal {
     std::string_view text = cell.text();
     const bool is_negative = text.starts_with('-');
     if (is_negative) text.remove_prefix(1);
+    constexpr size_t digits_of_64_bits = 18;
+    return text.size() <= digits_of_64_bits ? read_short(text, is_negative, value)
+                                            : read_long(text, is_negative, value);
+  }
+
+ private:
+  ValueProblem read_short(std::string_view text, bool is_negative, Value& value) const {
+    const auto behind = static_cast<size_t>(scale);
+    const size_t point = scale == 0 ? text.size() : text.size() - behind - 1;
+    if (text.empty() || (scale > 0 && (text.size() <= behind || text[point] != '.'))) return ValueProblem::malformed;
+    uint64_t unscaled = 0;
+    bool is_number = true;
+    const auto add = [&](std::string_view digits) {
+      for (const char c : digits) {
+        const auto digit = static_cast<uint64_t>(c - '0');  // of what is none a large one
+        is_number &= digit <= 9;
+        unscaled = unscaled * 10 + digit;
+      }
+    };
+    add(text.substr(0, point));
+    if (scale > 0) add(text.substr(point + 1));
+    if (!is_number) return ValueProblem::malformed;
+    const auto magnitude = static_cast<int64_t>(unscaled);
+    value = arrow::Decimal128(is_negative ? -magnitude : magnitude);
+    return ValueProblem::none;
+  }
+
+  // 18 digits at a time.
+  ValueProblem read_long(std::string_view text, bool is_negative, Value& value) const {
     Uint128 unscaled = 0;
     uint64_t chunk = 0, power = 1;
     int digits = 0, after_point = -1;
@@ -145,10 +193,37 @@ struct ReadDecimal {
   }
 };
 
+// Where the months begin that most dates lie in: to look it up costs a fraction of the calendar's arithmetic.
+class MonthTable {
+ public:
+  MonthTable() {
+    for (int year = year_min; year <= year_max; ++year)
+      for (int month = 1; month <= 12; ++month) first_days_.push_back(*days_of(year, month, 1));
+    first_days_.push_back(*days_of(year_max + 1, 1, 1));
+  }
+  // False: another year, or no such day.
+  bool find(const MysqlDateTime& parts, int32_t& days) const {
+    if (parts.year < year_min || parts.year > year_max || parts.month < 1 || parts.month > 12) return false;
+    const auto month = static_cast<size_t>((parts.year - year_min) * 12 + parts.month - 1);
+    days = first_days_[month] + parts.day - 1;
+    return parts.day >= 1 && days < first_days_[month + 1];
+  }
+
+ private:
+  static constexpr int year_min = 1900, year_max = 2099;
+  std::vector<int32_t> first_days_;
+};
+
+const MonthTable& month_table() {
+  static const MonthTable table;
+  return table;
+}
+
 // Days and wall clocks share their policies.
 struct DatePolicies {
   std::string column;
   PolicyCounter zero, ancient;
+  const MonthTable& months = month_table();
 
   DatePolicies(const MysqlColumnPlan& plan, const TableRequest& request)
       : column(plan.info.request.name),
@@ -156,9 +231,11 @@ struct DatePolicies {
         ancient("ancient_dates", request.policies.ancient_dates) {}
 
   ValueProblem days(const MysqlDateTime& parts, int32_t& days, bool& is_null) {
-    const std::optional<int32_t> found = days_of(parts.year, parts.month, parts.day);
-    if (!found) return by(zero.judge(), ValueProblem::zero_date, is_null);
-    days = *found;
+    if (!months.find(parts, days)) {
+      const std::optional<int32_t> found = days_of(parts.year, parts.month, parts.day);
+      if (!found) return by(zero.judge(), ValueProblem::zero_date, is_null);
+      days = *found;
+    }
     if (days >= gregorian_days) return ValueProblem::none;
     return by(ancient.judge(), ValueProblem::ancient_date, is_null);
   }
@@ -212,12 +289,12 @@ struct ReadDateTime {
   std::vector<PolicyUse> uses() const { return policies.uses(); }
 };
 
-// Text and bytes as they are.
-template <class Builder>
+// Text and bytes as they are. Straight into the array's buffers, a block at a time: Arrow's builder asks for room and
+// sets a bit for each value.
 class BytesDecoder : public MysqlColumnDecoder {
  public:
   BytesDecoder(const MysqlColumnPlan& plan, const TableRequest& request)
-      : builder_(plan.info.type, memory_pool()),
+      : type_(plan.info.type),
         bytes_max_(request.value_bytes_max),
         prefix_(plan.kind == MysqlKind::geometry ? 4 : 0),
         is_text_(plan.kind == MysqlKind::text),
@@ -226,17 +303,32 @@ class BytesDecoder : public MysqlColumnDecoder {
     arrow::util::InitializeUTF8();  // before it, ValidateUTF8 finds every text valid
   }
 
-  void reserve(int64_t rows) override { reserved_ = builder_.Reserve(rows).ok(); }
+  void reserve(int64_t rows) override { reserved_ = offsets_.Reserve(rows + 1).ok() && valid_.Reserve(rows).ok(); }
 
   ValueProblem append(std::span<const MysqlCell> cells, std::span<const MysqlCell> marks, size_t& at) override {
     if (!reserved_) return ValueProblem::no_memory;
+    if (marks.empty() && append_block(cells)) return ValueProblem::none;
     for (at = 0; at < cells.size(); ++at) {
       const ValueProblem problem = append(cells[at], marks.empty() ? std::nullopt : question_marks_of(marks[at]));
       if (problem != ValueProblem::none) return problem;
     }
     return ValueProblem::none;
   }
-  arrow::Result<std::shared_ptr<arrow::Array>> finish() override { return builder_.Finish(); }
+  arrow::Result<std::shared_ptr<arrow::Array>> finish() override {
+    const int64_t rows = offsets_.length();
+    const int64_t nulls = valid_.false_count();
+    offsets_.UnsafeAppend(static_cast<int32_t>(bytes_.length()));
+    std::shared_ptr<arrow::Buffer> valid;
+    if (nulls > 0) {
+      ARROW_ASSIGN_OR_RAISE(valid, valid_.Finish());
+    } else {
+      valid_.Reset();
+    }
+    ARROW_ASSIGN_OR_RAISE(auto offsets, offsets_.Finish());
+    ARROW_ASSIGN_OR_RAISE(auto bytes, bytes_.Finish());
+    return arrow::MakeArray(
+        arrow::ArrayData::Make(type_, rows, {std::move(valid), std::move(offsets), std::move(bytes)}, nulls));
+  }
   std::vector<PolicyUse> policy_uses() const override {
     std::vector<PolicyUse> uses;
     invalid_.report(column_, uses);
@@ -244,6 +336,38 @@ class BytesDecoder : public MysqlColumnDecoder {
   }
 
  private:
+  // All of them, or none and false: one has to be looked at by itself.
+  bool append_block(std::span<const MysqlCell> cells) {
+    size_t total = 0;
+    for (const MysqlCell& cell : cells) {
+      if (cell.is_null()) continue;
+      if (cell.size < prefix_ || static_cast<int64_t>(cell.size - prefix_) > bytes_max_) return false;
+      total += cell.size - prefix_;
+    }
+    if (!make_room(total)) return false;
+    uint8_t* const begin = bytes_.mutable_data() + bytes_.length();
+    uint8_t* out = begin;
+    bool begins_within = false;  // one value with the rest of a character
+    for (const MysqlCell& cell : cells) {
+      if (cell.is_null() || cell.size == prefix_) continue;
+      const uint8_t* const value = cell.data + prefix_;
+      begins_within |= (*value & 0xc0) == 0x80;
+      std::memcpy(out, value, cell.size - prefix_);
+      out += cell.size - prefix_;
+    }
+    // Texts in a row are valid together, and none begins within a character: then each of them is valid.
+    if (is_text_ && (begins_within || !arrow::util::ValidateUTF8(begin, static_cast<int64_t>(total)))) return false;
+    auto offset = static_cast<int32_t>(bytes_.length());
+    for (const MysqlCell& cell : cells) {
+      offsets_.UnsafeAppend(offset);
+      if (!cell.is_null()) offset += static_cast<int32_t>(cell.size - prefix_);
+    }
+    size_t row = 0;
+    valid_.UnsafeAppend<true>(static_cast<int64_t>(cells.size()), [&] { return !cells[row++].is_null(); });
+    bytes_.UnsafeAdvance(static_cast<int64_t>(total));
+    return true;
+  }
+
   ValueProblem append(const MysqlCell& cell, std::optional<int64_t> question_marks) {
     if (cell.is_null()) return append_null();
     if (cell.size < prefix_) return ValueProblem::malformed;
@@ -267,20 +391,30 @@ class BytesDecoder : public MysqlColumnDecoder {
     return append_bytes(bytes);
   }
   ValueProblem append_null() {
-    builder_.UnsafeAppendNull();
+    offsets_.UnsafeAppend(static_cast<int32_t>(bytes_.length()));
+    valid_.UnsafeAppend(false);
     return ValueProblem::none;
   }
   ValueProblem append_bytes(std::string_view bytes) {
-    const int64_t free = builder_.value_data_capacity() - builder_.value_data_length();
-    const auto size = static_cast<int64_t>(bytes.size());
-    // By half as much again, so that a column of long values is not moved for each.
-    if (size > free && !builder_.ReserveData(std::max(size, builder_.value_data_length() / 2)).ok())
-      return ValueProblem::no_memory;
-    builder_.UnsafeAppend(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int32_t>(size));
+    if (!make_room(bytes.size())) return ValueProblem::no_memory;
+    offsets_.UnsafeAppend(static_cast<int32_t>(bytes_.length()));
+    valid_.UnsafeAppend(true);
+    bytes_.UnsafeAppend(bytes.data(), static_cast<int64_t>(bytes.size()));
     return ValueProblem::none;
   }
+  // Also for none: Arrow wants a place for it.
+  bool make_room(size_t bytes) {
+    const auto wanted = static_cast<int64_t>(bytes);
+    if (bytes_.capacity() > 0 && wanted <= bytes_.capacity() - bytes_.length()) return true;
+    if (bytes_.length() + wanted > arrow::kBinaryMemoryLimit) return false;
+    // By half as much again, so that a column of long values is not moved for each.
+    return bytes_.Reserve(std::max({wanted, bytes_.length() / 2, int64_t{1}})).ok();
+  }
 
-  Builder builder_;
+  std::shared_ptr<arrow::DataType> type_;
+  arrow::TypedBufferBuilder<int32_t> offsets_{memory_pool()};
+  arrow::TypedBufferBuilder<bool> valid_{memory_pool()};
+  arrow::BufferBuilder bytes_{memory_pool()};
   int64_t bytes_max_;
   size_t prefix_;
   bool is_text_;
@@ -346,9 +480,9 @@ std::unique_ptr<MysqlColumnDecoder> make_mysql_decoder(const MysqlColumnPlan& pl
     case instant: return fixed<arrow::TimestampBuilder>(plan, ReadDateTime{DatePolicies(plan, request), std::nullopt});
     case time: return std::make_unique<TimeDecoder>();
     case digits:
-    case text: return std::make_unique<BytesDecoder<arrow::StringBuilder>>(plan, request);
+    case text:
     case binary:
-    case geometry: return std::make_unique<BytesDecoder<arrow::BinaryBuilder>>(plan, request);
+    case geometry: return std::make_unique<BytesDecoder>(plan, request);
   }
   return nullptr;
 }

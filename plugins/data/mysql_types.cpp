@@ -81,7 +81,8 @@ std::string as_printed(MysqlKind kind, const MysqlCatalogColumn& column, const s
     case float64:
     case date:
     case datetime: return "cast(" + quoted + " as char)";
-    case float32: return "cast(" + quoted + " + 0e0 as char)";           // as a float it would print 6 digits
+    // As a float it would be rounded to six digits; the double that it is reads back, as float and double, to the same.
+    case float32: return "cast(" + quoted + " + 0e0 as char)";
     case instant: return "concat(cast(" + quoted + " as char), '+00')";  // the session's zone is UTC
     case boolean:
     case bits:

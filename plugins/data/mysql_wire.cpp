@@ -5,6 +5,7 @@ namespace {
 
 constexpr int8_t length_encoded = -1;
 constexpr int8_t byte_length = -2;
+constexpr uint8_t length_of_more_bytes = 0xfb;  // from here on the first byte is no length
 // Stands for an empty value: not nullptr, which is NULL.
 constexpr uint8_t nothing = 0;
 
@@ -32,7 +33,7 @@ bool read_length(const uint8_t*& at, const uint8_t* end, uint64_t& length) {
   if (at == end) return false;
   const uint8_t first = *at++;
   size_t bytes = 0;
-  if (first < 0xfb) {
+  if (first < length_of_more_bytes) {
     length = first;
     return true;
   }
@@ -59,42 +60,36 @@ bool MysqlRowSplitter::split(std::span<const uint8_t> packet, MysqlCell* cells, 
   const uint8_t* nulls = packet.data() + 1;
   const uint8_t* at = nulls + bitmap;
   const uint8_t* const end = packet.data() + packet.size();
-  for (size_t i = 0; i < columns; ++i, cells += stride) {
-    if ((nulls[(i + 2) / 8] >> ((i + 2) % 8)) & 1) {
+  unsigned null_bit = 1U << 2;  // the first two bits are no column's
+  for (const int8_t width : widths_) {
+    const bool is_null = (*nulls & null_bit) != 0;
+    null_bit <<= 1;
+    if (null_bit > 0xff) {
+      null_bit = 1;
+      ++nulls;
+    }
+    if (is_null) {
       *cells = {};
+      cells += stride;
       continue;
     }
     uint64_t size = 0;
-    if (widths_[i] >= 0) {
-      size = static_cast<uint64_t>(widths_[i]);
-    } else if (widths_[i] == byte_length) {
+    if (width >= 0) {
+      size = static_cast<uint64_t>(width);
+    } else {
       if (at == end) return false;
-      size = *at++;
-    } else if (!read_length(at, end, size)) {
-      return false;
+      size = *at;
+      if (width == byte_length || size < length_of_more_bytes)
+        ++at;
+      else if (!read_length(at, end, size))
+        return false;
     }
     if (static_cast<uint64_t>(end - at) < size) return false;
     *cells = {size == 0 ? &nothing : at, static_cast<size_t>(size)};
+    cells += stride;
     at += size;
   }
   return at == end;
-}
-
-bool read_mysql_datetime(const MysqlCell& cell, MysqlDateTime& value) {
-  value = {};
-  if (cell.size != 0 && cell.size != 4 && cell.size != 7 && cell.size != 11) return false;
-  if (cell.size >= 4) {
-    value.year = read_little_endian<uint16_t>(cell.data);
-    value.month = cell.data[2];
-    value.day = cell.data[3];
-  }
-  if (cell.size >= 7) {
-    value.hour = cell.data[4];
-    value.minute = cell.data[5];
-    value.second = cell.data[6];
-  }
-  if (cell.size == 11) value.microsecond = read_little_endian<uint32_t>(cell.data + 7);
-  return true;
 }
 
 }  // namespace udon::data

@@ -44,15 +44,30 @@ inline std::optional<int64_t> question_marks_of(const MysqlCell& cell) {
   return count;
 }
 
-// Of a temporal cell: 0, 4, 7 or 11 bytes. False: any other length.
-bool read_mysql_datetime(const MysqlCell& cell, MysqlDateTime& value);
-
 template <class T>
 T read_little_endian(const uint8_t* data) {
   static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
   T value;
   std::memcpy(&value, data, sizeof value);
   return value;
+}
+
+// Of a temporal cell: 0, 4, 7 or 11 bytes. False: any other length.
+inline bool read_mysql_datetime(const MysqlCell& cell, MysqlDateTime& value) {
+  value = {};
+  if (cell.size != 0 && cell.size != 4 && cell.size != 7 && cell.size != 11) return false;
+  if (cell.size >= 4) {
+    value.year = read_little_endian<uint16_t>(cell.data);
+    value.month = cell.data[2];
+    value.day = cell.data[3];
+  }
+  if (cell.size >= 7) {
+    value.hour = cell.data[4];
+    value.minute = cell.data[5];
+    value.second = cell.data[6];
+  }
+  if (cell.size == 11) value.microsecond = read_little_endian<uint32_t>(cell.data + 7);
+  return true;
 }
 
 }  // namespace udon::data

@@ -42,7 +42,8 @@ template <class Builder>
 class BuiltColumn : public PostgresColumn {
  public:
   explicit BuiltColumn(const std::shared_ptr<arrow::DataType>& type) : builder_(type, memory_pool()) {}
-  void append_null() override { keep(builder_.AppendNull()); }
+  Result<void> reserve(int64_t values) override { return from_arrow(builder_.Reserve(values), "build a column"); }
+  void append_null() override { builder_.UnsafeAppendNull(); }
   Result<std::shared_ptr<arrow::Array>> finish() override {
     TRY(from_arrow(status_, "build a column"));
     std::shared_ptr<arrow::Array> array;
@@ -51,12 +52,12 @@ class BuiltColumn : public PostgresColumn {
   }
 
  protected:
-  // The builder's only failure is memory; it is told at finish, so that append stays cheap.
+  // The builder's only failure is memory, where reserve has not seen to it; it is told at finish.
   void keep(const arrow::Status& status) {
     if (!status.ok() && status_.ok()) status_ = status;
   }
   Taken put_null() {
-    keep(builder_.AppendNull());
+    builder_.UnsafeAppendNull();
     return Taken::null;
   }
   // What a policy makes of a value that has no place: `what` is its kind (never the value, which may be masked), `take`
@@ -87,11 +88,11 @@ class NumberColumn final : public BuiltColumn<Builder> {
   Taken append(const PostgresField& field) override {
     if (field.size != sizeof(Wire)) return this->wrong_size(field);
     if constexpr (std::is_same_v<Wire, float>) {
-      this->keep(this->builder_.Append(std::bit_cast<float>(big_endian<int32_t>(field.data))));
+      this->builder_.UnsafeAppend(std::bit_cast<float>(big_endian<int32_t>(field.data)));
     } else if constexpr (std::is_same_v<Wire, double>) {
-      this->keep(this->builder_.Append(std::bit_cast<double>(big_endian<int64_t>(field.data))));
+      this->builder_.UnsafeAppend(std::bit_cast<double>(big_endian<int64_t>(field.data)));
     } else {
-      this->keep(this->builder_.Append(big_endian<Wire>(field.data)));
+      this->builder_.UnsafeAppend(big_endian<Wire>(field.data));
     }
     return Taken::value;
   }
@@ -102,7 +103,7 @@ class BoolColumn final : public BuiltColumn<arrow::BooleanBuilder> {
   using BuiltColumn::BuiltColumn;
   Taken append(const PostgresField& field) override {
     if (field.size != 1) return wrong_size(field);
-    keep(builder_.Append(field.data[0] != 0));
+    builder_.UnsafeAppend(field.data[0] != 0);
     return Taken::value;
   }
 };
@@ -121,7 +122,13 @@ class BytesColumn final : public BuiltColumn<Builder> {
         return this->by_policy(invalid_, "text that is not UTF-8", "replace` or `invalid_text: 'null'",
                                [&] { return this->builder_.Append(replace_invalid_utf8(field.text())); });
     }
-    this->keep(this->builder_.Append(field.data, field.size));
+    const int64_t free = this->builder_.value_data_capacity() - this->builder_.value_data_length();
+    if (field.size > free)
+      if (const arrow::Status made = this->builder_.ReserveData(field.size); !made.ok()) {
+        this->keep(made);
+        return this->put_null();
+      }
+    this->builder_.UnsafeAppend(field.data, field.size);
     return Taken::value;
   }
   void report_policies(const std::string& column, std::vector<PolicyUse>& uses) const override {
@@ -174,7 +181,7 @@ class DateColumn final : public TemporalColumn<arrow::Date32Builder> {
     const int32_t days = wire + epoch_days;
     if (days < gregorian_days)
       return ancient("a day before 1582-10-15, which Spark and Hive shift", [&] { return builder_.Append(days); });
-    keep(builder_.Append(days));
+    builder_.UnsafeAppend(days);
     return Taken::value;
   }
 };
@@ -198,7 +205,7 @@ class TimestampColumn final : public TemporalColumn<arrow::TimestampBuilder> {
           "stays without zone");
     if (is_ancient)
       return ancient("a time before 1582-10-15, which Spark and Hive shift", [&] { return builder_.Append(value); });
-    keep(builder_.Append(value));
+    builder_.UnsafeAppend(value);
     return Taken::value;
   }
 
@@ -235,9 +242,17 @@ class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
     if (sign == 0xC000) return by_policy(nan_, "NaN");
     if (sign == 0xD000 || sign == 0xF000) return by_policy(infinity_, "an infinite value");
     if (digits < 0 || field.size != 8 + digits * 2) return wrong_size(field);
+    // A number of at most two groups before the point, in units of 10^-8 or larger, fits 64 bits.
+    return weight <= 1 && scale_ <= 8 ? put<int64_t>(field, digits, weight, sign == 0x4000)
+                                      : put<Int128>(field, digits, weight, sign == 0x4000);
+  }
+
+ private:
+  template <class Int>
+  Taken put(const PostgresField& field, int digits, int weight, bool is_negative) {
     // The value is the sum of digit[i] * 10,000^(weight - i); wanted in units of 10^-scale. The last group may reach
     // behind the scale, with noughts.
-    Int128 value = 0;
+    Int value = 0;
     int places = digits == 0 ? scale_ : -(weight + 1) * 4;  // behind the point, of `value` so far
     for (int i = 0; i < digits; ++i) {
       int group = big_endian<int16_t>(field.data + 8 + i * 2);
@@ -252,19 +267,17 @@ class DecimalColumn final : public BuiltColumn<arrow::Decimal128Builder> {
         if (group != 0) return refuse(fmt::format("a number with more than {} digits behind the point", scale_));
         places = scale_;
       }
-      if (__builtin_mul_overflow(value, Int128{shift}, &value) || __builtin_add_overflow(value, Int128{group}, &value))
+      if (__builtin_mul_overflow(value, Int{shift}, &value) || __builtin_add_overflow(value, Int{group}, &value))
         return too_large();
     }
     for (; places < scale_; ++places)
-      if (__builtin_mul_overflow(value, Int128{10}, &value)) return too_large();
-    if (sign == 0x4000) value = -value;
-    const arrow::Decimal128 decimal(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value));
+      if (__builtin_mul_overflow(value, Int{10}, &value)) return too_large();
+    const Int128 all = is_negative ? -Int128{value} : Int128{value};
+    const arrow::Decimal128 decimal(static_cast<int64_t>(all >> 64), static_cast<uint64_t>(all));
     if (!decimal.FitsInPrecision(precision_)) return too_large();
-    keep(builder_.Append(decimal));
+    builder_.UnsafeAppend(decimal);
     return Taken::value;
   }
-
- private:
   Taken too_large() { return refuse(fmt::format("a number of more than {} digits", precision_)); }
   PolicyCounter nan_, infinity_;
   int precision_;
@@ -292,6 +305,9 @@ class ListColumn final : public PostgresColumn {
     const int length = big_endian<int32_t>(field.data + 12);
     const uint8_t* at = field.data + 20;
     const uint8_t* const end = field.data + field.size;
+    constexpr int64_t element_bytes_min = 4;
+    if (length < 0 || (end - at) / element_bytes_min < length) return wrong_form();
+    if (const auto reserved = elements_->reserve(length); !reserved) return refuse(reserved.error().message);
     for (int i = 0; i < length; ++i) {
       if (end - at < 4) return wrong_form();
       const auto size = big_endian<int32_t>(at);
@@ -307,6 +323,10 @@ class ListColumn final : public PostgresColumn {
       at += size;
     }
     return end_list(Taken::value);
+  }
+  Result<void> reserve(int64_t values) override {
+    TRY(from_arrow(offsets_.Reserve(values), "build a column"));
+    return from_arrow(validity_.Reserve(values), "build a column");
   }
   void append_null() override {
     keep(offsets_.Append(count_));

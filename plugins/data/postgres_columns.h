@@ -24,6 +24,8 @@ class PostgresColumn {
     null,     // a policy says so
     refused,  // refusal() says why and what to write instead
   };
+  // Before that many values, NULLs among them, are appended.
+  virtual Result<void> reserve(int64_t values) = 0;
   virtual Taken append(const PostgresField& field) = 0;  // not NULL
   virtual void append_null() = 0;
   virtual int64_t value_bytes() const { return 0; }  // of variable-length values since the last finish

@@ -99,6 +99,7 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
   SourceBatch batch;
   if (hashed) batch.hashes.resize(columns_.size());
   BatchLimits limits(scan_.request, columns_.size());
+  for (const auto& column : columns_) TRY(column->reserve(limits.rows_max()));
   bool is_alone = false;
   while (!limits.is_full() && !is_alone) {
     if (!stream_) {
@@ -128,8 +129,8 @@ Result<std::optional<SourceBatch>> PostgresRows::next() {
       break;
     }
     for (size_t c = 0; c < columns_.size(); ++c) {
-      TRY_ASSIGN(const uint64_t hash, take(row, c, hashed));
-      if (hashed) batch.hashes[c].push_back(hash);
+      if (!take(row, c)) return *std::exchange(failure_, {});
+      if (hashed) batch.hashes[c].push_back(row[c].is_null() ? null_hash : hasher_.hash(c, row[c]));
     }
     limits.add(bytes);
   }
@@ -154,23 +155,26 @@ std::vector<PolicyUse> PostgresRows::policy_uses() const {
   return uses;
 }
 
-Result<uint64_t> PostgresRows::take(std::span<const PostgresField> row, size_t c, bool hashed) {
+bool PostgresRows::take(std::span<const PostgresField> row, size_t c) {
   const PostgresField& field = row[c];
   PostgresColumn& column = *columns_[c];
   if (field.is_null()) {
     column.append_null();
-    return null_hash;
+    return true;
   }
-  if (field.size > scan_.request.value_bytes_max) return large_value(row, c, field.size);
+  if (field.size > scan_.request.value_bytes_max) {
+    failure_ = large_value(row, c, field.size);
+    return false;
+  }
   switch (column.append(field)) {
     case PostgresColumn::Taken::value:
-    case PostgresColumn::Taken::null: break;
+    case PostgresColumn::Taken::null: return true;
     case PostgresColumn::Taken::refused:
-      return Error{ErrorKind::data, fmt::format("table {}, column `{}` ({}), {}: {}", scan_.request.table,
-                                                scan_.plans[c].info.request.source_name,
-                                                scan_.plans[c].info.source_type, key_of(row), column.refusal())};
+      failure_ = Error{ErrorKind::data, fmt::format("table {}, column `{}` ({}), {}: {}", scan_.request.table,
+                                                    scan_.plans[c].info.request.source_name,
+                                                    scan_.plans[c].info.source_type, key_of(row), column.refusal())};
   }
-  return hashed ? hasher_.hash(c, field) : uint64_t{0};
+  return false;
 }
 
 Error PostgresRows::large_value(std::span<const PostgresField> row, size_t c, int64_t bytes) const {

@@ -57,7 +57,8 @@ class PostgresRows final : public BatchSource {
   Result<bool> open_range();
   SourceBatch end_range();
   void end();
-  Result<uint64_t> take(std::span<const PostgresField> row, size_t c, bool hashed);
+  // False: failure_ says why.
+  bool take(std::span<const PostgresField> row, size_t c);
   Error large_value(std::span<const PostgresField> row, size_t c, int64_t bytes) const;
   Error refused_by_guard(std::span<const PostgresField> row) const;
   std::string key_of(std::span<const PostgresField> row) const;
@@ -74,6 +75,7 @@ class PostgresRows final : public BatchSource {
   size_t range_ = 0;                        // that is being read
   bool is_range_at_end_ = false;            // and nobody was told
   UsesByRange uses_;
+  std::optional<Error> failure_;
   bool has_ended_ = false;
 };
 

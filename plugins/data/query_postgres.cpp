@@ -240,6 +240,7 @@ class PostgresQueryRows final : public QueryRows {
   Result<uint64_t> take(const PostgresField& field, size_t c, bool is_hashed) {
     const PostgresColumnPlan& plan = plans_[c];
     PostgresColumn& column = *columns_[c];
+    TRY(column.reserve(1));
     if (field.is_null()) {
       column.append_null();
       return null_hash;

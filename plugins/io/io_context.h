@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <stop_token>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -24,14 +25,20 @@ struct IoContext {
   // One line for each attempt that failed and is repeated, so that a person sees what a task waits for. Called by any
   // thread; nothing: nobody is told.
   std::function<void(std::string_view)> log{};
+  // The operator's parameter that names the store's connection ("to_connection"), and what it says: for messages.
+  std::string connection_parameter{};
+  std::string connection_id{};
 };
 
-// Of an operator's TaskContext, which must outlive the file system. A template, because this room does not know it.
+// Of an operator's TaskContext, which must outlive the file system; `connection_parameter`: empty where no parameter
+// names the connection. A template, because this room does not know it.
 template <class TaskContext>
-IoContext io_context_of(TaskContext& context) {
-  return {.clock = context.clock(), .stop = context.stop_token(), .log = [&context](std::string_view line) {
-            context.log(line);
-          }};
+IoContext io_context_of(TaskContext& context, std::string_view connection_parameter) {
+  return {.clock = context.clock(),
+          .stop = context.stop_token(),
+          .log = [&context](std::string_view line) { context.log(line); },
+          .connection_parameter = std::string(connection_parameter),
+          .connection_id = connection_parameter.empty() ? "" : context.parameters().text(connection_parameter)};
 }
 
 }  // namespace udon

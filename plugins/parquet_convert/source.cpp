@@ -110,7 +110,8 @@ Result<Path> local_file(TaskContext& context, const std::string& from) {
     return path.is_absolute() ? path : context.dags_folder() / path;
   }
   TRY_ASSIGN(const std::optional<Connection> connection, aws_connection(context, "from_connection"));
-  TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system, make_file_system(from, connection, io_context_of(context)));
+  TRY_ASSIGN(const std::unique_ptr<FileSystem> file_system,
+             make_file_system(from, connection, io_context_of(context, "from_connection")));
   TRY_ASSIGN(const Path staging, context.staging());
   return fetch(*file_system, from, staging, context.stop_token());
 }

@@ -81,8 +81,8 @@ class S3Copy final : public Operator {
     one_request_max_ = parameters.integer("parts_above");
     TRY_ASSIGN(const auto source_connection, aws_connection(context, "from_connection"));
     TRY_ASSIGN(const auto target_connection, aws_connection(context, "to_connection"));
-    TRY_ASSIGN(source_, make_s3_file_system(from_, source_connection, io_context_of(context)));
-    TRY_ASSIGN(target_, make_s3_file_system(to_, target_connection, io_context_of(context)));
+    TRY_ASSIGN(source_, make_s3_file_system(from_, source_connection, io_context_of(context, "from_connection")));
+    TRY_ASSIGN(target_, make_s3_file_system(to_, target_connection, io_context_of(context, "to_connection")));
     has_two_connections_ = parameters.text("from_connection") != parameters.text("to_connection");
     const S3Settings& a = source_->client().settings();
     const S3Settings& b = target_->client().settings();

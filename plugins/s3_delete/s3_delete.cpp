@@ -149,7 +149,7 @@ class S3Delete final : public Operator {
 
   static Result<std::unique_ptr<S3FileSystem>> open(TaskContext& context, const std::string& uri) {
     TRY_ASSIGN(const auto connection, aws_connection(context, "connection"));
-    return make_s3_file_system(uri, connection, io_context_of(context));
+    return make_s3_file_system(uri, connection, io_context_of(context, "connection"));
   }
 
   void note(const std::string& uri) {

@@ -57,7 +57,7 @@ class S3KeySensor final : public Sensor {
                                            "` is one object; a prefix ends in `/`, a pattern has "
                                            "a `*`"};
     }
-    IoContext io = io_context_of(context);
+    IoContext io = io_context_of(context, "connection");
     io.stall = answer_timeout;
     io.silence_max = 2 * answer_timeout;
     TRY_ASSIGN(const auto connection, aws_connection(context, "connection"));

@@ -112,7 +112,8 @@ class S3Lifecycle final : public Operator {
     if (rules.empty() && removed.empty()) return Error{ErrorKind::invalid, "give `rules` or `remove`"};
 
     TRY_ASSIGN(const auto connection, aws_connection(context, "connection"));
-    TRY_ASSIGN(const auto store, make_s3_file_system("s3://" + bucket + "/", connection, io_context_of(context)));
+    TRY_ASSIGN(const auto store,
+               make_s3_file_system("s3://" + bucket + "/", connection, io_context_of(context, "connection")));
     TRY_ASSIGN(S3Answer current,
                store->client().send(
                    {.action = "read the lifecycle rules of", .object = {bucket, ""}, .query = {{"lifecycle", ""}}},

@@ -150,7 +150,7 @@ class S3Upload final : public Operator {
   static Result<std::unique_ptr<S3FileSystem>> open(TaskContext& context, const std::string& uri,
                                                     std::string_view key) {
     TRY_ASSIGN(const auto connection, aws_connection(context, key));
-    return make_s3_file_system(uri, connection, io_context_of(context));
+    return make_s3_file_system(uri, connection, io_context_of(context, key));
   }
 
   static Result<Path> local_path(TaskContext& context, const std::string& from) {

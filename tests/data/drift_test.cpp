@@ -160,6 +160,29 @@ TEST_CASE("a column that is gone stops the export, and one of the same type that
   CHECK(choose(before, without(three, "amount"), {"id", "이름"}).done);
 }
 
+TEST_CASE("the list to paste for a renamed column has only those new ones that would have been exported") {
+  const Certificate before = certificate_of(three);
+  const Catalog now = with(with(without(three, "이름"), {"성명", "varchar(40)", true, false}), phone);
+  const auto told = [&](OnNewColumn on_new) {
+    const Asked asked = choose(before, now, {}, {.on_new_column = on_new});
+    REQUIRE_FALSE(asked.done);
+    return asked.done.error().message;
+  };
+  const std::string without_it = "columns: [id, amount, {name: 성명, as: 이름}]";
+  CHECK_THAT(told(OnNewColumn::ignore), Catch::Contains(without_it));
+  CHECK_THAT(told(OnNewColumn::error), Catch::Contains(without_it) && Catch::Contains("`phone` (varchar(20)) is new"));
+  CHECK_THAT(told(OnNewColumn::unsaid), Catch::Contains("columns: [id, amount, phone, {name: 성명, as: 이름}]"));
+}
+
+TEST_CASE("one new column is not offered as the new name of two") {
+  const Catalog alike = with(three, {"별명", "varchar(40)", true, false});
+  const Catalog now = with(without(without(alike, "이름"), "별명"), {"성명", "varchar(40)", true, false});
+  const Asked asked = choose(certificate_of(alike), now, {});
+  REQUIRE_FALSE(asked.done);
+  CHECK_THAT(asked.done.error().message,
+             Catch::Contains("`이름` is gone; `별명` is gone") && !Catch::Contains("renamed"));
+}
+
 TEST_CASE("a result of another table, and one that did not remember the source's columns, are not compared with") {
   Certificate other = certificate_of(three);
   other.source = "mysql://replica:3306/market table customers";

@@ -45,7 +45,8 @@ TEST_CASE("an override to string is the server's own text, zero dates and nought
   check("bigint unsigned", {"18446744073709551615"}, "string", "string", {"18446744073709551615"});
   check("year", {"0", "2024"}, "string", "string", {"0000", "2024"});
   check("decimal(12,2)", {"-0.5"}, "string", "string", {"-0.50"});
-  check("float", {"3.14159274", "-1e-30"}, "string", "string", {"3.1415927410125732", "-1.0000000031710769e-30"});
+  check("float", {"3.14159274", "-1e-30", "0.1"}, "string", "string",
+        {"3.1415927410125732", "-1.0000000031710769e-30", "0.10000000149011612"});
   check("double", {"0.1", "1.7976931348623157e308", "5e-324"}, "string", "string",
         {"0.1", "1.7976931348623157e308", "5e-324"});
   check("date", {"'0000-00-00'", "'2024-02-00'", "'0001-01-01'"}, "string", "string",

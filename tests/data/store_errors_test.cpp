@@ -197,7 +197,16 @@ TEST_CASE("a connection that is not there is named; only aws_default may be miss
   Convert none(new_target());
   none.context.connections.clear();
   none.context.parameter_map.set("to_connection", "aws_default");
-  check_says(none.failure(), ErrorKind::denied, {"no AWS credentials"});
+  check_says(none.failure(), ErrorKind::denied,
+             {"no AWS credentials", "`to_connection` says `aws_default`, and there is no connection of that name",
+              "udon connections add", "AWS_ACCESS_KEY_ID", "profile", "IAM role"});
+
+  // One that says where the store is, but not by which keys.
+  Convert keyless(new_target());
+  keyless.context.connections["lake"].login.clear();
+  keyless.context.connections["lake"].password.clear();
+  check_says(keyless.failure(), ErrorKind::denied,
+             {"no AWS credentials", "the connection `lake` that `to_connection` names has no keys"});
 
   ::setenv("AWS_ACCESS_KEY_ID", "udon", 1);
   ::setenv("AWS_SECRET_ACCESS_KEY", "udonsecret", 1);

@@ -298,13 +298,25 @@ tasks:
             del i.environment["UDON_CONN_MARKET"]  # the terminal of somebody else
             i.udon("dags", "check")
             i.dag("knows", "dag: knows\ntasks: {a: " + task % "markt" + "}\n")
-            self.assertIn("unknown connection `markt`", i.udon("dags", "check", code=1))
+            checked = i.run("dags", "check")
+            self.assertEqual(checked.returncode, 1)
+            self.assertIn("unknown connection `markt`; did you mean `market`?", checked.stdout)
+            self.assertIn("neither UDON_CONN_MARKT in the server's environment nor one in the store; add it with `udon connections add markt URI`",
+                          checked.stderr)
             # With the file's other mistakes, not after them.
             i.dag("knows", "dag: knows\nshedule: none\ntasks: {a: " + task % "markt, pool: fast" + "}\n")
             told = i.udon("dags", "check", code=1)
             for part in ("unknown connection `markt`", "unknown pool `fast`", "unknown key `shedule`"):
                 self.assertIn(part, told)
             i.udon("connections", "add", "lake", "aws://key:secret@/")
+            i.udon("connections", "add", "Market", "mysql://elsewhere/market")
+            listed = i.run("connections", "list")
+            self.assertRegex(listed.stdout, r"market +environment +mysql +db .*reader +\*\*\*.* of the server's environment")
+            self.assertRegex(listed.stdout, r"lake +store +aws ")
+            self.assertIn("stored, but the environment's goes before: `Market`", listed.stderr)
+            self.assertNotIn("p4ssw", listed.stdout)
+            self.assertEqual([c["source"] for c in i.json("connections", "list")["connections"]], ["environment", "store", "store"])
+            i.udon("connections", "delete", "Market")
             i.udon("pools", "set", "small", "2")
             i.dag("knows", "dag: knows\ntasks: {a: " + task % "lake, pool: small, pool_slots: 3" + "}\n")
             told = i.udon("dags", "check", code=1)

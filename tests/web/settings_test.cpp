@@ -86,6 +86,18 @@ TEST_CASE("a connection of the server's environment can be read, without its sec
   scene.json(404, "PATCH", "/api/v2/connections/env", R"({"connection_id":"env","conn_type":"mysql"})");
 }
 
+TEST_CASE("connections of the server's environment have a list of their own, without their secrets") {
+  ApiScene scene;
+  const Value list = scene.json(200, "GET", "/api/udon/connections/environment");
+  CHECK(list.integer("total_entries") == 1);
+  const Value& env = list.get("connections").as_list().at(0);
+  CHECK(env.text("connection_id") == "env");
+  CHECK(env.text("description") == "of the server's environment");
+  CHECK(env.text("password") == "***");
+  CHECK(scene.ask("GET", "/api/udon/connections/environment").body.find("p4ss") == std::string::npos);
+  CHECK(scene.json(200, "GET", "/api/udon/connections/environment?offset=1").get("connections").size() == 0);
+}
+
 TEST_CASE("connections are made and changed, and their secrets never come back") {
   ApiScene scene;
   const Value made = scene.json(

@@ -36,7 +36,7 @@ Error missing(const std::string& id) {
 }
 
 // One of the server's environment can be read here, so that who checks a DAG file elsewhere knows that it is there; it
-// is not listed and not changed here, as in Airflow.
+// is not changed here, and not in Airflow's list, but in one of our own.
 std::optional<Connection> of_environment(const World& world, const std::string& id) {
   auto found = world.connections.environment().connection(id);
   Connection connection{.id = id, .description = "of the server's environment"};
@@ -138,6 +138,20 @@ Result<Response> list(World& world, const Call& call) {
   return json_response(200, show_list("connections", std::move(rows), found.total));
 }
 
+// In lower case, as DAG files have them; looked up they are in any.
+Result<Response> list_of_environment(World& world, const Call& call) {
+  Problems problems;
+  QueryFields query(call.request, problems);
+  const PageRequest page = query.page();
+  if (!problems.empty()) return problems.response();
+  const std::vector<std::string> names = world.connections.environment().connection_names();
+  Value::List rows;
+  for (size_t i = static_cast<size_t>(page.offset); i < names.size() && std::ssize(rows) < page.limit; ++i)
+    if (const auto connection = of_environment(world, lower_ascii(names[i])))
+      rows.push_back(show_connection(*connection));
+  return json_response(200, show_list("connections", std::move(rows), std::ssize(names)));
+}
+
 // The loop has task instances wait for connections that are not there.
 Result<void> tell_loop(World& world) {
   const Result<CommandOutcome> told = world.control.submit(ConnectionsChanged{});
@@ -209,6 +223,9 @@ void add_connections(Router& router, World& world) {
   const std::string one = "/api/v2/connections/{connection_id}";
   router.add("GET", "/api/v2/connections", op, "Connections of the store, without their secrets",
              [&world](const Call& call) { return list(world, call); });
+  router.add("GET", "/api/udon/connections/environment", op,
+             "Connections of the server's environment, without their secrets",
+             [&world](const Call& call) { return list_of_environment(world, call); });
   router.add("PATCH", "/api/v2/connections", op, "Adds, changes or deletes many connections",
              [&world](const Call& call) { return bulk(world, call); });
   router.add("POST", "/api/v2/connections", op, "Adds a connection", [&world](const Call& call) -> Result<Response> {

@@ -22,7 +22,8 @@ struct PostgresSession::Impl {
   std::unique_ptr<PGcancel, FreeCancel> cancel;  // where and by which key the server is told to end a query
   std::string address;
   std::string login;
-  int server_version = 0;  // libpq forgets it with the connection
+  int server_version = 0;    // libpq forgets it with the connection
+  bool is_verified = false;  // where TLS is used, the server's certificate and name were
   RowErrors row_errors = RowErrors::hidden;
   std::stop_token stop;
   // Cuts the wait of the thread that uses the session. Built last, destroyed first: it touches the socket.

@@ -241,6 +241,7 @@ Result<std::unique_ptr<PostgresSession>> PostgresSession::connect(const Connecti
   auto impl = std::make_unique<Impl>();
   impl->address = (host.find(':') != std::string::npos ? "[" + host + "]" : host) + ":" + port;
   impl->login = connection.login;
+  impl->is_verified = ssl_mode == "verify-full";
   impl->stop = stop;
   impl->pq.reset(PQconnectStartParams(keys.data(), values.data(), 0));
   if (!impl->pq) return Error{ErrorKind::io, "no memory for a PostgreSQL session"};
@@ -367,5 +368,6 @@ Result<std::string> PostgresSession::literal(std::string_view text) {
 const std::string& PostgresSession::address() const { return impl_->address; }
 int PostgresSession::server_version() const { return impl_->server_version; }
 bool PostgresSession::is_encrypted() const { return PQsslInUse(impl_->pq.get()) != 0; }
+bool PostgresSession::is_verified() const { return is_encrypted() && impl_->is_verified; }
 
 }  // namespace udon

@@ -75,6 +75,7 @@ class PostgresSession {
   const std::string& address() const;  // "host:port", for messages
   int server_version() const;          // 150018
   bool is_encrypted() const;
+  bool is_verified() const;  // encrypted, and the server's certificate and name are what they should be
 
   // For the module's own files.
   struct Impl;
