@@ -1,8 +1,10 @@
 #pragma once
 // What is to be done now, as a pure function of the state. The loop applies the moves and asks again until there are
 // none, then commits all of them at once; so a plan is one step: it stops at the first kind of work that it finds.
+#include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -32,6 +34,9 @@ Moves settle_task(TimePoint now, const State& state, TaskRef task, int moves_max
 Moves settle_indices(TimePoint now, const State& state, TaskRef task, const std::set<int>& indices, int moves_max);
 // The ready task instances that fit into every limit, first come the most important.
 Moves start_ready(TimePoint now, const State& state, int moves_max);
+// By pool: the ready task instance that has waited so long for slots that the pool keeps what is free for it, and for
+// what goes before it.
+std::map<std::string, InstanceRef> kept_pools(TimePoint now, const State& state);
 
 // Whether the run before lets this task start, for depends_on_past and wait_for_downstream; else what it waits for.
 std::optional<std::string> held_by_past(const State& state, const ActiveRun& run, int task);
