@@ -64,5 +64,67 @@ tasks:
             self.assertIn("nightl", i.told)
 
 
+class SeveralRuns(unittest.TestCase):
+    FILE = """
+dag: days
+max_active_runs: 3
+tasks:
+  a: {operator: bash, command: "true"}
+  b: {operator: bash, after: [a], command: "true"}
+"""
+    RUNS = ("d1", "d2", "d3")
+
+    def started(self, i):
+        i.dag("days", self.FILE)
+        i.start()
+        for day, run in enumerate(self.RUNS, 1):
+            i.udon("dags", "trigger", "days", "--run-id", run, "--logical-date", f"2026-03-0{day}T00:00:00Z")
+            i.udon("runs", "wait", "days", run)
+
+    def tries(self, i):
+        """Of each run, those of a and of b."""
+        found = {run: i.instances("days", run) for run in self.RUNS}
+        return [tuple(found[run][task, -1]["try_number"] for task in "ab") for run in self.RUNS]
+
+    def states(self, i):
+        found = {run: i.instances("days", run) for run in self.RUNS}
+        return [tuple(found[run][task, -1]["state"] for task in "ab") for run in self.RUNS]
+
+    def all_ended(self, i):
+        for run in self.RUNS:
+            until(f"{run} has ended", lambda: i.json("runs", "show", "days", run)["state"] in ("success", "failed"))
+
+    def test_tasks_are_cleared_in_earlier_and_later_runs(self):
+        with Installation() as i:
+            self.started(i)
+            shown = i.json("tasks", "clear", "days", "d2", "a", "--past", "--dry-run")["task_instances"]
+            self.assertEqual([(t["dag_run_id"], t["task_id"]) for t in shown], [("d1", "a"), ("d2", "a")])
+            self.assertEqual(self.tries(i), [(1, 1)] * 3)
+            i.udon("tasks", "clear", "days", "d2", "a", "--past")
+            until("they have run again", lambda: self.tries(i) == [(2, 1), (2, 1), (1, 1)])
+            self.all_ended(i)
+            i.stop()
+            i.start()
+            i.udon("tasks", "clear", "days", "d2", "a", "--future", "--downstream")
+            until("they have run again", lambda: self.tries(i) == [(2, 1), (3, 2), (2, 2)])
+            self.all_ended(i)
+            i.udon("tasks", "clear", "days", "d2", "b", "--past", "--future")
+            until("they have run again", lambda: self.tries(i) == [(2, 2), (3, 3), (2, 3)])
+            self.all_ended(i)
+            self.assertEqual(self.states(i), [("success", "success")] * 3)
+
+    def test_tasks_are_marked_in_earlier_and_later_runs(self):
+        with Installation() as i:
+            self.started(i)
+            shown = i.json("tasks", "mark", "days", "d2", "b", "failed", "--future", "--dry-run")["task_instances"]
+            self.assertEqual([(t["dag_run_id"], t["task_id"]) for t in shown], [("d2", "b"), ("d3", "b")])
+            self.assertEqual(self.states(i), [("success", "success")] * 3)
+            i.udon("tasks", "mark", "days", "d2", "b", "failed", "--future")
+            self.assertEqual(self.states(i), [("success", "success"), ("success", "failed"), ("success", "failed")])
+            i.udon("tasks", "mark", "days", "d2", "a", "skipped", "--past", "--downstream")
+            self.assertEqual(self.states(i), [("skipped", "skipped"), ("skipped", "skipped"), ("success", "failed")])
+            self.assertEqual(self.tries(i), [(1, 1)] * 3)
+
+
 if __name__ == "__main__":
     unittest.main()
