@@ -126,5 +126,41 @@ tasks:
             self.assertEqual(self.tries(i), [(1, 1)] * 3)
 
 
+class Variables(unittest.TestCase):
+    def test_the_next_try_sees_what_a_variable_is_then(self):
+        with Installation() as i:
+            i.dag("places", """
+dag: places
+tasks:
+  go:
+    operator: bash
+    retries: 2
+    retry_delay: 10ms
+    command: |
+      touch $WORK/began{{ ti.try_number }}
+      until [ -e $WORK/go{{ ti.try_number }} ]; do sleep 0.05; done
+      echo "{{ ti.try_number }} {{ var.value.place }}" >> $WORK/seen
+      test {{ ti.try_number }} -gt 1
+  then: {operator: bash, after: [go], command: "echo then {{ var.value.place }} >> $WORK/seen"}
+""")
+            i.start()
+            i.udon("variables", "set", "place", "Seoul")
+            i.udon("dags", "trigger", "places", "--run-id", "r")
+            until("it runs", lambda: (i.work / "began1").exists())
+            i.udon("variables", "set", "place", "부산")
+            i.mark("go1")
+            until("the next try runs", lambda: (i.work / "began2").exists())
+            i.udon("variables", "set", "place", "Jeju")
+            i.mark("go2")
+            i.udon("runs", "wait", "places", "r")
+            # A try keeps what it began with.
+            self.assertEqual((i.work / "seen").read_text().splitlines(), ["1 Seoul", "2 부산", "then Jeju"])
+            # One that is gone is missed by the next try, and named.
+            i.udon("variables", "delete", "place")
+            i.udon("tasks", "clear", "places", "r", "then")
+            until("it has failed", lambda: i.state("places", "r", "then") == "failed")
+            self.assertIn("place", i.udon("tasks", "logs", "places", "r", "then"))
+
+
 if __name__ == "__main__":
     unittest.main()
