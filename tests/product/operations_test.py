@@ -162,5 +162,35 @@ tasks:
             self.assertIn("place", i.udon("tasks", "logs", "places", "r", "then"))
 
 
+class Waiting(unittest.TestCase):
+    def test_a_pool_is_kept_for_who_has_waited_long_for_several_slots(self):
+        with Installation(UDON__CORE__PRIORITY_AGEING="1s") as i:
+            i.dag("slots", """
+dag: narrow
+tasks:
+  a: {operator: bash, pool: replica, command: "until [ -e $WORK/{{ run_id }} ]; do sleep 0.05; done"}
+---
+dag: wide
+tasks:
+  a: {operator: bash, pool: replica, pool_slots: 2, command: "until [ -e $WORK/wide ]; do sleep 0.05; done"}
+""")
+            i.start()
+            i.udon("pools", "set", "replica", "2")
+            i.udon("dags", "trigger", "narrow", "--run-id", "n1")
+            until("it runs", lambda: i.state("narrow", "n1", "a") == "running")
+            i.udon("dags", "trigger", "wide", "--run-id", "w")
+            until("it has waited long", lambda: "1 of 2 are free; these are kept for it" in i.udon("tasks", "why", "wide", "w", "a"))
+            i.udon("dags", "trigger", "narrow", "--run-id", "n2")
+            until("the other one is held back", lambda: "is kept for wide/w/a, which needs 2" in i.udon("tasks", "why", "narrow", "n2", "a"))
+            i.stop(signal.SIGKILL)
+            i.start()
+            until("it is still held back", lambda: "is kept for wide/w/a, which needs 2" in i.udon("tasks", "why", "narrow", "n2", "a"))
+            i.mark("n1"), i.mark("n2")
+            until("it runs", lambda: i.state("wide", "w", "a") == "running")
+            self.assertEqual(i.state("narrow", "n2", "a"), "scheduled")
+            i.mark("wide")
+            i.udon("runs", "wait", "narrow", "n2")
+
+
 if __name__ == "__main__":
     unittest.main()
