@@ -2,7 +2,7 @@
 // in each group by run, in each run by priority; so a full pool, a busy executor or a run at its limit is passed over
 // as a whole, and a turn costs what it starts, not what waits. Who has waited long for several slots of a pool has it
 // kept for itself: docs/adr/0018-waiting-counts.md.
-#include <climits>
+#include <bit>
 #include <queue>
 #include <tuple>
 
@@ -68,8 +68,7 @@ class Starting {
     }
   }
 
-  Moves take_moves() { return std::move(moves_); }
-  std::map<std::string, InstanceRef> take_kept() { return std::move(kept_); }
+  Starts result() { return {std::move(moves_), std::move(kept_)}; }
 
  private:
   enum class Fit { fits, lacks_slots, no };
@@ -110,9 +109,14 @@ class Starting {
     return can_wait ? Fit::lacks_slots : Fit::no;
   }
 
+  // From one step of ageing to two, from four to eight, and so on: each time for longer, so that all who hold slots
+  // come to their ends in one of them; after each the others have twice as long.
   void keep_pool(const ActiveRun& run, InstanceRef at, const ReadyGroup& group) {
-    const auto since = run.instance(at).scheduled_at;
-    if (!since || now_ - *since >= state_.ageing()) kept_.emplace(group.pool, at);
+    const TimePoint since = run.instance(at).scheduled_at.value_or(now_);
+    if (since > now_) return;
+    const int doubled = std::bit_width(static_cast<uint64_t>((now_ - since) / state_.ageing()));
+    if (doubled % 2 == 0) return;
+    kept_.emplace(group.pool, KeptPool{.holder = at, .until = since + state_.ageing() * (int64_t{1} << doubled)});
   }
 
   bool is_full(const ActiveRun& run, TryKind kind) const {
@@ -172,7 +176,7 @@ class Starting {
   Fence fence_;
   std::vector<int> free_;  // by executor
   std::map<std::string, int64_t, std::less<>> pool_free_;
-  std::map<std::string, InstanceRef> kept_;  // by pool: whom its free slots are kept for
+  std::map<std::string, KeptPool> kept_;
   std::map<RunNumber, int64_t> started_of_run_;
   std::map<TaskRef, int64_t> started_of_task_;
   std::map<std::pair<std::string, std::string>, int64_t> started_of_dag_;
@@ -182,16 +186,10 @@ class Starting {
 
 }  // namespace
 
-Moves start_ready(TimePoint now, const State& state, int moves_max) {
+Starts start_ready(TimePoint now, const State& state, int moves_max) {
   Starting starting(now, state, moves_max);
   starting.go();
-  return starting.take_moves();
-}
-
-std::map<std::string, InstanceRef> kept_pools(TimePoint now, const State& state) {
-  Starting starting(now, state, INT_MAX);
-  starting.go();
-  return starting.take_kept();
+  return starting.result();
 }
 
 }  // namespace udon

@@ -164,7 +164,7 @@ tasks:
 
 class Waiting(unittest.TestCase):
     def test_a_pool_is_kept_for_who_has_waited_long_for_several_slots(self):
-        with Installation(UDON__CORE__PRIORITY_AGEING="1s") as i:
+        with Installation(UDON__CORE__PRIORITY_AGEING="1h") as i:
             i.dag("slots", """
 dag: narrow
 tasks:
@@ -179,12 +179,18 @@ tasks:
             i.udon("dags", "trigger", "narrow", "--run-id", "n1")
             until("it runs", lambda: i.state("narrow", "n1", "a") == "running")
             i.udon("dags", "trigger", "wide", "--run-id", "w")
-            until("it has waited long", lambda: "1 of 2 are free; these are kept for it" in i.udon("tasks", "why", "wide", "w", "a"))
+            until("it waits", lambda: "1 of 2 are free" in i.udon("tasks", "why", "wide", "w", "a"))
+            self.assertNotIn("kept", i.udon("tasks", "why", "wide", "w", "a"))
+            # An hour ago.
+            i.stop(signal.SIGKILL)
+            with sqlite3.connect(i.home / "udon.db") as store:
+                store.execute("UPDATE task_instance SET scheduled_at = scheduled_at - ? WHERE state = 'scheduled'", (HOUR,))
+            store.close()
+            i.start()
+            until("it has waited long", lambda: "these are kept for it" in i.udon("tasks", "why", "wide", "w", "a"))
             i.udon("dags", "trigger", "narrow", "--run-id", "n2")
             until("the other one is held back", lambda: "is kept for wide/w/a, which needs 2" in i.udon("tasks", "why", "narrow", "n2", "a"))
-            i.stop(signal.SIGKILL)
-            i.start()
-            until("it is still held back", lambda: "is kept for wide/w/a, which needs 2" in i.udon("tasks", "why", "narrow", "n2", "a"))
+            self.assertIn("  until 2", i.udon("tasks", "why", "narrow", "n2", "a"))
             i.mark("n1"), i.mark("n2")
             until("it runs", lambda: i.state("wide", "w", "a") == "running")
             self.assertEqual(i.state("narrow", "n2", "a"), "scheduled")
