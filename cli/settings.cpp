@@ -18,6 +18,8 @@ const std::vector<SettingSpec>& known_settings() {
        "File that names the git repositories whose DAG files are run beside those of the DAGs folder"},
       {"core", "plugins_folder", SettingType::path, "<home>/plugins", "Folder of plugins from outside the build"},
       {"core", "parallelism", SettingType::integer, "32", "Task instances that run at once, over all DAGs"},
+      {"core", "priority_ageing", SettingType::duration, "5m",
+       "How long a wait makes up for one step of priority; empty: priority alone decides"},
       {"core", "queues", SettingType::names, "default",
        "Queues whose task instances this server runs itself, with commas between them"},
       {"core", "dags_are_paused_at_creation", SettingType::flag, "false",

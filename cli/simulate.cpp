@@ -208,6 +208,7 @@ Result<Rehearsal> rehearsal_of(const Arguments& arguments, Session& session, Kno
   if (rehearsal.to <= rehearsal.from)
     return Error{ErrorKind::invalid, "--to " + to + " is not after --from " + format_time(rehearsal.from)};
   rehearsal.parallelism = static_cast<int>(session.settings().integer("core", "parallelism"));
+  rehearsal.priority_ageing = session.settings().duration("core", "priority_ageing").value_or(Duration::zero());
   for (const std::string& pool : arguments.all("pool")) TRY(put_pool(pool, known.pools));
   rehearsal.pools = known.pools;
   return rehearsal;

@@ -135,6 +135,7 @@ Standalone::Standalone(const Path& home, const Settings& settings, const Clock& 
              .dags_folder = settings.path("core", "dags_folder").string(),
              .folder_of_bundle = [this](const std::string& bundle) { return folder_of_bundle(bundle).string(); },
              .parallelism = static_cast<int>(settings.integer("core", "parallelism")),
+             .priority_ageing = settings.duration("core", "priority_ageing").value_or(Duration::zero()),
              .dags_are_paused_at_creation = settings.flag("core", "dags_are_paused_at_creation"),
              .connections_of_environment = environment_.connection_names(),
              .obstacle = [home] { return obstacle(home); },

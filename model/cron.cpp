@@ -1,5 +1,6 @@
 #include "model/cron.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace udon {
@@ -13,6 +14,17 @@ using std::chrono::year_month_day;
 constexpr int minutes_per_day = 24 * 60;
 
 bool has(uint64_t bits, unsigned index) { return (bits >> index & 1) != 0; }
+
+// The working day nearest to the one day of `days`, and of that same month; a day after the month's last stands for it.
+int nearest_working_day(const CronExpression& cron, const year_month_day& date) {
+  constexpr uint32_t all_days = 0xfffffffe;
+  const auto last = static_cast<int>(static_cast<unsigned>((date.year() / date.month() / std::chrono::last).day()));
+  const int day = std::min(std::countr_zero(cron.days & all_days), last);
+  const std::chrono::weekday weekday(local_days(date.year() / date.month() / day));
+  if (weekday == std::chrono::Saturday) return day > 1 ? day - 1 : day + 2;
+  if (weekday == std::chrono::Sunday) return day < last ? day + 1 : day - 2;
+  return day;
+}
 
 bool matches_month(const CronExpression& cron, const year_month_day& date) {
   return has(cron.months, static_cast<unsigned>(date.month()));
@@ -48,9 +60,15 @@ bool matches_day(const CronExpression& cron, local_days day) {
   const auto of_month = static_cast<int>(static_cast<unsigned>(date.day()));
   const auto last = static_cast<int>(static_cast<unsigned>((date.year() / date.month() / std::chrono::last).day()));
   const auto weekday = static_cast<int>(std::chrono::weekday(day).c_encoding());
+  // croniter's meaning, kept so that a schedule means here what it means in Airflow: beside a nearest working day, days
+  // of the week are of no effect (unless no working day is among them: then nothing matches), `#` and `L` narrow it,
+  // and beside these any other day of month is of no effect.
+  if (has(cron.days, 0)) {
+    constexpr uint8_t working_days = 0b0111110;
+    if (of_month != nearest_working_day(cron, date)) return false;
+    if (cron.nth_weekdays.empty()) return (cron.weekdays & working_days) != 0;
+  }
   if (!cron.nth_weekdays.empty()) {
-    // croniter's meaning, kept so that a schedule means here what it means in Airflow: a day of month beside it is
-    // of no effect.
     for (const auto& [nth_weekday, nth] : cron.nth_weekdays) {
       if (nth_weekday != weekday) continue;
       if (nth == -1 ? of_month + 7 > last : (of_month - 1) / 7 + 1 == nth) return true;

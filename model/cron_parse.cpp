@@ -56,6 +56,8 @@ class FieldParser {
       field_.is_any = true;
       return field_;
     }
+    if (&kind_ == &day_kind && text_.size() > 1 && (text_.front() == 'w' || text_.back() == 'w'))
+      return parse_nearest_working_day();
     for (const std::string& item : split(text_, ',')) TRY(parse_item(item));
     if (!field_.nth.empty() && field_.bits != 0) {
       return wrong("days of the week with and without `#` or `L` cannot stand in one list");
@@ -141,6 +143,17 @@ class FieldParser {
     add_range(kind_.min + skipped, high, step);
   }
 
+  // "15w", and in croniter "w15" too.
+  Result<Field> parse_nearest_working_day() {
+    const std::string_view day = text_.front() == 'w' ? text_.substr(1) : text_.substr(0, text_.size() - 1);
+    if (!parse_number(day))
+      return wrong("beside `W` stands one day and nothing else: `15W` is the working day nearest to it");
+    TRY_ASSIGN(const int64_t value, parse_value(day));
+    add(0);
+    add(value);
+    return field_;
+  }
+
   Result<void> parse_last_weekday(std::string_view text) {
     const auto number = parse_number(text);
     if (!number || *number > 7) return wrong("after `L` comes a day of the week from 0 to 7: `L5` is the last Friday");
@@ -184,7 +197,7 @@ class FieldParser {
       std::string what = "`" + std::string(text) + "` is no " + std::string(kind_.name);
       const std::vector<std::string> candidates(kind_.names.begin(), kind_.names.end());
       if (text == "l") what += "; `L` alone is a day of month, the last";
-      if (text.size() > 1 && text.ends_with('w')) what += "; `W`, the nearest working day, is not there";
+      if (&kind_ == &day_kind && text.ends_with('w')) what += "; a day with `W` stands alone";
       return wrong(what + did_you_mean(text, candidates));
     }
     if (&kind_ == &weekday_kind && *number == 7) return int64_t{0};

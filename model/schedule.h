@@ -38,7 +38,7 @@ struct CronExpression {
   std::string text;                               // as written
   uint64_t minutes = 0;                           // bit n: minute n
   uint32_t hours = 0;                             // bit n: hour n
-  uint32_t days = 0;                              // bit n: day of month n (1-31)
+  uint32_t days = 0;                              // bit n: day of month n (1-31); bit 0: nearest working day
   uint16_t months = 0;                            // bit n: month n (1-12)
   uint8_t weekdays = 0;                           // bit n: 0 = Sunday … 6
   bool last_day = false;                          // L in the day of month

@@ -67,6 +67,14 @@ ShapePtr make_shape(DagPtr dag);
 inline constexpr size_t task_state_count = 13;
 inline size_t index_of(TaskState state) { return static_cast<size_t>(state); }
 
+// Where a task with ready instances stands among those of its run that compete for the same things: by its first one.
+struct ReadyTask {
+  int64_t turn = 0;  // lower goes first: State::turn_of
+  int64_t minus_priority = 0;
+  int task = 0;  // index into Dag::tasks
+  auto operator<=>(const ReadyTask&) const = default;
+};
+
 // One task of a run with its task instances: one, or one a map index.
 struct TaskSlot {
   std::vector<TaskInstance> instances;
@@ -85,8 +93,9 @@ struct TaskSlot {
   // Derived.
   UpstreamCounts upstream;  // those of its own mapped group are left out: they count index by index (upstream.h)
   std::array<int64_t, task_state_count> in_state{};
-  std::set<int> undecided;  // positions in state none
-  std::set<int> ready;      // positions in state scheduled
+  std::set<int> undecided;          // positions in state none
+  std::set<int> ready;              // positions in state scheduled
+  std::optional<ReadyTask> listed;  // as what it stands in State::ready()
 
   // Instances that are to be there and are not yet; 1 where nothing is known: somebody has to wait for it.
   int64_t missing() const;

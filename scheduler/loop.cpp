@@ -143,6 +143,7 @@ struct Loop::Impl {
     TRY_ASSIGN(const Counters counters, writer.counters());
     std::vector<std::pair<RunNumber, std::string>> problems;
     TRY_ASSIGN(state, history.load(options.parallelism, counters, settings, problems));
+    state.set_ageing(options.priority_ageing);
     TRY(read_connections());
     to_give_up = std::move(problems);
     catalog.start_over();

@@ -29,6 +29,8 @@ struct LoopOptions {
   // The same of a bundle's DAGs: the folder of the commit that is in use.
   std::function<std::string(const std::string& bundle)> folder_of_bundle = nullptr;
   int parallelism = 32;  // live tries of kind process over everything
+  // So long a wait makes up for one step of priority; 0: none does. See docs/adr/0018-waiting-counts.md.
+  Duration priority_ageing = std::chrono::minutes(5);
   bool dags_are_paused_at_creation = false;
   // Connections that come from elsewhere than the store, as UDON_CONN_<ID> names them: a task instance waits for the
   // connections of its DAG file. Nothing: they cannot be listed; then none waits, and the try finds out.

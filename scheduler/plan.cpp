@@ -29,7 +29,7 @@ class Planning {
     if (plan_.moves.empty()) retry();
     if (plan_.moves.empty()) settle();
     if (plan_.moves.empty()) finish_runs();
-    if (plan_.moves.empty() && state_.stopped().empty()) plan_.moves = start_ready(now_, state_, moves_max_);
+    if (plan_.moves.empty() && state_.stopped().empty()) start();
     if (!plan_.moves.empty()) plan_.backfills.clear();
     if (plan_.moves.empty()) plan_.wake_at = next_timer();
     return std::move(plan_);
@@ -37,6 +37,12 @@ class Planning {
 
  private:
   bool is_full() const { return static_cast<int>(plan_.moves.size()) >= moves_max_; }
+
+  void start() {
+    Starts starts = start_ready(now_, state_, moves_max_);
+    plan_.moves = std::move(starts.moves);
+    for (const auto& [pool, kept] : starts.kept) kept_until_ = std::min(kept_until_.value_or(kept.until), kept.until);
+  }
 
   // Task instances that are to be there and are not yet.
   void fill() {
@@ -327,7 +333,7 @@ class Planning {
   }
 
   std::optional<TimePoint> next_timer() const {
-    std::optional<TimePoint> next;
+    std::optional<TimePoint> next = kept_until_;
     const auto consider = [&](const auto& timers) {
       if (timers.empty()) return;
       const TimePoint at = timers.begin()->first;
@@ -344,6 +350,7 @@ class Planning {
   const State& state_;
   int moves_max_;
   int64_t added_ = 0;
+  std::optional<TimePoint> kept_until_;
   Plan plan_;
 };
 

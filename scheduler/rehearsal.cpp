@@ -156,8 +156,12 @@ class Stage {
   Result<Rehearsed> play() {
     TRY(furnish());
     Loop loop(
-        {.installation = "rehearsal", .dags_folder = "/", .parallelism = rehearsal_.parallelism}, clock_,
-        store_.reader(), store_.writer(), store_.settings(), {&executor_}, [](const TryId&) { return ""; }, metrics_);
+        {.installation = "rehearsal",
+         .dags_folder = "/",
+         .parallelism = rehearsal_.parallelism,
+         .priority_ageing = rehearsal_.priority_ageing},
+        clock_, store_.reader(), store_.writer(), store_.settings(), {&executor_}, [](const TryId&) { return ""; },
+        metrics_);
     TRY(loop.start());
     loop.offer(catalog());
     int turns_without_time = 0;
@@ -265,8 +269,9 @@ class Stage {
                                            ": name fewer DAGs, or a shorter time"};
     for (const auto& [group, runs] : state.ready())
       for (const auto& [number, tasks] : runs)
-        for (const auto& [priority, task] : tasks)
-          for (const int position : state.slot({number, task}).ready) note_waiting(state, {number, task, position});
+        for (const ReadyTask& entry : tasks)
+          for (const int position : state.slot({number, entry.task}).ready)
+            note_waiting(state, {number, entry.task, position});
     return {};
   }
   void note_waiting(const State& state, InstanceRef at) {

@@ -21,6 +21,7 @@ struct Rehearsal {
   std::vector<DagPtr> dags;
   std::vector<Pool> pools;
   int parallelism = 32;
+  Duration priority_ageing = std::chrono::minutes(5);
   // Runs are due from `from` on; what was due earlier has been run. At `to` it ends, whatever still runs.
   TimePoint from{}, to{};
   // How long a try takes. All succeed.

@@ -1,6 +1,8 @@
 // Which of the ready task instances start now. Ready ones stand in groups that compete for the same pool and workers,
 // in each group by run, in each run by priority; so a full pool, a busy executor or a run at its limit is passed over
-// as a whole, and a turn costs what it starts, not what waits.
+// as a whole, and a turn costs what it starts, not what waits. Who has waited long for several slots of a pool has it
+// kept for itself: docs/adr/0018-waiting-counts.md.
+#include <bit>
 #include <queue>
 #include <tuple>
 
@@ -12,7 +14,7 @@ namespace {
 
 // The head of one run's ready tasks within one group, in the order in which heads compete.
 struct Head {
-  std::tuple<int64_t, TimePoint, RunNumber, int> order;  // (-priority, run_after, run, task)
+  std::tuple<int64_t, int64_t, TimePoint, RunNumber, int> order;  // (turn, -priority, run_after, run, task)
   const ReadyGroup* group = nullptr;
   const ReadyTasks* tasks = nullptr;
   ReadyTasks::const_iterator at;
@@ -32,9 +34,9 @@ class Starting {
     for (const auto& [name, pool] : state.pools()) pool_free_[name] = pool.free();
   }
 
-  Moves moves() {
+  void go() {
     for (const auto& [group, runs] : state_.ready()) {
-      if (!can_start(group) || state_.missing_connection(group)) continue;
+      if (fit(group) == Fit::no || state_.missing_connection(group)) continue;
       for (const auto& [number, tasks] : runs) {
         const ActiveRun& run = state_.runs().at(number);
         if (is_full(run, group.kind)) continue;
@@ -44,32 +46,40 @@ class Starting {
     while (!heads_.empty() && static_cast<int>(moves_.size()) < moves_max_) {
       Head head = heads_.top();
       heads_.pop();
-      const ActiveRun& run = state_.runs().at(std::get<2>(head.order));
-      if (!can_start(*head.group) || is_full(run, head.group->kind)) continue;
-      const int task = head.at->second;
+      const ActiveRun& run = state_.runs().at(std::get<3>(head.order));
+      const Fit fits = fit(*head.group);
+      if (fits == Fit::no || is_full(run, head.group->kind)) continue;
+      const int task = head.at->task;
       if (has_enough(run, task)) {
         push(run, *head.group, *head.tasks, std::next(head.at));
         continue;
       }
+      if (fits == Fit::lacks_slots) {
+        keep_pool(run, {run.row.number, task, *head.position}, *head.group);
+        continue;
+      }
       start(run, task, *head.position, *head.group);
       if (++head.position != run.slots[static_cast<size_t>(task)].ready.end()) {
+        std::get<0>(head.order) = state_.turn_of(run, task, *head.position);
         heads_.push(head);
       } else {
         push(run, *head.group, *head.tasks, std::next(head.at));
       }
     }
-    return std::move(moves_);
   }
 
+  Starts result() { return {std::move(moves_), std::move(kept_)}; }
+
  private:
+  enum class Fit { fits, lacks_slots, no };
+
   void push(const ActiveRun& run, const ReadyGroup& group, const ReadyTasks& tasks, ReadyTasks::const_iterator at) {
     if (at == tasks.end()) return;
-    const int task = at->second;
-    heads_.push({.order = {at->first, run.row.run_after, run.row.number, task},
+    heads_.push({.order = {at->turn, at->minus_priority, run.row.run_after, run.row.number, at->task},
                  .group = &group,
                  .tasks = &tasks,
                  .at = at,
-                 .position = run.slots[static_cast<size_t>(task)].ready.begin()});
+                 .position = run.slots[static_cast<size_t>(at->task)].ready.begin()});
   }
 
   int executor_for(const ReadyGroup& group) const {
@@ -85,12 +95,28 @@ class Starting {
     return pool != state_.pools().end() && pool->second.pool.include_deferred;
   }
 
-  bool can_start(const ReadyGroup& group) const {
-    if (group.kind == TryKind::process && processes_ >= state_.parallelism()) return false;
-    const auto pool = pool_free_.find(group.pool);
-    if (pool == pool_free_.end()) return false;
-    if (takes_slots(group) && pool->second < group.pool_slots) return false;
-    return executor_for(group) >= 0;
+  // lacks_slots: nothing but these, and one day its pool can have them.
+  Fit fit(const ReadyGroup& group) const {
+    if (group.kind == TryKind::process && processes_ >= state_.parallelism()) return Fit::no;
+    const auto free = pool_free_.find(group.pool);
+    if (free == pool_free_.end() || executor_for(group) < 0) return Fit::no;
+    if (!takes_slots(group)) return Fit::fits;
+    if (kept_.contains(group.pool)) return Fit::no;
+    if (free->second >= group.pool_slots) return Fit::fits;
+    // Where none is free there is nothing to be kept: a full pool stays passed over as a whole.
+    const bool can_wait = state_.ageing() > Duration::zero() && free->second > 0 &&
+                          group.pool_slots <= state_.pools().find(group.pool)->second.pool.slots;
+    return can_wait ? Fit::lacks_slots : Fit::no;
+  }
+
+  // From one step of ageing to two, from four to eight, and so on: each time for longer, so that all who hold slots
+  // come to their ends in one of them; after each the others have twice as long.
+  void keep_pool(const ActiveRun& run, InstanceRef at, const ReadyGroup& group) {
+    const TimePoint since = run.instance(at).scheduled_at.value_or(now_);
+    if (since > now_) return;
+    const int doubled = std::bit_width(static_cast<uint64_t>((now_ - since) / state_.ageing()));
+    if (doubled % 2 == 0) return;
+    kept_.emplace(group.pool, KeptPool{.holder = at, .until = since + state_.ageing() * (int64_t{1} << doubled)});
   }
 
   bool is_full(const ActiveRun& run, TryKind kind) const {
@@ -150,6 +176,7 @@ class Starting {
   Fence fence_;
   std::vector<int> free_;  // by executor
   std::map<std::string, int64_t, std::less<>> pool_free_;
+  std::map<std::string, KeptPool> kept_;
   std::map<RunNumber, int64_t> started_of_run_;
   std::map<TaskRef, int64_t> started_of_task_;
   std::map<std::pair<std::string, std::string>, int64_t> started_of_dag_;
@@ -159,6 +186,10 @@ class Starting {
 
 }  // namespace
 
-Moves start_ready(TimePoint now, const State& state, int moves_max) { return Starting(now, state, moves_max).moves(); }
+Starts start_ready(TimePoint now, const State& state, int moves_max) {
+  Starting starting(now, state, moves_max);
+  starting.go();
+  return starting.result();
+}
 
 }  // namespace udon

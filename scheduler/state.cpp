@@ -100,6 +100,7 @@ void clear_derived(TaskSlot& slot) {
   slot.in_state = {};
   slot.undecided.clear();
   slot.ready.clear();
+  slot.listed.reset();
 }
 
 }  // namespace
@@ -211,6 +212,7 @@ void State::evict_finished() {
 
 State State::rebuilt() const {
   State fresh(parallelism_);
+  fresh.ageing_ = ageing_;
   fresh.counters_ = counters_;
   for (const auto& [id, dag] : dags_) {
     fresh.load_dag(dag.record);

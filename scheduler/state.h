@@ -87,8 +87,8 @@ struct ReadyGroup {
   std::vector<std::string> connections;  // that the DAG file names; they have to be there
   auto operator<=>(const ReadyGroup&) const = default;
 };
-// Of one run: (-priority, task), so that the first is the one to start first.
-using ReadyTasks = std::set<std::pair<int64_t, int>>;
+// Of one run: the first is the one to start first.
+using ReadyTasks = std::set<ReadyTask>;
 
 class State {
  public:
@@ -96,6 +96,11 @@ class State {
 
   // Facts.
   int parallelism() const { return parallelism_; }
+  // So long a wait makes up for one step of priority, and then a task may keep slots of a pool for itself; 0: neither.
+  Duration ageing() const { return ageing_; }
+  // When a ready task instance is due to start, in steps of ageing: as its wait goes on, others get later turns and it
+  // keeps its own. So the order of two that wait never changes, and no index has to be sorted anew.
+  int64_t turn_of(const ActiveRun& run, int task, int position) const;
   const Counters& counters() const { return counters_; }
   const std::map<std::string, DagState, std::less<>>& dags() const { return dags_; }
   const std::map<RunNumber, ActiveRun>& runs() const { return runs_; }
@@ -149,6 +154,7 @@ class State {
   void settle(TaskRef task) { dirty_.erase(task), dirty_indices_.erase(task); }
 
   // From the store or the outside world, not moves.
+  void set_ageing(Duration ageing);  // lists anew what is ready
   void set_counters(const Counters& counters) { counters_ = counters; }
   void load_dag(DagRecord record);
   void load_covered_until(const std::string& dag_id, std::optional<TimePoint> covered_until);
@@ -197,7 +203,7 @@ class State {
   void count_missing(ActiveRun& run, int task, int sign);
   void count_run(const ActiveRun& run, int sign);
   void count_try(const ActiveRun& run, const LiveTry& live, int sign);
-  void update_ready(const ActiveRun& run, int task);
+  void update_ready(ActiveRun& run, int task);
   int64_t ending_teardowns(const ActiveRun& run) const;
   void update_run_index(const ActiveRun& run);
   void forget_timers(RunNumber number);
@@ -219,6 +225,7 @@ class State {
   void erase_run(RunNumber number);
 
   int parallelism_;
+  Duration ageing_{};
   Counters counters_;
   std::map<std::string, DagState, std::less<>> dags_;
   std::map<RunNumber, ActiveRun> runs_;

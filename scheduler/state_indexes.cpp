@@ -113,23 +113,40 @@ void State::count_run(const ActiveRun& run, int sign) {
 
 // ---- indexes that follow from several facts
 
-void State::update_ready(const ActiveRun& run, int task) {
+void State::update_ready(ActiveRun& run, int task) {
   const auto index = static_cast<size_t>(task);
   if (run.dag().tasks[index].needs_no_try) return;  // it competes for nothing
-  const bool is_ready = !run.slots[index].ready.empty() && !dags_.find(run.row.dag_id)->second.record.is_paused;
-  const std::pair key(-run.shape->priorities[index], task);
-  const ReadyGroup group = group_of(run.dag().tasks[index]);
-  if (is_ready) {
-    ready_[group][run.row.number].insert(key);
-    return;
+  TaskSlot& slot = run.slots[index];
+  std::optional<ReadyTask> entry;
+  if (!slot.ready.empty() && !dags_.find(run.row.dag_id)->second.record.is_paused) {
+    entry = {
+        .turn = turn_of(run, task, *slot.ready.begin()), .minus_priority = -run.shape->priorities[index], .task = task};
   }
-  const auto of_group = ready_.find(group);
-  if (of_group == ready_.end()) return;
-  const auto of_run = of_group->second.find(run.row.number);
-  if (of_run == of_group->second.end()) return;
-  of_run->second.erase(key);
-  if (of_run->second.empty()) of_group->second.erase(of_run);
-  if (of_group->second.empty()) ready_.erase(of_group);
+  if (entry == slot.listed) return;
+  const ReadyGroup group = group_of(run.dag().tasks[index]);
+  if (slot.listed) {
+    const auto of_group = ready_.find(group);
+    const auto of_run = of_group->second.find(run.row.number);
+    of_run->second.erase(*slot.listed);
+    if (of_run->second.empty()) of_group->second.erase(of_run);
+    if (of_group->second.empty()) ready_.erase(of_group);
+  }
+  if (entry) ready_[group][run.row.number].insert(*entry);
+  slot.listed = entry;
+}
+
+int64_t State::turn_of(const ActiveRun& run, int task, int position) const {
+  const auto index = static_cast<size_t>(task);
+  const int64_t priority = run.shape->priorities[index];
+  if (ageing_ <= Duration::zero()) return -priority;
+  const auto since = run.slots[index].instances[static_cast<size_t>(position)].scheduled_at;
+  return (since ? since->time_since_epoch() / ageing_ : 0) - priority;
+}
+
+void State::set_ageing(Duration ageing) {
+  ageing_ = ageing;
+  for (auto& [number, run] : runs_)
+    for (size_t i = 0; i < run.slots.size(); ++i) update_ready(run, static_cast<int>(i));
 }
 
 namespace {

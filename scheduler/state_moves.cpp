@@ -206,7 +206,7 @@ void State::apply_move(const SetDag& move) {
   if (dag.backfill != 0) update_backfill(dag.backfill);
   if (was_paused == dag.record.is_paused) return;
   for (const RunNumber number : dag.runs) {
-    const ActiveRun& run = runs_.at(number);
+    ActiveRun& run = runs_.at(number);
     for (size_t i = 0; i < run.slots.size(); ++i) {
       if (run.slots[i].ready.empty()) continue;
       update_ready(run, static_cast<int>(i));

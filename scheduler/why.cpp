@@ -1,6 +1,7 @@
 #include "scheduler/why.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "base/ensure.h"
 #include "base/text.h"
@@ -33,7 +34,8 @@ class Asking {
         slot_(run.slots[static_cast<size_t>(task)]),
         dag_(*state.find_dag(run.row.dag_id)) {}
 
-  Reason of(const TaskInstance& row) const {
+  Reason of(const TaskInstance& row) {
+    me_ = &row;
     switch (row.state) {
       case TaskState::none: return undecided();
       case TaskState::scheduled: return ready();
@@ -277,7 +279,32 @@ class Asking {
       return {.kind = ReasonKind::parallelism,
               .text = "every worker of queue `" + group.queue + "` is busy (" + join(names, ", ") + ")"};
     }
+    const auto keeps = takes_slots ? kept() : std::nullopt;
+    if (keeps && !is_me(keeps->holder)) return kept_pool(pool->second, *keeps);
     return {.kind = ReasonKind::ready, .text = "the next turn starts it"};
+  }
+
+  std::optional<KeptPool> kept() const {
+    const auto all = start_ready(now_, state_, INT_MAX).kept;
+    const auto found = all.find(task_.pool);
+    return found == all.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  bool is_me(InstanceRef at) const {
+    return at.task_ref() == TaskRef{run_.row.number, index_} && &state_.instance(at) == me_;
+  }
+
+  Reason kept_pool(const PoolState& pool, const KeptPool& kept) const {
+    const ActiveRun& run = state_.runs().at(kept.holder.run);
+    const TaskInstance& row = run.instance(kept.holder);
+    const std::string who = to_string(key_of(run, row));
+    const int slots = run.dag().tasks[static_cast<size_t>(kept.holder.task)].pool_slots;
+    return {.kind = ReasonKind::pool_full,
+            .text = "what is free of pool `" + task_.pool + "` (" + std::to_string(pool.free()) + " of " +
+                    std::to_string(pool.pool.slots) + " slots) is kept for " + who + ", which needs " +
+                    std::to_string(slots) + " and waits since " + format_time(row.scheduled_at.value_or(now_)),
+            .holders = {who},
+            .until = kept.until};
   }
 
   Reason unknown_pool() const {
@@ -305,6 +332,8 @@ class Asking {
       reason.text = "it needs " + slots + " of pool `" + task_.pool + "`, where " +
                     std::to_string(std::max<int64_t>(0, pool.free())) + " of " + std::to_string(pool.pool.slots) +
                     " are free";
+      const auto keeps = pool.free() > 0 ? kept() : std::nullopt;
+      if (keeps && is_me(keeps->holder)) reason.text += "; these are kept for it, as it has waited long";
     }
     hold_live(reason, [&](const Task& other, const LiveTry& live) {
       return other.pool == task_.pool && (live.kind == TryKind::process || pool.pool.include_deferred);
@@ -363,6 +392,7 @@ class Asking {
   int map_index_;  // of a task of a mapped group, else `whole`
   const TaskSlot& slot_;
   const DagState& dag_;
+  const TaskInstance* me_ = nullptr;  // null: it is not there yet
 };
 
 }  // namespace

@@ -57,7 +57,12 @@ class Maker:
         weekday = self.field(0, 7, DAYS, star=0.5)
         if r < 0.10:
             day = self.rng.choice(["L", "l", "L,15", "1,L", "?"])
-        elif r < 0.20:
+        elif r < 0.16:
+            number = self.rng.choice([1, 2, 15, 29, 30, 31, self.rng.randint(1, 31)])
+            day = self.rng.choice([f"{number}W", f"{number}w", f"W{number}", f"{number:02}W"])
+            if self.rng.random() < 0.1:
+                weekday = self.rng.choice(["sat", "sun", "0,6", "6-7", "mon#1", "fri#3", "sat#2", "L5"])
+        elif r < 0.25:
             day = "*"
             n = lambda: self.rng.randint(1, 5)
             weekday = self.rng.choice([
@@ -78,7 +83,7 @@ class Maker:
         at = self.rng.randrange(len(cron))
         if self.rng.random() < 0.3:
             return (cron[:at] + cron[at + 1 :]).strip() or "*"
-        bits = list("*/-,#?L0123 z") + ["60", "24", "32", "13", "mon", "jan"]
+        bits = list("*/-,#?LW0123 z") + ["60", "24", "32", "13", "mon", "jan"]
         return (cron[:at] + self.rng.choice(bits) + cron[at:]).strip()
 
 

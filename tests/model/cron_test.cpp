@@ -106,8 +106,13 @@ TEST_CASE("a wrong cron is refused with the field, what is wrong and what it may
         "cron `*/0 * * * *`: minute `*/0`: the step after `/` has to be a number from 1, found `0`");
   CHECK(complaint("1,,2 * * * *") == "cron `1,,2 * * * *`: minute `1,,2`: an item of the list is empty");
   CHECK(complaint("? * * * *") == "cron `? * * * *`: minute `?`: `?` belongs to the day of month or of week");
-  CHECK(complaint("0 0 15w * *") ==
-        "cron `0 0 15w * *`: day of month `15w`: `15w` is no day of month; `W`, the nearest working day, is not there");
+  CHECK(complaint("0 0 LW * *") ==
+        "cron `0 0 LW * *`: day of month `lw`: beside `W` stands one day and nothing else: `15W` is the working day "
+        "nearest to it");
+  CHECK(complaint("0 0 15W,3 * *") ==
+        "cron `0 0 15W,3 * *`: day of month `15w,3`: `15w` is no day of month; a day with `W` stands alone");
+  CHECK(complaint("0 0 32W * *") == "cron `0 0 32W * *`: day of month `32w`: 32 is out of range: 1 to 31");
+  CHECK(complaint("0 0 * * 5W") == "cron `0 0 * * 5W`: day of week `5w`: `5w` is no day of week");
   CHECK(complaint("0 0 * L *") ==
         "cron `0 0 * L *`: month `l`: `l` is no month; `L` alone is a day of month, the last");
   CHECK(
@@ -153,6 +158,21 @@ TEST_CASE("L is the last day of any month, # the nth and L5 the last of a weekda
   CHECK(next("0 9 * * L5", "2026-01-01T00:00:00Z") == "2026-01-30T09:00:00Z");
   CHECK(next("0 9 * * mon#5", "2026-01-01T00:00:00Z") == "2026-03-30T09:00:00Z");
   CHECK(previous("0 9 * * L5", "2026-01-30T09:00:00Z") == "2025-12-26T09:00:00Z");
+}
+
+TEST_CASE("15W is the working day nearest to the 15th, of the same month") {
+  CHECK(times("0 9 15W * *", "UTC", "2026-01-01T00:00:00Z", 4) ==
+        std::vector<std::string>{"2026-01-15T09:00:00+00:00", "2026-02-16T09:00:00+00:00", "2026-03-16T09:00:00+00:00",
+                                 "2026-04-15T09:00:00+00:00"});
+  CHECK(next("0 0 15W * *", "2026-08-01T00:00:00Z") == "2026-08-14T00:00:00Z");
+  CHECK(next("0 0 1W * *", "2026-07-15T00:00:00Z") == "2026-08-03T00:00:00Z");
+  CHECK(next("0 0 w31 * *", "2026-05-15T00:00:00Z") == "2026-05-29T00:00:00Z");
+  CHECK(next("0 0 31W * *", "2026-02-01T00:00:00Z") == "2026-02-27T00:00:00Z");
+  CHECK(previous("0 0 15W * *", "2026-03-16T00:00:00Z") == "2026-02-16T00:00:00Z");
+  // As croniter has it: other days are of no effect beside it, unless none of them is a working day.
+  CHECK(next("0 0 15W * mon", "2026-01-01T00:00:00Z") == "2026-01-15T00:00:00Z");
+  CHECK(next("0 0 15W * sat,sun", "2026-01-01T00:00:00Z") == "none");
+  CHECK(next("0 0 15W * mon#3", "2026-01-01T00:00:00Z") == "2026-02-16T00:00:00Z");
 }
 
 TEST_CASE("next and previous are strictly after and before") {

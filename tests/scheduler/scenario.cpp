@@ -55,6 +55,7 @@ class Player {
     const std::string& verb = first.words.front();
     if (verb == "clock") return set_clock(first);
     if (verb == "parallelism") return set(parallelism_, std::stoi(first.word(1)));
+    if (verb == "ageing") return set(ageing_, parse_duration(first.word(1)).value());
     if (verb == "slots") return set_slots(std::stoi(first.word(1)));
     if (verb == "queue") return local_->queues.push_back(first.word(1)), Result<void>();
     if (verb == "no_queue") return std::erase(local_->queues, first.word(1)), Result<void>();
@@ -161,6 +162,7 @@ class Player {
     loop_ = std::make_unique<Loop>(
         LoopOptions{.installation = "home",
                     .parallelism = parallelism_,
+                    .priority_ageing = ageing_,
                     .connections_of_environment = connections_,
                     .obstacle = [this] { return obstacle_; }},
         clock_, faulty_.reader(), faulty_.writer(), faulty_.settings(),
@@ -757,6 +759,7 @@ class Player {
   int versions_ = 0;
   uint64_t generation_ = 0;
   int parallelism_ = 32;
+  Duration ageing_ = 5min;
   std::optional<std::vector<std::string>> connections_;
   std::string obstacle_;
   std::unique_ptr<Metrics> metrics_;

@@ -19,6 +19,7 @@ namespace udon::simulation {
 // What holds outside of any DAG.
 struct Rules {
   int parallelism = 4;
+  Duration priority_ageing = std::chrono::minutes(5);
 };
 
 class Auditor {

@@ -96,8 +96,16 @@ void Auditor::check_reason(const State& state, const ActiveRun& run, int task, c
     case ReasonKind::pool_unknown: return holds(there == TaskState::scheduled && !pool_of(), "its pool is there");
     case ReasonKind::pool_full: {
       const auto pool = pool_of();
-      return holds(there == TaskState::scheduled && pool && slots_used(state, *pool) + of.pool_slots > pool->slots,
-                   "its pool has room");
+      const auto lacks_room = [&](const Task& its) { return slots_used(state, *pool) + its.pool_slots > pool->slots; };
+      // Or another one has waited long for more slots than are free.
+      bool is_kept = false;
+      for_each_instance(state, [&](const ActiveRun& other, size_t index, const TaskInstance& its) {
+        const Task& wide = truth(other).tasks[index];
+        is_kept = is_kept || (pool && its.state == TaskState::scheduled && its.scheduled_at && wide.pool == of.pool &&
+                              now - *its.scheduled_at >= rules_.priority_ageing && wide.pool_slots <= pool->slots &&
+                              lacks_room(wide));
+      });
+      return holds(there == TaskState::scheduled && pool && (is_kept || lacks_room(of)), "its pool has room");
     }
     case ReasonKind::connection_unknown: return wrong("connections are not listed");
     case ReasonKind::max_active_tasks:

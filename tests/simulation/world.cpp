@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr int parallelism = 4;
+constexpr Duration priority_ageing = std::chrono::seconds(20);  // of what waits, much waits longer
 constexpr int rest_turns_max = 30'000;
 const char* const dag_ids[] = {"alpha", "beta", "gamma"};
 
@@ -38,7 +39,7 @@ class World {
         clock_(random_morning(random_)),
         outside_(clock_, random_),
         planted_(store_, outside_),
-        auditor_(store_, outside_, {.parallelism = parallelism}),
+        auditor_(store_, outside_, {.parallelism = parallelism, .priority_ageing = priority_ageing}),
         people_(random_, store_, episode.seed * 17 + 3, episode.has_crowds) {
     outside_.planted = episode.planted;
     outside_.complain = [this](std::string what) { auditor_.complain(std::move(what)); };
@@ -128,7 +129,8 @@ class World {
       metrics_ = std::make_unique<Metrics>();
       loop_ = std::make_unique<Loop>(
           LoopOptions{.installation = "sim",
-                      .parallelism = parallelism + (episode_.planted == Planted::wider_parallelism ? 3 : 0)},
+                      .parallelism = parallelism + (episode_.planted == Planted::wider_parallelism ? 3 : 0),
+                      .priority_ageing = priority_ageing},
           clock_, planted_.reader(), planted_.writer(), planted_.settings(), given,
           [](const TryId& id) { return "token of " + to_string(id); }, *metrics_);
       auditor_.after_restart();
