@@ -38,7 +38,13 @@ UpstreamCounts upstream_counts(const ActiveRun& run, int task, int map_index) {
   UpstreamCounts counts = run.slots[static_cast<size_t>(task)].upstream;
   for (const int before : run.shape->inner_upstream[static_cast<size_t>(task)]) {
     const auto index = static_cast<size_t>(before);
-    counts.add(state_at(run.slots[index], map_index), run.dag().tasks[index].is_setup, 1);
+    TaskState there = state_at(run.slots[index], map_index);
+    // Mapped over nothing, while what comes before it is still mapped over what was there before, and has ended.
+    const TaskSlot& slot = run.slots[index];
+    const bool is_mapped_over_nothing = map_index == whole && run.slots[static_cast<size_t>(task)].length == 0;
+    if (is_mapped_over_nothing && there == TaskState::none && slot.finished() == slot.expected())
+      there = TaskState::removed;
+    counts.add(there, run.dag().tasks[index].is_setup, 1);
   }
   return counts;
 }

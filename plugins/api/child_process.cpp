@@ -56,17 +56,18 @@ Result<ExitStatus> ChildProcess::wait() {
     const uint64_t one = 1;
     static_cast<void>(!write(stop_event_.get(), &one, sizeof one));
   });
+  bool is_stopped = false;
   for (bool has_ended = false; !has_ended;) {
     pollfd watched[] = {{process_.get(), POLLIN, 0},
                         {output_.get(), POLLIN, 0},
                         {errors_.get(), POLLIN, 0},
-                        {stop_event_.get(), POLLIN, 0}};
+                        {is_stopped ? -1 : stop_event_.get(), POLLIN, 0}};
     if (poll(watched, std::size(watched), -1) < 0 && errno != EINTR) return io_error("wait for", "a command", errno);
     has_ended = watched[0].revents != 0;
     if (watched[1].revents != 0 || has_ended) drain(output_, STDOUT_FILENO);
     if (watched[2].revents != 0 || has_ended) drain(errors_, STDERR_FILENO);
     if (watched[3].revents != 0 && !has_ended) {
-      stop_event_.reset();
+      is_stopped = true;  // the event stays open: who has written to it may not have come back from that yet
       // The whole group: bash alone would wait for the program in its foreground. It is not yet waited for, so the
       // number is still its own.
       kill(-pid_, SIGTERM);
