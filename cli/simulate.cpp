@@ -237,6 +237,28 @@ std::string told_of_past(const Rehearsal& rehearsal, bool has_server, const Know
          ": of each it makes the last such run at once, which is not shown";
 }
 
+// What nobody can know beforehand, as far as it matters to these DAGs.
+std::string told_of_choices(const std::vector<DagPtr>& dags) {
+  const auto any = [&](auto is_it) {
+    return std::ranges::any_of(dags, [&](const DagPtr& dag) { return std::ranges::any_of(dag->tasks, is_it); });
+  };
+  const auto is_asking = [](const Task& task) {
+    return task.operator_name == "approval" || task.operator_name == "human_input";
+  };
+  const auto is_mapped_over_value = [](const Task& task) { return task.expand && !known_length(*task.expand); };
+  std::vector<std::string> taken;
+  if (any([](const Task& task) { return task.choosing == Choosing::branch; }))
+    taken.emplace_back("a branch follows all that it may choose");
+  if (any([&](const Task& task) { return task.choosing == Choosing::short_circuit && !is_asking(task); }))
+    taken.emplace_back("a short circuit lets go on");
+  if (any(is_asking)) taken.emplace_back("people answer, and approve, after the time that it took lately");
+  if (any(is_mapped_over_value))
+    taken.emplace_back(
+        "a task that is mapped over what another returns has as many task instances as it had last, or one where that "
+        "is not known");
+  return taken.empty() ? "" : "It is also taken that " + join(taken, "; ");
+}
+
 Result<int> simulate(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, api_if_any(session));
   TRY_ASSIGN(Known known, known_of(api));
@@ -284,6 +306,7 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               " would not have ended. Every try is taken to succeed, after the "
               "time that it took lately, or " +
               format_duration(otherwise) + " where that is not known (--duration)");
+  if (const std::string told = told_of_choices(rehearsal.dags); !told.empty()) output.note(told);
   if (!arguments.has("from")) output.note(told_of_past(rehearsal, api != nullptr, known));
   for (const auto& [dag_id, at] : rehearsed.cut)
     output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +

@@ -43,7 +43,7 @@ class TimedExecutor final : public Executor {
  public:
   TimedExecutor(const Rehearsal& rehearsal, const Clock& clock) : rehearsal_(rehearsal), clock_(clock) {
     for (const DagPtr& dag : rehearsal.dags) {
-      note_mapped(*dag);
+      note_values(*dag);
       dag_ids_.insert(dag->dag_id);
     }
   }
@@ -61,8 +61,8 @@ class TimedExecutor final : public Executor {
       waiting_.emplace_back(request.try_id, triggering_of(request));
       return {};
     }
-    TryEnded end{.result = TryEnded::Result::success, .message = {}, .started_at = now};
-    end.at = now + rehearsal_.duration(request.key.dag_id, request.key.task_id);
+    TryEnded end = success(request.key, now + rehearsal_.duration(request.key.dag_id, request.key.task_id));
+    end.started_at = now;
     if (triggers(request)) {
       triggerings_.push_back(triggering_of(request));
       const bool waits = request.parameters.get("wait_for_completion") == Value(true);
@@ -72,8 +72,6 @@ class TimedExecutor final : public Executor {
         end.deferring = Deferring{};
       }
     }
-    if (const auto found = lengths_.find({request.key.dag_id, request.key.task_id}); found != lengths_.end())
-      end.xcom.set("return_value", Value::List(static_cast<size_t>(found->second)));
     ends_.push({end.at, ++started_, {request.try_id, std::move(end)}});
     return {};
   }
@@ -126,19 +124,41 @@ class TimedExecutor final : public Executor {
     bool operator<(const End& other) const { return std::tie(other.at, other.number) < std::tie(at, number); }
   };
 
-  // Whose value is a list that others are mapped over.
-  void note_mapped(const Dag& dag) {
+  TryEnded success(const TaskInstanceKey& key, TimePoint at) const {
+    TryEnded end{.result = TryEnded::Result::success, .message = {}};
+    end.at = at;
+    if (const auto found = values_.find({key.dag_id, key.task_id}); found != values_.end())
+      end.xcom.set("return_value", found->second);
+    return end;
+  }
+
+  // What others go by: lists that they are mapped over, and choices among them.
+  void note_values(const Dag& dag) {
     for (const Task& task : dag.tasks) {
-      if (!task.expand) continue;
-      for (const MapInput& input : task.expand->inputs)
-        if (const auto* source = std::get_if<std::string>(&input.source))
-          lengths_[{dag.dag_id, *source}] = rehearsal_.mapped_length(dag.dag_id, task.task_id);
+      if (task.expand) {
+        for (const MapInput& input : task.expand->inputs)
+          if (const auto* source = std::get_if<std::string>(&input.source))
+            values_[{dag.dag_id, *source}] =
+                Value::List(static_cast<size_t>(rehearsal_.mapped_length(dag.dag_id, task.task_id)));
+      }
     }
+    for (const Task& task : dag.tasks) {
+      switch (task.choosing) {
+        case Choosing::nothing: break;
+        case Choosing::branch: values_[{dag.dag_id, task.task_id}] = all_after(dag, task); break;
+        case Choosing::short_circuit: values_[{dag.dag_id, task.task_id}] = true; break;
+      }
+    }
+  }
+  static Value all_after(const Dag& dag, const Task& task) {
+    Value ids = Value::list();
+    for (const int next : task.downstream) ids.push_back(dag.tasks[static_cast<size_t>(next)].task_id);
+    return ids;
   }
 
   const Rehearsal& rehearsal_;
   const Clock& clock_;
-  std::map<std::pair<std::string, std::string>, int64_t> lengths_;
+  std::map<std::pair<std::string, std::string>, Value> values_;  // that tasks return, where it matters
   std::vector<Report> reports_;
   std::priority_queue<End> ends_;
   std::set<TryId> running_;

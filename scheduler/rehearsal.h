@@ -23,7 +23,8 @@ struct Rehearsal {
   int parallelism = 32;
   // Runs are due from `from` on; what was due earlier has been run. At `to` it ends, whatever still runs.
   TimePoint from{}, to{};
-  // How long a try takes. All succeed.
+  // How long a try takes. All succeed: who is asked approves, a short circuit lets go on, a branch follows all that it
+  // may choose.
   std::function<Duration(const std::string& dag_id, const std::string& task_id)> duration;
   // Into how many a task is mapped whose list is an XCom.
   std::function<int64_t(const std::string& dag_id, const std::string& task_id)> mapped_length;

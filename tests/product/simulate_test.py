@@ -80,6 +80,33 @@ class Simulate(unittest.TestCase):
             self.assertEqual(len(udon.json(*words, "parent")["runs"]), 1)
             self.assertIn("runs that `parent.go` makes are not shown: `child`, which it triggers, is not played", udon.told)
 
+    def test_what_nobody_can_know_is_taken_and_said(self):
+        with Installation() as udon:
+            udon.dag("choosing", """
+dag: choosing
+schedule: "0 3 * * *"
+tasks:
+  holds: {operator: short_circuit, condition: "{{ 1 > 2 }}"}
+  may_we: {operator: approval, subject: "May we?", after: [holds]}
+  ways: {operator: branch, choose: left, after: [may_we]}
+  left: {operator: bash, after: [ways], command: "true"}
+  right: {operator: bash, after: [ways], command: "true"}
+  each: {operator: bash, command: "true", expand: {item: {xcom: left}}, after: [left]}
+---
+dag: plain
+schedule: "0 3 * * *"
+tasks:
+  a: {operator: bash, command: "true"}
+""")
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--duration", "10m"]
+            run, = udon.json(*words, "choosing")["runs"]
+            self.assertEqual({(task["task_id"], task["map_index"], task["state"]) for task in run["tasks"]},
+                             {(name, -1, "success") for name in ("holds", "may_we", "ways", "left", "right")} | {("each", 0, "success")})
+            for taken in ("a branch follows all", "a short circuit lets go on", "people answer, and approve", "as it had last, or one"):
+                self.assertIn(taken, udon.told)
+            udon.json(*words, "plain")
+            self.assertNotIn("It is also taken", udon.told)
+
     def test_a_server_that_has_not_seen_a_dag_runs_it_at_once(self):
         with Installation() as udon:
             udon.dag("seen", 'dag: seen\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n')

@@ -183,3 +183,18 @@ TEST_CASE("a run that a task triggers begins with that task, and who waits for i
   CHECK(done->not_triggered.at("parent.elsewhere") == "`other`, which it triggers, is not played; name it, too");
   CHECK(done->not_triggered.at("parent.anywhere") == "which DAG it triggers is told by a template");
 }
+
+TEST_CASE("in a rehearsal a short circuit lets go on, and a branch follows all that it may choose") {
+  Task condition = task("condition"), branch = task("branch");
+  condition.choosing = Choosing::short_circuit;
+  branch.choosing = Choosing::branch;
+  const Dag dag = with(daily("chooser", "0 3 * * *", "UTC"),
+                       {condition, branch, task("near", {0}), task("far", {2}), task("left", {1}), task("right", {1})});
+  const auto runs = played(rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z"));
+  REQUIRE(runs.size() == 1);
+  for (const RehearsedTask& one : runs[0].tasks) {
+    INFO(one.row.task_id);
+    CHECK(one.row.state == TaskState::success);
+  }
+  CHECK(runs[0].row.end_date == at("2026-01-01T03:30:00Z"));
+}
