@@ -259,6 +259,29 @@ std::string told_of_choices(const std::vector<DagPtr>& dags) {
   return taken.empty() ? "" : "It is also taken that " + join(taken, "; ");
 }
 
+// By task ("dag.task"), why it failed first.
+std::map<std::string, std::string> failures_of(const std::vector<RehearsedRun>& runs) {
+  std::map<std::string, std::string> failures;
+  for (const RehearsedRun& run : runs)
+    for (const RehearsedTask& task : run.tasks)
+      if (task.row.state == TaskState::failed)
+        failures.emplace(run.row.dag_id + "." + task.row.task_id, task.row.note + ", first in " + run.row.run_id);
+  return failures;
+}
+
+template <class F>
+void tell_first(Output& output, const std::map<std::string, std::string>& of_tasks, F text) {
+  constexpr size_t told_max = 20;
+  size_t told = 0;
+  for (const auto& [task, why] : of_tasks) {
+    if (++told > told_max) {
+      output.note("and so for " + std::to_string(of_tasks.size() - told_max) + " more tasks");
+      return;
+    }
+    output.note(text(task, why));
+  }
+}
+
 Result<int> simulate(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, api_if_any(session));
   TRY_ASSIGN(Known known, known_of(api));
@@ -305,18 +328,21 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               std::to_string(report.unfinished()) +
               " would not have ended. Every try is taken to succeed, after the "
               "time that it took lately, or " +
-              format_duration(otherwise) + " where that is not known (--duration)");
+              format_duration(otherwise) +
+              " where that is not known (--duration); `wait_until` and `wait_for_task` wait for what they name");
   if (const std::string told = told_of_choices(rehearsal.dags); !told.empty()) output.note(told);
   if (!arguments.has("from")) output.note(told_of_past(rehearsal, api != nullptr, known));
   for (const auto& [dag_id, at] : rehearsed.cut)
     output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +
                 " runs; shown up to " + format_time(at));
-  constexpr int not_triggered_told_max = 20;
-  int told_of = 0;
-  for (const auto& [task, why] : rehearsed.not_triggered) {
-    if (++told_of > not_triggered_told_max) break;
-    output.note("runs that `" + task + "` makes are not shown: " + why);
-  }
+  tell_first(output, rehearsed.not_triggered, [](const std::string& task, const std::string& why) {
+    return "runs that `" + task + "` makes are not shown: " + why;
+  });
+  tell_first(output, rehearsed.usual_waits, [](const std::string& task, const std::string& why) {
+    return "`" + task + "` is taken to wait as long as usual: " + why;
+  });
+  tell_first(output, failures_of(runs),
+             [](const std::string& task, const std::string& why) { return "`" + task + "` fails: " + why; });
   constexpr size_t days_off_told_max = 10;  // of a DAG
   for (const DagPtr& dag : rehearsal.dags)
     for (const DayOffTime& off :

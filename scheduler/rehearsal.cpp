@@ -7,8 +7,10 @@
 #include <set>
 #include <tuple>
 #include <utility>
+#include <variant>
 
 #include "scheduler/loop.h"
+#include "scheduler/rehearsed_waits.h"
 #include "scheduler/state.h"
 #include "scheduler/why.h"
 #include "store/memory_store.h"
@@ -38,13 +40,16 @@ Triggering triggering_of(const TryRequest& request) {
   return asked;
 }
 
+// Of a try that ends when something else does.
+using Awaited = std::variant<Triggering, AwaitedRun>;
+
 // Tries that start at once, take their time and succeed.
 class TimedExecutor final : public Executor {
  public:
   TimedExecutor(const Rehearsal& rehearsal, const Clock& clock) : rehearsal_(rehearsal), clock_(clock) {
     for (const DagPtr& dag : rehearsal.dags) {
       note_values(*dag);
-      dag_ids_.insert(dag->dag_id);
+      dags_[dag->dag_id] = dag.get();
     }
   }
 
@@ -57,22 +62,19 @@ class TimedExecutor final : public Executor {
     const TimePoint now = clock_.now();
     reports_.push_back({request.try_id, TryStarted{.at = now, .hostname = {}, .pid = 0}});
     running_.insert(request.try_id);
-    if (triggers(request) && request.kind == TryKind::probe) {
-      waiting_.emplace_back(request.try_id, triggering_of(request));
-      return {};
-    }
+    if (request.kind == TryKind::probe && waits(request)) return {};
     TryEnded end = success(request.key, now + rehearsal_.duration(request.key.dag_id, request.key.task_id));
     end.started_at = now;
     if (triggers(request)) {
       triggerings_.push_back(triggering_of(request));
-      const bool waits = request.parameters.get("wait_for_completion") == Value(true);
-      if (waits && dag_ids_.contains(triggerings_.back().dag_id)) {
+      const bool waits_for_it = request.parameters.get("wait_for_completion") == Value(true);
+      if (waits_for_it && dags_.contains(triggerings_.back().dag_id)) {
         end.at = now;
         end.result = TryEnded::Result::deferred;
         end.deferring = Deferring{};
       }
     }
-    ends_.push({end.at, ++started_, {request.try_id, std::move(end)}});
+    end_later(request.try_id, std::move(end));
     return {};
   }
   std::vector<Report> poll() override {
@@ -94,22 +96,27 @@ class TimedExecutor final : public Executor {
 
   // Since the last call.
   std::vector<Triggering> take_triggerings() { return std::exchange(triggerings_, {}); }
-  // Tries that wait for the end of a run: `is_over(Triggering)` says of which it has come.
+  // Tries that wait for something: `look(Awaited)` says how it stands.
   template <class F>
-  Result<void> end_waiting(F is_over) {
-    for (auto at = waiting_.begin(); at != waiting_.end();) {
-      TRY_ASSIGN(const bool is_due, is_over(at->second));
-      if (!is_due) {
-        ++at;
+  Result<void> look_for_waiting(F look) {
+    std::erase_if(waiting_, [&](const Waiting& one) { return !running_.contains(one.id); });
+    for (Waiting& one : waiting_) {
+      TRY_ASSIGN(Look seen, look(one.what));
+      if (seen.is == Look::Is::waiting) {
+        if (seen.message == one.message) continue;
+        one.message = std::move(seen.message);
+        reports_.push_back({one.id, StillWaiting{.at = clock_.now(), .message = one.message}});
         continue;
       }
-      TryEnded end{.result = TryEnded::Result::success, .message = {}};
-      end.at = clock_.now();
-      if (running_.erase(at->first) > 0) reports_.push_back({at->first, std::move(end)});
-      at = waiting_.erase(at);
+      const bool is_well = seen.is == Look::Is::over;
+      TryEnded end = is_well ? success(one.key, clock_.now()) : failure(clock_.now(), EndCause::error, seen.message);
+      running_.erase(one.id);
+      reports_.push_back({one.id, std::move(end)});
     }
     return {};
   }
+  // Tasks ("dag.task") that are taken to wait as long as they usually do, and why.
+  std::map<std::string, std::string> take_usual() { return std::move(usual_); }
 
   std::optional<TimePoint> next_report() const {
     if (!reports_.empty()) return clock_.now();
@@ -123,6 +130,75 @@ class TimedExecutor final : public Executor {
     Report report;
     bool operator<(const End& other) const { return std::tie(other.at, other.number) < std::tie(at, number); }
   };
+
+  struct Waiting {
+    TryId id;
+    TaskInstanceKey key;
+    Awaited what;
+    std::string message;  // what was last seen
+  };
+
+  void end_later(const TryId& id, TryEnded end) {
+    const TimePoint at = end.at;
+    ends_.push({at, ++started_, {id, std::move(end)}});
+  }
+
+  // Whether it is known what this one waits for; else it takes its usual time.
+  bool waits(const TryRequest& request) {
+    if (triggers(request)) {
+      waiting_.push_back({request.try_id, request.key, triggering_of(request), ""});
+      return true;
+    }
+    if (request.operator_name == "wait_until") return waits_until(request);
+    if (request.operator_name == "wait_for_task") return waits_for_task(request);
+    return false;
+  }
+
+  bool waits_until(const TryRequest& request) {
+    const auto moment = awaited_moment_of(request);
+    if (!moment) return is_hopeless(request, moment.error());
+    end_later(request.try_id, success(request.key, std::max(*moment, clock_.now())));
+    give_up_in_time(request);
+    return true;
+  }
+
+  bool waits_for_task(const TryRequest& request) {
+    auto awaited = awaited_run_of(request);
+    if (!awaited) return is_hopeless(request, awaited.error());
+    const auto dag = dags_.find(awaited->dag_id);
+    if (dag == dags_.end())
+      return is_hopeless(request,
+                         {ErrorKind::unavailable, "DAG `" + awaited->dag_id + "` is not played; name it, too"});
+    if (const auto problem = problem_of(*awaited, *dag->second))
+      return is_hopeless(request, {ErrorKind::not_found, *problem});
+    waiting_.push_back({request.try_id, request.key, std::move(*awaited), ""});
+    give_up_in_time(request);
+    return true;
+  }
+
+  // What nobody can know beforehand takes its usual time; what cannot come fails at once.
+  bool is_hopeless(const TryRequest& request, const Error& error) {
+    if (error.kind == ErrorKind::unavailable) {
+      usual_[request.key.dag_id + "." + request.key.task_id] = error.message;
+      return false;
+    }
+    end_later(request.try_id, failure(clock_.now(), EndCause::error, error.message));
+    return true;
+  }
+
+  void give_up_in_time(const TryRequest& request) {
+    if (!request.timeout) return;
+    const TimePoint at = std::max(clock_.now(), request.first_poke_at.value_or(clock_.now()) + *request.timeout);
+    end_later(request.try_id,
+              failure(at, EndCause::timeout, "its timeout of " + format_duration(*request.timeout) + " has passed"));
+  }
+
+  static TryEnded failure(TimePoint at, EndCause cause, std::string message) {
+    TryEnded end{.cause = cause, .message = std::move(message)};
+    if (cause == EndCause::error) end.error_kind = ErrorKind::invalid;
+    end.at = at;
+    return end;
+  }
 
   TryEnded success(const TaskInstanceKey& key, TimePoint at) const {
     TryEnded end{.result = TryEnded::Result::success, .message = {}};
@@ -162,9 +238,10 @@ class TimedExecutor final : public Executor {
   std::vector<Report> reports_;
   std::priority_queue<End> ends_;
   std::set<TryId> running_;
-  std::set<std::string> dag_ids_;
+  std::map<std::string, const Dag*> dags_;
   std::vector<Triggering> triggerings_;
-  std::vector<std::pair<TryId, Triggering>> waiting_;
+  std::vector<Waiting> waiting_;
+  std::map<std::string, std::string> usual_;
   int64_t started_ = 0;
 };
 
@@ -189,9 +266,9 @@ class Stage {
       if (has_cut) loop.offer(catalog());
       TRY(note_answers());
       trigger(loop);
-      TRY(executor_.end_waiting([&](const Triggering& asked) -> Result<bool> {
-        TRY_ASSIGN(const auto run, store_.reader().run(asked.dag_id, asked.run_id));
-        return !run || is_finished(run->state);
+      TRY(note_runs(loop.state().counters().last_run));
+      TRY(executor_.look_for_waiting([&](const Awaited& what) {
+        return std::visit([&](const auto& awaited) { return look(loop.state(), awaited); }, what);
       }));
       std::optional<TimePoint> next = wake_at;
       if (!answers_.empty()) next = clock_.now();
@@ -206,7 +283,10 @@ class Stage {
       }
     }
     TRY_ASSIGN(std::vector<RehearsedRun> made, runs());
-    return Rehearsed{.runs = std::move(made), .cut = std::move(cut_), .not_triggered = std::move(not_triggered_)};
+    return Rehearsed{.runs = std::move(made),
+                     .cut = std::move(cut_),
+                     .not_triggered = std::move(not_triggered_),
+                     .usual_waits = executor_.take_usual()};
   }
 
  private:
@@ -223,6 +303,7 @@ class Stage {
       const TimePoint before = rehearsal_.from - Duration(1);
       const auto due = next_due_run(latest, std::nullopt, before);
       if (due && due->run_after <= before) record.last_scheduled_logical_date = due->logical_date;
+      last_before_[dag->dag_id] = record.last_scheduled_logical_date;
       batch.changes.emplace_back(PutDag{std::move(record)});
     }
     return store_.writer().commit(batch);
@@ -268,6 +349,56 @@ class Stage {
         answers_.emplace_back(asked.of, loop.enqueue(std::move(command)));
       }
     }
+  }
+
+  // Where a run is found that somebody waits for: each is looked at once.
+  Result<void> note_runs(RunNumber last) {
+    while (last_noted_ < last) {
+      TRY_ASSIGN(const auto run, store_.reader().run_by_number(++last_noted_));
+      if (!run) continue;
+      by_id_[{run->dag_id, run->run_id}] = run->number;
+      if (run->logical_date) by_date_[{run->dag_id, *run->logical_date}] = run->number;
+    }
+    return {};
+  }
+
+  Result<Look> look(const State&, const Triggering& asked) {
+    TRY_ASSIGN(const auto run, store_.reader().run(asked.dag_id, asked.run_id));
+    return Look{.is = !run || is_finished(run->state) ? Look::Is::over : Look::Is::waiting, .message = {}};
+  }
+  Result<Look> look(const State& state, const AwaitedRun& awaited) {
+    const std::optional<RunNumber> number = number_of(awaited);
+    if (!number) return was_before(awaited) ? Look{.is = Look::Is::over, .message = {}} : no_run_yet(awaited);
+    std::map<std::string, std::vector<TaskState>> tasks;
+    if (const ActiveRun* active = state.find_run(*number)) {
+      for (const TaskSlot& slot : active->slots)
+        for (const TaskInstance& row : slot.instances) tasks[row.task_id].push_back(row.state);
+      return look_at(awaited, active->row, tasks);
+    }
+    // It has ended; nothing of it changes any more.
+    const auto seen = ended_.find(*number);
+    if (seen != ended_.end()) return look_at(awaited, seen->second.row, seen->second.tasks);
+    TRY_ASSIGN(const auto run, store_.reader().run_by_number(*number));
+    if (!run) return no_run_yet(awaited);
+    TRY_ASSIGN(const std::vector<TaskInstance> instances, store_.reader().instances_of(*number));
+    for (const TaskInstance& row : instances) tasks[row.task_id].push_back(row.state);
+    const auto kept = ended_.emplace(*number, EndedRun{.row = *run, .tasks = std::move(tasks)}).first;
+    return look_at(awaited, kept->second.row, kept->second.tasks);
+  }
+  std::optional<RunNumber> number_of(const AwaitedRun& awaited) const {
+    if (awaited.logical_date) {
+      const auto found = by_date_.find({awaited.dag_id, *awaited.logical_date});
+      return found == by_date_.end() ? std::nullopt : std::optional(found->second);
+    }
+    const auto found = by_id_.find({awaited.dag_id, awaited.run_id});
+    return found == by_id_.end() ? std::nullopt : std::optional(found->second);
+  }
+  // What was due before has been run, and has gone well.
+  bool was_before(const AwaitedRun& awaited) const {
+    if (!awaited.logical_date || *awaited.logical_date >= rehearsal_.from) return false;
+    const auto dag = std::ranges::find(rehearsal_.dags, awaited.dag_id, [](const DagPtr& one) { return one->dag_id; });
+    return dag != rehearsal_.dags.end() &&
+           was_due((*dag)->schedule, *awaited.logical_date, last_before_.at(awaited.dag_id));
   }
 
   // Each is there after the turn that follows the question.
@@ -325,6 +456,15 @@ class Stage {
   std::map<std::string, TimePoint> cut_;
   std::vector<std::pair<std::string, std::future<Result<CommandOutcome>>>> answers_;
   std::map<std::string, std::string> not_triggered_;
+  struct EndedRun {
+    DagRun row;
+    std::map<std::string, std::vector<TaskState>> tasks;
+  };
+  std::map<RunNumber, EndedRun> ended_;  // that somebody waits for
+  std::map<std::pair<std::string, std::string>, RunNumber> by_id_;
+  std::map<std::pair<std::string, TimePoint>, RunNumber> by_date_;
+  std::map<std::string, std::optional<TimePoint>> last_before_;  // by DAG: the logical date of what was due last
+  RunNumber last_noted_ = 0;
   RunNumber next_count_ = 0;
 };
 

@@ -23,7 +23,8 @@ struct Rehearsal {
   int parallelism = 32;
   // Runs are due from `from` on; what was due earlier has been run. At `to` it ends, whatever still runs.
   TimePoint from{}, to{};
-  // How long a try takes. All succeed: who is asked approves, a short circuit lets go on, a branch follows all that it
+  // How long a try takes; `wait_until` and `wait_for_task` wait for what they name. All but those that would wait in vain
+  // succeed: who is asked approves, a short circuit lets go on, a branch follows all that it
   // may choose.
   std::function<Duration(const std::string& dag_id, const std::string& task_id)> duration;
   // Into how many a task is mapped whose list is an XCom.
@@ -49,6 +50,8 @@ struct Rehearsed {
   // Tasks ("dag.task") that would have made runs of other DAGs, and why none are shown. Else these are among `runs`,
   // from when the task began; a task that waits for its run ends when that does.
   std::map<std::string, std::string> not_triggered;
+  // Tasks that wait for something, and why it could not be told what: they have taken their usual time.
+  std::map<std::string, std::string> usual_waits;
 };
 
 // invalid: too many task instances; or there is nothing to wait for, and time stands still.

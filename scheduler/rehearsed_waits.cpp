@@ -73,10 +73,9 @@ Result<TimePoint> awaited_moment_of(const TryRequest& request) {
 
 Look no_run_yet(const AwaitedRun& awaited) {
   return {.is = Look::Is::waiting,
-          .message =
-              "DAG " + awaited.dag_id + " has no run " +
-              (awaited.logical_date ? "of logical date " + format_time(*awaited.logical_date) : awaited.run_id) +
-              " yet"};
+          .message = "DAG " + awaited.dag_id + " has no run " +
+                     (awaited.logical_date ? "of logical date " + format_time(*awaited.logical_date) : awaited.run_id) +
+                     " yet"};
 }
 
 Look look_at(const AwaitedRun& awaited, const DagRun& run, const std::map<std::string, std::vector<TaskState>>& tasks) {

@@ -107,6 +107,31 @@ tasks:
             udon.json(*words, "plain")
             self.assertNotIn("It is also taken", udon.told)
 
+    def test_what_tasks_wait_for(self):
+        with Installation() as udon:
+            udon.dag("waits", """
+dag: orders
+schedule: "0 3 * * *"
+start_date: 2020-01-01
+tasks:
+  load: {operator: bash, command: "true"}
+---
+dag: reports
+schedule: "0 4 * * *"
+start_date: 2020-01-01
+tasks:
+  loaded: {operator: wait_for_task, external_dag_id: orders, external_task_ids: [load], execution_delta: 1h}
+  misspelt: {operator: wait_for_task, external_dag_id: orders, external_task_ids: [lod], execution_delta: 1h}
+  later: {operator: wait_until, at: "{{ logical_date }}", plus: 20m}
+""")
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--duration", "90m"]
+            run = next(run for run in udon.json(*words)["runs"] if run["dag_id"] == "reports")
+            self.assertEqual({task["task_id"]: (task["state"], task["end_date"][11:16]) for task in run["tasks"]},
+                             {"loaded": ("success", "04:30"), "misspelt": ("failed", "04:00"), "later": ("success", "04:20")})
+            self.assertIn("`reports.misspelt` fails: DAG `orders` has no task `lod`; did you mean `load`", udon.told)
+            udon.json(*words, "reports")
+            self.assertIn("`reports.loaded` is taken to wait as long as usual: DAG `orders` is not played; name it, too", udon.told)
+
     def test_a_server_that_has_not_seen_a_dag_runs_it_at_once(self):
         with Installation() as udon:
             udon.dag("seen", 'dag: seen\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n')

@@ -198,3 +198,57 @@ TEST_CASE("in a rehearsal a short circuit lets go on, and a branch follows all t
   }
   CHECK(runs[0].row.end_date == at("2026-01-01T03:30:00Z"));
 }
+
+TEST_CASE("in a rehearsal wait_until and wait_for_task wait for what they name") {
+  const auto waiting = [](const std::string& id, const char* operator_name, Value parameters) {
+    Task made = task(id);
+    made.operator_name = operator_name;
+    made.kind = OperatorKind::sensor;
+    made.parameters = std::move(parameters);
+    return made;
+  };
+  const auto for_task = [&](const std::string& id, Value parameters) {
+    return waiting(id, "wait_for_task", std::move(parameters));
+  };
+  Task impatient = for_task("impatient", Value::Map{{"external_dag_id", "other"}, {"execution_delta", "1m"}});
+  impatient.timeout = 1h;
+  const Value::List load{"load"};
+  Dag here =
+      with(daily("here", "0 4 * * *", "UTC"),
+           {waiting("moment", "wait_until", Value::Map{{"at", "{{ logical_date }}"}, {"plus", "20m"}}),
+            waiting("anytime", "wait_until", Value::Map{{"at", "{{ var.value.moment }}"}}),
+            for_task("tonight",
+                     Value::Map{{"external_dag_id", "other"}, {"external_task_ids", load}, {"execution_delta", "1h"}}),
+            for_task("whole", Value::Map{{"external_dag_id", "other"}, {"execution_delta", "1h"}}),
+            for_task("yesterday", Value::Map{{"external_dag_id", "other"}, {"execution_delta", "25h"}}),
+            for_task("elsewhere", Value::Map{{"external_dag_id", "unknown"}}),
+            for_task("misspelt", Value::Map{{"external_dag_id", "other"}, {"external_task_ids", Value::List{"lod"}}}),
+            for_task("in_vain", Value::Map{{"external_dag_id", "other"}}), impatient});
+  Dag other = with(daily("other", "0 3 * * *", "UTC"), {task("load"), task("check", {0})});
+  for (Dag* dag : {&here, &other}) dag->schedule.start_date = at("2020-01-01T00:00:00Z");
+  Rehearsal what = rehearsal({here, other}, "2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z");
+  what.duration = [](const std::string&, const std::string& task_id) {
+    return Duration(task_id == "load" ? 2h : 30min);
+  };
+  const auto done = rehearse(what);
+  REQUIRE(done);
+  const auto is_here = [](const RehearsedRun& run) { return run.row.dag_id == "here"; };
+  const auto found = std::ranges::find_if(done->runs, is_here);
+  REQUIRE(found != done->runs.end());
+  const auto end_of = [&](const char* task_id) { return find(*found, task_id).row.end_date; };
+  const TimePoint four = at("2026-01-01T04:00:00Z");
+  CHECK(end_of("moment") == four + 20min);
+  CHECK(end_of("anytime") == four + 30min);
+  CHECK(end_of("tonight") == four + 1h);
+  CHECK(end_of("whole") == four + 90min);
+  CHECK(end_of("yesterday") == four);  // it has been run
+  CHECK(end_of("elsewhere") == four + 30min);
+  CHECK(find(*found, "misspelt").row.state == TaskState::failed);
+  CHECK_THAT(find(*found, "misspelt").row.note, Catch::Contains("has no task `lod`; did you mean `load`"));
+  CHECK(find(*found, "in_vain").row.state == TaskState::deferred);
+  CHECK(find(*found, "impatient").row.state == TaskState::failed);
+  CHECK(end_of("impatient") == four + 1h);
+  REQUIRE(done->usual_waits.size() == 2);
+  CHECK(done->usual_waits.at("here.elsewhere") == "DAG `unknown` is not played; name it, too");
+  CHECK_THAT(done->usual_waits.at("here.anytime"), Catch::Contains("told by a template"));
+}
