@@ -147,13 +147,14 @@ class Report {
     Value::List tasks;
     for (const RehearsedTask& task : by_start(run.tasks)) {
       const TaskInstance& row = task.row;
-      std::optional<Duration> waited;
-      if (row.scheduled_at && row.queued_at) waited = *row.queued_at - *row.scheduled_at;
-      const bool has_waited = task.waited && waited.value_or(Duration(1)) > Duration(0);
+      const std::optional<Duration>& waited = task.waited_time;
+      const bool has_waited = task.waited.has_value();
       if (has_waited && waited.value_or(Duration(0)) >= longest) {
         longest = waited.value_or(Duration(0));
         why = task_name(row) + ": " + text_of(*task.waited);
       }
+      // Those of a run that has not begun wait for what it waits for.
+      const Value reason = has_waited ? Value(text_of(*task.waited)) : run.row.start_date ? Value() : Value(why);
       tasks.push_back(Value::Map{{"dag_id", run.row.dag_id},
                                  {"dag_run_id", run.row.run_id},
                                  {"task_id", row.task_id},
@@ -162,7 +163,7 @@ class Report {
                                  {"start_date", time_or_null(row.start_date, zone)},
                                  {"end_date", time_or_null(row.end_date, zone)},
                                  {"waited_seconds", has_waited && waited ? Value(seconds_of(*waited)) : Value()},
-                                 {"waited_for", has_waited ? Value(text_of(*task.waited)) : Value()}});
+                                 {"waited_for", reason}});
     }
     const bool has_ended = run.row.end_date.has_value();
     unfinished_ += has_ended ? 0 : 1;
@@ -335,6 +336,9 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
   for (const auto& [dag_id, at] : rehearsed.cut)
     output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +
                 " runs; shown up to " + format_time(at));
+  for (const auto& [dag_id, at] : rehearsed.behind)
+    output.note("`" + dag_id + "` is behind: it makes no run for " + format_time(at) +
+                " and after, as its earlier runs had not ended (max_active_runs)");
   tell_first(output, rehearsed.not_triggered, [](const std::string& task, const std::string& why) {
     return "runs that `" + task + "` makes are not shown: " + why;
   });

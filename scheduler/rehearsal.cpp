@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "scheduler/loop.h"
+#include "scheduler/plan.h"
 #include "scheduler/rehearsed_waits.h"
 #include "scheduler/state.h"
 #include "scheduler/why.h"
@@ -212,10 +213,17 @@ class TimedExecutor final : public Executor {
   void note_values(const Dag& dag) {
     for (const Task& task : dag.tasks) {
       if (task.expand) {
+        int64_t length = rehearsal_.mapped_length(dag.dag_id, task.task_id);
+        const bool is_product = task.expand->combine == MapSpec::Combine::product;
+        if (is_product)
+          for (const MapInput& input : task.expand->inputs)
+            if (const auto* list = std::get_if<Value::List>(&input.source); list != nullptr && !list->empty())
+              length = std::max<int64_t>(1, length / static_cast<int64_t>(list->size()));
         for (const MapInput& input : task.expand->inputs)
-          if (const auto* source = std::get_if<std::string>(&input.source))
-            values_[{dag.dag_id, *source}] =
-                Value::List(static_cast<size_t>(rehearsal_.mapped_length(dag.dag_id, task.task_id)));
+          if (const auto* source = std::get_if<std::string>(&input.source)) {
+            values_[{dag.dag_id, *source}] = Value::List(static_cast<size_t>(length));
+            if (is_product) length = 1;
+          }
       }
     }
     for (const Task& task : dag.tasks) {
@@ -282,9 +290,11 @@ class Stage {
                                              ": tries that take no time follow each other without end"};
       }
     }
+    note_unmet(loop.state());
     TRY_ASSIGN(std::vector<RehearsedRun> made, runs());
     return Rehearsed{.runs = std::move(made),
                      .cut = std::move(cut_),
+                     .behind = std::move(behind_),
                      .not_triggered = std::move(not_triggered_),
                      .usual_waits = executor_.take_usual()};
   }
@@ -296,6 +306,9 @@ class Stage {
     Batch batch{.at = rehearsal_.from};
     TRY_ASSIGN(batch.epoch, store_.writer().acquire_epoch(rehearsal_.from));
     for (const DagPtr& dag : rehearsal_.dags) {
+      for (size_t i = 0; i < dag->tasks.size(); ++i)
+        if (dag->tasks[i].depends_on_past || dag->tasks[i].wait_for_downstream)
+          past_tasks_[dag->dag_id].push_back(static_cast<int>(i));
       // With a version: it is not new, and so not paused by what its file says of new ones.
       DagRecord record{.dag_id = dag->dag_id, .file = dag->file, .version = dag->version};
       Schedule latest = dag->schedule;
@@ -371,8 +384,10 @@ class Stage {
     if (!number) return was_before(awaited) ? Look{.is = Look::Is::over, .message = {}} : no_run_yet(awaited);
     std::map<std::string, std::vector<TaskState>> tasks;
     if (const ActiveRun* active = state.find_run(*number)) {
-      for (const TaskSlot& slot : active->slots)
-        for (const TaskInstance& row : slot.instances) tasks[row.task_id].push_back(row.state);
+      for (const std::string& task_id : awaited.task_ids)
+        if (const int task = active->dag().index_of(task_id); task >= 0)
+          for (const TaskInstance& row : active->slots[static_cast<size_t>(task)].instances)
+            tasks[task_id].push_back(row.state);
       return look_at(awaited, active->row, tasks);
     }
     // It has ended; nothing of it changes any more.
@@ -418,13 +433,47 @@ class Stage {
       for (const auto& [number, tasks] : runs)
         for (const auto& [priority, task] : tasks)
           for (const int position : state.slot({number, task}).ready) note_waiting(state, {number, task, position});
+    for (const auto& [dag_id, tasks] : past_tasks_)
+      if (const DagState* dag = state.find_dag(dag_id))
+        for (const RunNumber number : dag->runs) note_held(state, state.runs().at(number), tasks);
     return {};
   }
   void note_waiting(const State& state, InstanceRef at) {
-    const InstanceNumber number = state.instance(at).number;
-    if (reasons_.contains(number)) return;
+    const TaskInstance& row = state.instance(at);
+    if (waits_.contains(row.number)) return;
     Reason reason = why(clock_.now(), state, at);
-    if (reason.kind != ReasonKind::ready) reasons_.emplace(number, std::move(reason));
+    if (reason.kind == ReasonKind::ready) return;
+    waits_.emplace(row.number, Wait{std::move(reason), row.scheduled_at.value_or(clock_.now())});
+  }
+  // By what became of the run before, and by nothing else.
+  void note_held(const State& state, const ActiveRun& run, const std::vector<int>& tasks) {
+    if (run.row.state != RunState::running || !run.past) return;
+    for (const int task : tasks) {
+      if (!held_by_past(state, run, task)) continue;
+      const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+      for (const int position : slot.undecided) {
+        const InstanceNumber number = slot.instances[static_cast<size_t>(position)].number;
+        if (waits_.contains(number)) continue;
+        Reason reason = why(clock_.now(), state, InstanceRef{run.row.number, task, position});
+        if (reason.holders == std::vector{run.past->run_id})
+          waits_.emplace(number, Wait{std::move(reason), clock_.now()});
+      }
+    }
+  }
+
+  // What has not come at the end: looked for in vain so far, or not begun for want of room.
+  void note_unmet(const State& state) {
+    for (const auto& [fence, live] : state.tries()) {
+      const TaskInstance& row = state.instance(live.at);
+      if (row.state != TaskState::deferred || live.poke.empty()) continue;
+      waits_.insert_or_assign(row.number,
+                              Wait{why(clock_.now(), state, live.at), row.start_date.value_or(clock_.now())});
+    }
+    for (const auto& [dag_id, dag] : state.dags()) {
+      const auto& next = dag.record.next_run_after;
+      const bool is_full = dag.running + static_cast<int>(dag.queued.size()) >= dag.max_active_runs;
+      if (dag.shape && is_full && next && *next < rehearsal_.to) behind_.emplace(dag_id, *next);
+    }
   }
 
   Result<std::vector<RehearsedRun>> runs() {
@@ -438,13 +487,23 @@ class Stage {
         RehearsedRun& run = all.emplace_back(RehearsedRun{.row = row, .tasks = {}});
         TRY_ASSIGN(const std::vector<TaskInstance> instances, store_.reader().instances_of(row.number));
         for (const TaskInstance& instance : instances) {
-          const auto found = reasons_.find(instance.number);
-          run.tasks.push_back(
-              {.row = instance, .waited = found == reasons_.end() ? std::nullopt : std::optional(found->second)});
+          RehearsedTask& task = run.tasks.emplace_back(RehearsedTask{.row = instance, .waited = {}, .waited_time = {}});
+          const auto found = waits_.find(instance.number);
+          if (found == waits_.end()) continue;
+          const std::optional<TimePoint> until = end_of_wait(instance);
+          if (until && *until <= found->second.since) continue;
+          task.waited = found->second.reason;
+          if (until) task.waited_time = *until - found->second.since;
         }
       }
       if (static_cast<int>(rows.rows.size()) < page) return all;
     }
+  }
+
+  // Nothing: it waits still.
+  static std::optional<TimePoint> end_of_wait(const TaskInstance& row) {
+    if (row.state == TaskState::deferred) return std::nullopt;
+    return row.queued_at ? row.queued_at : row.end_date;
   }
 
   const Rehearsal& rehearsal_;
@@ -452,8 +511,13 @@ class Stage {
   MemoryStore store_;
   Metrics metrics_;
   TimedExecutor executor_;
-  std::map<InstanceNumber, Reason> reasons_;
-  std::map<std::string, TimePoint> cut_;
+  struct Wait {
+    Reason reason;
+    TimePoint since{};
+  };
+  std::map<InstanceNumber, Wait> waits_;
+  std::map<std::string, std::vector<int>> past_tasks_;  // by DAG: those that depend on the run before
+  std::map<std::string, TimePoint> cut_, behind_;
   std::vector<std::pair<std::string, std::future<Result<CommandOutcome>>>> answers_;
   std::map<std::string, std::string> not_triggered_;
   struct EndedRun {

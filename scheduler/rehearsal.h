@@ -37,7 +37,8 @@ struct Rehearsal {
 
 struct RehearsedTask {
   TaskInstance row;              // as it stood at the end
-  std::optional<Reason> waited;  // why it did not start when it could have
+  std::optional<Reason> waited;  // why it did not start when it could have, or still waits at the end
+  std::optional<Duration> waited_time;  // nothing: it waits still
 };
 struct RehearsedRun {
   DagRun row;
@@ -47,6 +48,8 @@ struct RehearsedRun {
 struct Rehearsed {
   std::vector<RehearsedRun> runs;        // in the order in which they were due
   std::map<std::string, TimePoint> cut;  // DAGs that reached continuous_runs_max, and when they did
+  // DAGs whose runs were not made from then on: max_active_runs had not ended yet.
+  std::map<std::string, TimePoint> behind;
   // Tasks ("dag.task") that would have made runs of other DAGs, and why none are shown. Else these are among `runs`,
   // from when the task began; a task that waits for its run ends when that does.
   std::map<std::string, std::string> not_triggered;

@@ -132,6 +132,24 @@ tasks:
             udon.json(*words, "reports")
             self.assertIn("`reports.loaded` is taken to wait as long as usual: DAG `orders` is not played; name it, too", udon.told)
 
+    def test_who_waits_for_the_run_before(self):
+        with Installation() as udon:
+            udon.dag("chain", """
+dag: chain
+schedule: "0 * * * *"
+start_date: 2026-01-01
+catchup: true
+max_active_runs: 2
+tasks:
+  a: {operator: bash, command: "true", depends_on_past: true}
+""")
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--to", "2026-03-28T03:10:00Z", "--duration", "100m"]
+            table = udon.udon(*words, "--tasks")
+            self.assertIn("it depends on the run before: `a` of scheduled__2026-03-28T00:00:00+00:00 is running", table)
+            self.assertIn("3 runs from", udon.told)
+            self.assertIn("of which 2 would wait for something", udon.told)
+            self.assertIn("`chain` is behind: it makes no run for 2026-03-28T03:00:00Z and after", udon.told)
+
     def test_a_server_that_has_not_seen_a_dag_runs_it_at_once(self):
         with Installation() as udon:
             udon.dag("seen", 'dag: seen\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n')

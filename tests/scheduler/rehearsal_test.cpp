@@ -101,6 +101,29 @@ TEST_CASE("a rehearsal ends when it is told to: what runs then has no end, what 
   CHECK(runs[1].row.run_after == at("2026-01-01T00:05:00Z"));
   CHECK(runs[1].row.start_date == at("2026-01-01T00:10:00Z"));
   CHECK(!runs[1].row.end_date);
+  const auto done = rehearse(rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T00:15:00Z"));
+  REQUIRE(done);
+  REQUIRE(done->behind.size() == 1);
+  CHECK(done->behind.at("slow") == at("2026-01-01T00:10:00Z"));
+}
+
+TEST_CASE("who waits in a rehearsal for what becomes of the run before is told so") {
+  Task first = task("first"), last = task("last", {0});
+  first.depends_on_past = first.wait_for_downstream = true;
+  Dag dag = with(daily("chain", "0 * * * *", "UTC"), {first, last});
+  Rehearsal what = rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T02:30:00Z");
+  what.duration = [](const std::string&, const std::string&) { return Duration(40min); };
+  const auto runs = played(what);
+  REQUIRE(runs.size() == 3);
+  CHECK(!find(runs[0], "first").waited);
+  CHECK(!find(runs[0], "last").waited);
+  REQUIRE(find(runs[1], "first").waited);
+  CHECK_THAT(find(runs[1], "first").waited->text, Catch::Contains("depends on the run before: `last` of"));
+  CHECK(find(runs[1], "first").waited_time == 20min);
+  REQUIRE(find(runs[2], "first").waited);
+  CHECK(find(runs[2], "first").row.state == TaskState::none);
+  CHECK(!find(runs[2], "first").waited_time);
+  CHECK(!find(runs[2], "last").waited);
 }
 
 TEST_CASE("a task that is mapped over what another gives has as many instances as it is said to have") {
@@ -111,6 +134,15 @@ TEST_CASE("a task that is mapped over what another gives has as many instances a
   REQUIRE(runs.size() == 1);
   CHECK(std::ranges::count(runs[0].tasks, "load", [](const RehearsedTask& task) { return task.row.task_id; }) == 3);
   CHECK(runs[0].row.state == RunState::success);
+}
+
+TEST_CASE("a task that is mapped over the product of two lists has as many instances as it is said to have") {
+  Task mapped = task("load", {0, 1});
+  mapped.expand = MapSpec{.inputs = {{.name = "a", .source = "as"}, {.name = "b", .source = "bs"}}};
+  const Dag dag = with(daily("fleet", "0 0 * * *", "UTC"), {task("as"), task("bs"), mapped});
+  const auto runs = played(rehearsal({dag}, "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"));
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].tasks.size() == 2 + 3);
 }
 
 TEST_CASE("more task instances than anybody reads are an error that says what to do") {
@@ -246,6 +278,9 @@ TEST_CASE("in a rehearsal wait_until and wait_for_task wait for what they name")
   CHECK(find(*found, "misspelt").row.state == TaskState::failed);
   CHECK_THAT(find(*found, "misspelt").row.note, Catch::Contains("has no task `lod`; did you mean `load`"));
   CHECK(find(*found, "in_vain").row.state == TaskState::deferred);
+  REQUIRE(find(*found, "in_vain").waited);
+  CHECK_THAT(find(*found, "in_vain").waited->text,
+             Catch::Contains("DAG other has no run of logical date 2026-01-01T04:00:00Z yet"));
   CHECK(find(*found, "impatient").row.state == TaskState::failed);
   CHECK(end_of("impatient") == four + 1h);
   REQUIRE(done->usual_waits.size() == 2);
