@@ -238,6 +238,35 @@ std::string told_of_past(const Rehearsal& rehearsal, bool has_server, const Know
          ": of each it makes the last such run at once, which is not shown";
 }
 
+// What is under way in the installation is not played; empty: nothing is.
+Result<std::string> told_of_active(Api& api) {
+  constexpr size_t named_max = 10;
+  const std::string limit = "&limit=" + std::to_string(100);
+  TRY_ASSIGN(const Value runs, api.get("/api/v2/dags/~/dagRuns?state=running&state=queued" + limit));
+  TRY_ASSIGN(const Value backfills, api.get("/api/v2/backfills?active=true" + limit));
+  const auto first_of = [&](const Value& rows, auto name_of) {
+    std::vector<std::string> names;
+    for (const Value& row : rows.as_list()) {
+      std::string name = name_of(row);
+      if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+    }
+    const bool has_more = names.size() > named_max;
+    if (has_more) names.resize(named_max);
+    return join(names, ", ") + (has_more ? " and others" : "");
+  };
+  std::vector<std::string> active;
+  if (const int64_t count = runs.integer("total_entries", 0); count > 0)
+    active.push_back(std::to_string(count) + (count == 1 ? " run that has" : " runs that have") + " not ended, of " +
+                     first_of(runs.get("dag_runs"), [](const Value& run) { return "`" + run.text("dag_id") + "`"; }));
+  if (backfills.integer("total_entries", 0) > 0)
+    active.push_back("backfill " + first_of(backfills.get("backfills"), [](const Value& backfill) {
+                       return std::to_string(backfill.integer("id", 0));
+                     }));
+  if (active.empty()) return std::string();
+  return "Not played is what is under way now: " + join(active, "; ") +
+         ". What it takes of pools and of max_active_runs meanwhile comes on top";
+}
+
 // What nobody can know beforehand, as far as it matters to these DAGs.
 std::string told_of_choices(const std::vector<DagPtr>& dags) {
   const auto any = [&](auto is_it) {
@@ -333,6 +362,10 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               " where that is not known (--duration); `wait_until` and `wait_for_task` wait for what they name");
   if (const std::string told = told_of_choices(rehearsal.dags); !told.empty()) output.note(told);
   if (!arguments.has("from")) output.note(told_of_past(rehearsal, api != nullptr, known));
+  if (api != nullptr) {
+    TRY_ASSIGN(const std::string told, told_of_active(*api));
+    if (!told.empty()) output.note(told);
+  }
   for (const auto& [dag_id, at] : rehearsed.cut)
     output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +
                 " runs; shown up to " + format_time(at));

@@ -150,6 +150,21 @@ tasks:
             self.assertIn("of which 2 would wait for something", udon.told)
             self.assertIn("`chain` is behind: it makes no run for 2026-03-28T03:00:00Z and after", udon.told)
 
+    def test_what_is_under_way_is_named(self):
+        with Installation() as udon:
+            long = "tasks:\n  a: {operator: bash, command: sleep 600}\n"
+            udon.dag("busy", 'dag: busy\nschedule: none\n' + long + '---\ndag: daily\nschedule: "0 3 * * *"\nstart_date: 2026-01-01\n'
+                             'is_paused_upon_creation: true\n' + long)
+            udon.start()
+            udon.udon("dags", "simulate", "busy")
+            self.assertNotIn("under way", udon.told)
+            udon.udon("dags", "trigger", "busy")
+            udon.udon("backfill", "create", "--dag-id", "daily", "--from-date", "2026-02-01", "--to-date", "2026-02-03")
+            udon.udon("dags", "simulate", "busy")
+            self.assertIn("under way now: ", udon.told)
+            self.assertIn("`busy`", udon.told)
+            self.assertIn("; backfill 1.", udon.told)
+
     def test_a_server_that_has_not_seen_a_dag_runs_it_at_once(self):
         with Installation() as udon:
             udon.dag("seen", 'dag: seen\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n')
