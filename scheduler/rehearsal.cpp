@@ -1,18 +1,14 @@
 #include "scheduler/rehearsal.h"
 
 #include <algorithm>
-#include <climits>
 #include <future>
-#include <queue>
-#include <set>
-#include <tuple>
 #include <utility>
 #include <variant>
 
 #include "scheduler/loop.h"
 #include "scheduler/plan.h"
-#include "scheduler/rehearsed_waits.h"
 #include "scheduler/state.h"
+#include "scheduler/timed_executor.h"
 #include "scheduler/why.h"
 #include "store/memory_store.h"
 
@@ -20,238 +16,6 @@ namespace udon {
 namespace {
 
 constexpr int turns_without_time_max = 10'000;
-
-bool is_template(const std::string& text) { return text.find("{{") != text.npos || text.find("{%") != text.npos; }
-
-// What a try of `trigger_dag_run` asks for, as far as its parameters tell without being rendered.
-struct Triggering {
-  std::string of;  // "dag.task"
-  std::string dag_id, run_id;
-  Value conf = Value::map();
-};
-bool triggers(const TryRequest& request) { return request.operator_name == "trigger_dag_run"; }
-Triggering triggering_of(const TryRequest& request) {
-  const Value& parameters = request.parameters;
-  Triggering asked{.of = request.key.dag_id + "." + request.key.task_id,
-                   .dag_id = parameters.text("trigger_dag_id"),
-                   .run_id = parameters.text("trigger_run_id")};
-  if (asked.run_id.empty() || is_template(asked.run_id))
-    asked.run_id = "triggered__by_" + request.key.run_id + "_" + std::to_string(request.instance);
-  if (const Value& conf = parameters.get("conf"); conf.is_map() && !is_template(to_json(conf))) asked.conf = conf;
-  return asked;
-}
-
-// Of a try that ends when something else does.
-using Awaited = std::variant<Triggering, AwaitedRun>;
-
-// Tries that start at once, take their time and succeed.
-class TimedExecutor final : public Executor {
- public:
-  TimedExecutor(const Rehearsal& rehearsal, const Clock& clock) : rehearsal_(rehearsal), clock_(clock) {
-    for (const DagPtr& dag : rehearsal.dags) {
-      note_values(*dag);
-      dags_[dag->dag_id] = dag.get();
-    }
-  }
-
-  std::string name() const override { return "rehearsal"; }
-  bool takes(TryKind, const std::string&) const override { return true; }
-  bool is_for(TryKind) const override { return true; }
-  int free_slots() const override { return INT_MAX / 2; }
-
-  Result<void> start(const TryRequest& request) override {
-    const TimePoint now = clock_.now();
-    reports_.push_back({request.try_id, TryStarted{.at = now, .hostname = {}, .pid = 0}});
-    running_.insert(request.try_id);
-    if (request.kind == TryKind::probe && waits(request)) return {};
-    TryEnded end = success(request.key, now + rehearsal_.duration(request.key.dag_id, request.key.task_id));
-    end.started_at = now;
-    if (triggers(request)) {
-      triggerings_.push_back(triggering_of(request));
-      const bool waits_for_it = request.parameters.get("wait_for_completion") == Value(true);
-      if (waits_for_it && dags_.contains(triggerings_.back().dag_id)) {
-        end.at = now;
-        end.result = TryEnded::Result::deferred;
-        end.deferring = Deferring{};
-      }
-    }
-    end_later(request.try_id, std::move(end));
-    return {};
-  }
-  std::vector<Report> poll() override {
-    while (!ends_.empty() && ends_.top().at <= clock_.now()) {
-      if (running_.erase(ends_.top().report.try_id) > 0) reports_.push_back(ends_.top().report);
-      ends_.pop();
-    }
-    return std::exchange(reports_, {});
-  }
-  void acknowledge(const TryId&) override {}
-  void kill(const TryId& id, EndCause why, const std::string& message) override {
-    if (running_.erase(id) == 0) return reports_.push_back({id, TryUnknown{}});
-    TryEnded end{.cause = why, .message = message};
-    end.at = clock_.now();
-    reports_.push_back({id, std::move(end)});
-  }
-  void adopt(const TryRequest& request) override { reports_.push_back({request.try_id, TryUnknown{}}); }
-  std::vector<TryId> running() const override { return {running_.begin(), running_.end()}; }
-
-  // Since the last call.
-  std::vector<Triggering> take_triggerings() { return std::exchange(triggerings_, {}); }
-  // Tries that wait for something: `look(Awaited)` says how it stands.
-  template <class F>
-  Result<void> look_for_waiting(F look) {
-    std::erase_if(waiting_, [&](const Waiting& one) { return !running_.contains(one.id); });
-    for (Waiting& one : waiting_) {
-      TRY_ASSIGN(Look seen, look(one.what));
-      if (seen.is == Look::Is::waiting) {
-        if (seen.message == one.message) continue;
-        one.message = std::move(seen.message);
-        reports_.push_back({one.id, StillWaiting{.at = clock_.now(), .message = one.message}});
-        continue;
-      }
-      const bool is_well = seen.is == Look::Is::over;
-      TryEnded end = is_well ? success(one.key, clock_.now()) : failure(clock_.now(), EndCause::error, seen.message);
-      running_.erase(one.id);
-      reports_.push_back({one.id, std::move(end)});
-    }
-    return {};
-  }
-  // Tasks ("dag.task") that are taken to wait as long as they usually do, and why.
-  std::map<std::string, std::string> take_usual() { return std::move(usual_); }
-
-  std::optional<TimePoint> next_report() const {
-    if (!reports_.empty()) return clock_.now();
-    return ends_.empty() ? std::nullopt : std::optional(ends_.top().at);
-  }
-
- private:
-  struct End {
-    TimePoint at;
-    int64_t number;
-    Report report;
-    bool operator<(const End& other) const { return std::tie(other.at, other.number) < std::tie(at, number); }
-  };
-
-  struct Waiting {
-    TryId id;
-    TaskInstanceKey key;
-    Awaited what;
-    std::string message;  // what was last seen
-  };
-
-  void end_later(const TryId& id, TryEnded end) {
-    const TimePoint at = end.at;
-    ends_.push({at, ++started_, {id, std::move(end)}});
-  }
-
-  // Whether it is known what this one waits for; else it takes its usual time.
-  bool waits(const TryRequest& request) {
-    if (triggers(request)) {
-      waiting_.push_back({request.try_id, request.key, triggering_of(request), ""});
-      return true;
-    }
-    if (request.operator_name == "wait_until") return waits_until(request);
-    if (request.operator_name == "wait_for_task") return waits_for_task(request);
-    return false;
-  }
-
-  bool waits_until(const TryRequest& request) {
-    const auto moment = awaited_moment_of(request);
-    if (!moment) return is_hopeless(request, moment.error());
-    end_later(request.try_id, success(request.key, std::max(*moment, clock_.now())));
-    give_up_in_time(request);
-    return true;
-  }
-
-  bool waits_for_task(const TryRequest& request) {
-    auto awaited = awaited_run_of(request);
-    if (!awaited) return is_hopeless(request, awaited.error());
-    const auto dag = dags_.find(awaited->dag_id);
-    if (dag == dags_.end())
-      return is_hopeless(request,
-                         {ErrorKind::unavailable, "DAG `" + awaited->dag_id + "` is not played; name it, too"});
-    if (const auto problem = problem_of(*awaited, *dag->second))
-      return is_hopeless(request, {ErrorKind::not_found, *problem});
-    waiting_.push_back({request.try_id, request.key, std::move(*awaited), ""});
-    give_up_in_time(request);
-    return true;
-  }
-
-  // What nobody can know beforehand takes its usual time; what cannot come fails at once.
-  bool is_hopeless(const TryRequest& request, const Error& error) {
-    if (error.kind == ErrorKind::unavailable) {
-      usual_[request.key.dag_id + "." + request.key.task_id] = error.message;
-      return false;
-    }
-    end_later(request.try_id, failure(clock_.now(), EndCause::error, error.message));
-    return true;
-  }
-
-  void give_up_in_time(const TryRequest& request) {
-    if (!request.timeout) return;
-    const TimePoint at = std::max(clock_.now(), request.first_poke_at.value_or(clock_.now()) + *request.timeout);
-    end_later(request.try_id,
-              failure(at, EndCause::timeout, "its timeout of " + format_duration(*request.timeout) + " has passed"));
-  }
-
-  static TryEnded failure(TimePoint at, EndCause cause, std::string message) {
-    TryEnded end{.cause = cause, .message = std::move(message)};
-    if (cause == EndCause::error) end.error_kind = ErrorKind::invalid;
-    end.at = at;
-    return end;
-  }
-
-  TryEnded success(const TaskInstanceKey& key, TimePoint at) const {
-    TryEnded end{.result = TryEnded::Result::success, .message = {}};
-    end.at = at;
-    if (const auto found = values_.find({key.dag_id, key.task_id}); found != values_.end())
-      end.xcom.set("return_value", found->second);
-    return end;
-  }
-
-  // What others go by: lists that they are mapped over, and choices among them.
-  void note_values(const Dag& dag) {
-    for (const Task& task : dag.tasks) {
-      if (task.expand) {
-        int64_t length = rehearsal_.mapped_length(dag.dag_id, task.task_id);
-        const bool is_product = task.expand->combine == MapSpec::Combine::product;
-        if (is_product)
-          for (const MapInput& input : task.expand->inputs)
-            if (const auto* list = std::get_if<Value::List>(&input.source); list != nullptr && !list->empty())
-              length = std::max<int64_t>(1, length / static_cast<int64_t>(list->size()));
-        for (const MapInput& input : task.expand->inputs)
-          if (const auto* source = std::get_if<std::string>(&input.source)) {
-            values_[{dag.dag_id, *source}] = Value::List(static_cast<size_t>(length));
-            if (is_product) length = 1;
-          }
-      }
-    }
-    for (const Task& task : dag.tasks) {
-      switch (task.choosing) {
-        case Choosing::nothing: break;
-        case Choosing::branch: values_[{dag.dag_id, task.task_id}] = all_after(dag, task); break;
-        case Choosing::short_circuit: values_[{dag.dag_id, task.task_id}] = true; break;
-      }
-    }
-  }
-  static Value all_after(const Dag& dag, const Task& task) {
-    Value ids = Value::list();
-    for (const int next : task.downstream) ids.push_back(dag.tasks[static_cast<size_t>(next)].task_id);
-    return ids;
-  }
-
-  const Rehearsal& rehearsal_;
-  const Clock& clock_;
-  std::map<std::pair<std::string, std::string>, Value> values_;  // that tasks return, where it matters
-  std::vector<Report> reports_;
-  std::priority_queue<End> ends_;
-  std::set<TryId> running_;
-  std::map<std::string, const Dag*> dags_;
-  std::vector<Triggering> triggerings_;
-  std::vector<Waiting> waiting_;
-  std::map<std::string, std::string> usual_;
-  int64_t started_ = 0;
-};
 
 class Stage {
  public:
@@ -350,7 +114,7 @@ class Stage {
   void trigger(Loop& loop) {
     for (Triggering& asked : executor_.take_triggerings()) {
       const auto is_it = [&](const DagPtr& dag) { return dag->dag_id == asked.dag_id; };
-      if (is_template(asked.dag_id)) {
+      if (asked.is_dag_told_by_template()) {
         not_triggered_[asked.of] = "which DAG it triggers is told by a template";
       } else if (std::ranges::none_of(rehearsal_.dags, is_it)) {
         not_triggered_[asked.of] = "`" + asked.dag_id + "`, which it triggers, is not played; name it, too";
@@ -455,8 +219,9 @@ class Stage {
         const InstanceNumber number = slot.instances[static_cast<size_t>(position)].number;
         if (waits_.contains(number)) continue;
         Reason reason = why(clock_.now(), state, InstanceRef{run.row.number, task, position});
-        if (reason.holders == std::vector{run.past->run_id})
-          waits_.emplace(number, Wait{std::move(reason), clock_.now()});
+        if (reason.holders != std::vector{run.past->run_id}) continue;
+        reason.holders.clear();  // the text names it
+        waits_.emplace(number, Wait{std::move(reason), clock_.now()});
       }
     }
   }

@@ -23,9 +23,8 @@ struct Rehearsal {
   int parallelism = 32;
   // Runs are due from `from` on; what was due earlier has been run. At `to` it ends, whatever still runs.
   TimePoint from{}, to{};
-  // How long a try takes; `wait_until` and `wait_for_task` wait for what they name. All but those that would wait in vain
-  // succeed: who is asked approves, a short circuit lets go on, a branch follows all that it
-  // may choose.
+  // How long a try takes; `wait_until` and `wait_for_task` wait for what they name. All but those that would wait in
+  // vain succeed: who is asked approves, a short circuit lets go on, a branch follows all that it may choose.
   std::function<Duration(const std::string& dag_id, const std::string& task_id)> duration;
   // Into how many a task is mapped whose list is an XCom.
   std::function<int64_t(const std::string& dag_id, const std::string& task_id)> mapped_length;
@@ -36,8 +35,8 @@ struct Rehearsal {
 };
 
 struct RehearsedTask {
-  TaskInstance row;              // as it stood at the end
-  std::optional<Reason> waited;  // why it did not start when it could have, or still waits at the end
+  TaskInstance row;                     // as it stood at the end
+  std::optional<Reason> waited;         // why it did not start when it could have, or still waits at the end
   std::optional<Duration> waited_time;  // nothing: it waits still
 };
 struct RehearsedRun {
