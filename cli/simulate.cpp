@@ -147,13 +147,14 @@ class Report {
     Value::List tasks;
     for (const RehearsedTask& task : by_start(run.tasks)) {
       const TaskInstance& row = task.row;
-      std::optional<Duration> waited;
-      if (row.scheduled_at && row.queued_at) waited = *row.queued_at - *row.scheduled_at;
-      const bool has_waited = task.waited && waited.value_or(Duration(1)) > Duration(0);
+      const std::optional<Duration>& waited = task.waited_time;
+      const bool has_waited = task.waited.has_value();
       if (has_waited && waited.value_or(Duration(0)) >= longest) {
         longest = waited.value_or(Duration(0));
         why = task_name(row) + ": " + text_of(*task.waited);
       }
+      // Those of a run that has not begun wait for what it waits for.
+      const Value reason = has_waited ? Value(text_of(*task.waited)) : run.row.start_date ? Value() : Value(why);
       tasks.push_back(Value::Map{{"dag_id", run.row.dag_id},
                                  {"dag_run_id", run.row.run_id},
                                  {"task_id", row.task_id},
@@ -162,7 +163,7 @@ class Report {
                                  {"start_date", time_or_null(row.start_date, zone)},
                                  {"end_date", time_or_null(row.end_date, zone)},
                                  {"waited_seconds", has_waited && waited ? Value(seconds_of(*waited)) : Value()},
-                                 {"waited_for", has_waited ? Value(text_of(*task.waited)) : Value()}});
+                                 {"waited_for", reason}});
     }
     const bool has_ended = run.row.end_date.has_value();
     unfinished_ += has_ended ? 0 : 1;
@@ -238,6 +239,80 @@ std::string told_of_past(const Rehearsal& rehearsal, bool has_server, const Know
          ": of each it makes the last such run at once, which is not shown";
 }
 
+// What is under way in the installation is not played; empty: nothing is.
+Result<std::string> told_of_active(Api& api) {
+  constexpr size_t named_max = 10;
+  const std::string limit = "&limit=" + std::to_string(100);
+  TRY_ASSIGN(const Value runs, api.get("/api/v2/dags/~/dagRuns?state=running&state=queued" + limit));
+  TRY_ASSIGN(const Value backfills, api.get("/api/v2/backfills?active=true" + limit));
+  const auto first_of = [&](const Value& rows, auto name_of) {
+    std::vector<std::string> names;
+    for (const Value& row : rows.as_list()) {
+      std::string name = name_of(row);
+      if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+    }
+    const bool has_more = names.size() > named_max;
+    if (has_more) names.resize(named_max);
+    return join(names, ", ") + (has_more ? " and others" : "");
+  };
+  std::vector<std::string> active;
+  if (const int64_t count = runs.integer("total_entries", 0); count > 0)
+    active.push_back(std::to_string(count) + (count == 1 ? " run that has" : " runs that have") + " not ended, of " +
+                     first_of(runs.get("dag_runs"), [](const Value& run) { return "`" + run.text("dag_id") + "`"; }));
+  if (backfills.integer("total_entries", 0) > 0)
+    active.push_back("backfill " + first_of(backfills.get("backfills"), [](const Value& backfill) {
+                       return std::to_string(backfill.integer("id", 0));
+                     }));
+  if (active.empty()) return std::string();
+  return "Not played is what is under way now: " + join(active, "; ") +
+         ". What it takes of pools and of max_active_runs meanwhile comes on top";
+}
+
+// What nobody can know beforehand, as far as it matters to these DAGs.
+std::string told_of_choices(const std::vector<DagPtr>& dags) {
+  const auto any = [&](auto is_it) {
+    return std::ranges::any_of(dags, [&](const DagPtr& dag) { return std::ranges::any_of(dag->tasks, is_it); });
+  };
+  const auto is_asking = [](const Task& task) {
+    return task.operator_name == "approval" || task.operator_name == "human_input";
+  };
+  const auto is_mapped_over_value = [](const Task& task) { return task.expand && !known_length(*task.expand); };
+  std::vector<std::string> taken;
+  if (any([](const Task& task) { return task.choosing == Choosing::branch; }))
+    taken.emplace_back("a branch follows all that it may choose");
+  if (any([&](const Task& task) { return task.choosing == Choosing::short_circuit && !is_asking(task); }))
+    taken.emplace_back("a short circuit lets go on");
+  if (any(is_asking)) taken.emplace_back("people answer, and approve, after the time that it took lately");
+  if (any(is_mapped_over_value))
+    taken.emplace_back(
+        "a task that is mapped over what another returns has as many task instances as it had last, or one where that "
+        "is not known");
+  return taken.empty() ? "" : "It is also taken that " + join(taken, "; ");
+}
+
+// By task ("dag.task"), why it failed first.
+std::map<std::string, std::string> failures_of(const std::vector<RehearsedRun>& runs) {
+  std::map<std::string, std::string> failures;
+  for (const RehearsedRun& run : runs)
+    for (const RehearsedTask& task : run.tasks)
+      if (task.row.state == TaskState::failed)
+        failures.emplace(run.row.dag_id + "." + task.row.task_id, task.row.note + ", first in " + run.row.run_id);
+  return failures;
+}
+
+template <class F>
+void tell_first(Output& output, const std::map<std::string, std::string>& of_tasks, F text) {
+  constexpr size_t told_max = 20;
+  size_t told = 0;
+  for (const auto& [task, why] : of_tasks) {
+    if (++told > told_max) {
+      output.note("and so for " + std::to_string(of_tasks.size() - told_max) + " more tasks");
+      return;
+    }
+    output.note(text(task, why));
+  }
+}
+
 Result<int> simulate(const Arguments& arguments, Session& session) {
   TRY_ASSIGN(Api* const api, api_if_any(session));
   TRY_ASSIGN(Known known, known_of(api));
@@ -284,17 +359,28 @@ Result<int> simulate(const Arguments& arguments, Session& session) {
               std::to_string(report.unfinished()) +
               " would not have ended. Every try is taken to succeed, after the "
               "time that it took lately, or " +
-              format_duration(otherwise) + " where that is not known (--duration)");
+              format_duration(otherwise) +
+              " where that is not known (--duration); `wait_until` and `wait_for_task` wait for what they name");
+  if (const std::string told = told_of_choices(rehearsal.dags); !told.empty()) output.note(told);
   if (!arguments.has("from")) output.note(told_of_past(rehearsal, api != nullptr, known));
+  if (api != nullptr) {
+    TRY_ASSIGN(const std::string told, told_of_active(*api));
+    if (!told.empty()) output.note(told);
+  }
   for (const auto& [dag_id, at] : rehearsed.cut)
     output.note("`" + dag_id + "` makes more than " + std::to_string(rehearsal.continuous_runs_max) +
                 " runs; shown up to " + format_time(at));
-  constexpr int not_triggered_told_max = 20;
-  int told_of = 0;
-  for (const auto& [task, why] : rehearsed.not_triggered) {
-    if (++told_of > not_triggered_told_max) break;
-    output.note("runs that `" + task + "` makes are not shown: " + why);
-  }
+  for (const auto& [dag_id, at] : rehearsed.behind)
+    output.note("`" + dag_id + "` is behind: it makes no run for " + format_time(at) +
+                " and after, as its earlier runs had not ended (max_active_runs)");
+  tell_first(output, rehearsed.not_triggered, [](const std::string& task, const std::string& why) {
+    return "runs that `" + task + "` makes are not shown: " + why;
+  });
+  tell_first(output, rehearsed.usual_waits, [](const std::string& task, const std::string& why) {
+    return "`" + task + "` is taken to wait as long as usual: " + why;
+  });
+  tell_first(output, failures_of(runs),
+             [](const std::string& task, const std::string& why) { return "`" + task + "` fails: " + why; });
   constexpr size_t days_off_told_max = 10;  // of a DAG
   for (const DagPtr& dag : rehearsal.dags)
     for (const DayOffTime& off :

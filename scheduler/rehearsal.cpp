@@ -1,15 +1,14 @@
 #include "scheduler/rehearsal.h"
 
 #include <algorithm>
-#include <climits>
 #include <future>
-#include <queue>
-#include <set>
-#include <tuple>
 #include <utility>
+#include <variant>
 
 #include "scheduler/loop.h"
+#include "scheduler/plan.h"
 #include "scheduler/state.h"
+#include "scheduler/timed_executor.h"
 #include "scheduler/why.h"
 #include "store/memory_store.h"
 
@@ -17,136 +16,6 @@ namespace udon {
 namespace {
 
 constexpr int turns_without_time_max = 10'000;
-
-bool is_template(const std::string& text) { return text.find("{{") != text.npos || text.find("{%") != text.npos; }
-
-// What a try of `trigger_dag_run` asks for, as far as its parameters tell without being rendered.
-struct Triggering {
-  std::string of;  // "dag.task"
-  std::string dag_id, run_id;
-  Value conf = Value::map();
-};
-bool triggers(const TryRequest& request) { return request.operator_name == "trigger_dag_run"; }
-Triggering triggering_of(const TryRequest& request) {
-  const Value& parameters = request.parameters;
-  Triggering asked{.of = request.key.dag_id + "." + request.key.task_id,
-                   .dag_id = parameters.text("trigger_dag_id"),
-                   .run_id = parameters.text("trigger_run_id")};
-  if (asked.run_id.empty() || is_template(asked.run_id))
-    asked.run_id = "triggered__by_" + request.key.run_id + "_" + std::to_string(request.instance);
-  if (const Value& conf = parameters.get("conf"); conf.is_map() && !is_template(to_json(conf))) asked.conf = conf;
-  return asked;
-}
-
-// Tries that start at once, take their time and succeed.
-class TimedExecutor final : public Executor {
- public:
-  TimedExecutor(const Rehearsal& rehearsal, const Clock& clock) : rehearsal_(rehearsal), clock_(clock) {
-    for (const DagPtr& dag : rehearsal.dags) {
-      note_mapped(*dag);
-      dag_ids_.insert(dag->dag_id);
-    }
-  }
-
-  std::string name() const override { return "rehearsal"; }
-  bool takes(TryKind, const std::string&) const override { return true; }
-  bool is_for(TryKind) const override { return true; }
-  int free_slots() const override { return INT_MAX / 2; }
-
-  Result<void> start(const TryRequest& request) override {
-    const TimePoint now = clock_.now();
-    reports_.push_back({request.try_id, TryStarted{.at = now, .hostname = {}, .pid = 0}});
-    running_.insert(request.try_id);
-    if (triggers(request) && request.kind == TryKind::probe) {
-      waiting_.emplace_back(request.try_id, triggering_of(request));
-      return {};
-    }
-    TryEnded end{.result = TryEnded::Result::success, .message = {}, .started_at = now};
-    end.at = now + rehearsal_.duration(request.key.dag_id, request.key.task_id);
-    if (triggers(request)) {
-      triggerings_.push_back(triggering_of(request));
-      const bool waits = request.parameters.get("wait_for_completion") == Value(true);
-      if (waits && dag_ids_.contains(triggerings_.back().dag_id)) {
-        end.at = now;
-        end.result = TryEnded::Result::deferred;
-        end.deferring = Deferring{};
-      }
-    }
-    if (const auto found = lengths_.find({request.key.dag_id, request.key.task_id}); found != lengths_.end())
-      end.xcom.set("return_value", Value::List(static_cast<size_t>(found->second)));
-    ends_.push({end.at, ++started_, {request.try_id, std::move(end)}});
-    return {};
-  }
-  std::vector<Report> poll() override {
-    while (!ends_.empty() && ends_.top().at <= clock_.now()) {
-      if (running_.erase(ends_.top().report.try_id) > 0) reports_.push_back(ends_.top().report);
-      ends_.pop();
-    }
-    return std::exchange(reports_, {});
-  }
-  void acknowledge(const TryId&) override {}
-  void kill(const TryId& id, EndCause why, const std::string& message) override {
-    if (running_.erase(id) == 0) return reports_.push_back({id, TryUnknown{}});
-    TryEnded end{.cause = why, .message = message};
-    end.at = clock_.now();
-    reports_.push_back({id, std::move(end)});
-  }
-  void adopt(const TryRequest& request) override { reports_.push_back({request.try_id, TryUnknown{}}); }
-  std::vector<TryId> running() const override { return {running_.begin(), running_.end()}; }
-
-  // Since the last call.
-  std::vector<Triggering> take_triggerings() { return std::exchange(triggerings_, {}); }
-  // Tries that wait for the end of a run: `is_over(Triggering)` says of which it has come.
-  template <class F>
-  Result<void> end_waiting(F is_over) {
-    for (auto at = waiting_.begin(); at != waiting_.end();) {
-      TRY_ASSIGN(const bool is_due, is_over(at->second));
-      if (!is_due) {
-        ++at;
-        continue;
-      }
-      TryEnded end{.result = TryEnded::Result::success, .message = {}};
-      end.at = clock_.now();
-      if (running_.erase(at->first) > 0) reports_.push_back({at->first, std::move(end)});
-      at = waiting_.erase(at);
-    }
-    return {};
-  }
-
-  std::optional<TimePoint> next_report() const {
-    if (!reports_.empty()) return clock_.now();
-    return ends_.empty() ? std::nullopt : std::optional(ends_.top().at);
-  }
-
- private:
-  struct End {
-    TimePoint at;
-    int64_t number;
-    Report report;
-    bool operator<(const End& other) const { return std::tie(other.at, other.number) < std::tie(at, number); }
-  };
-
-  // Whose value is a list that others are mapped over.
-  void note_mapped(const Dag& dag) {
-    for (const Task& task : dag.tasks) {
-      if (!task.expand) continue;
-      for (const MapInput& input : task.expand->inputs)
-        if (const auto* source = std::get_if<std::string>(&input.source))
-          lengths_[{dag.dag_id, *source}] = rehearsal_.mapped_length(dag.dag_id, task.task_id);
-    }
-  }
-
-  const Rehearsal& rehearsal_;
-  const Clock& clock_;
-  std::map<std::pair<std::string, std::string>, int64_t> lengths_;
-  std::vector<Report> reports_;
-  std::priority_queue<End> ends_;
-  std::set<TryId> running_;
-  std::set<std::string> dag_ids_;
-  std::vector<Triggering> triggerings_;
-  std::vector<std::pair<TryId, Triggering>> waiting_;
-  int64_t started_ = 0;
-};
 
 class Stage {
  public:
@@ -173,9 +42,9 @@ class Stage {
       if (has_cut) loop.offer(catalog());
       TRY(note_answers());
       trigger(loop);
-      TRY(executor_.end_waiting([&](const Triggering& asked) -> Result<bool> {
-        TRY_ASSIGN(const auto run, store_.reader().run(asked.dag_id, asked.run_id));
-        return !run || is_finished(run->state);
+      TRY(note_runs(loop.state().counters().last_run));
+      TRY(executor_.look_for_waiting([&](const Awaited& what) {
+        return std::visit([&](const auto& awaited) { return look(loop.state(), awaited); }, what);
       }));
       std::optional<TimePoint> next = wake_at;
       if (!answers_.empty()) next = clock_.now();
@@ -189,8 +58,13 @@ class Stage {
                                              ": tries that take no time follow each other without end"};
       }
     }
+    note_unmet(loop.state());
     TRY_ASSIGN(std::vector<RehearsedRun> made, runs());
-    return Rehearsed{.runs = std::move(made), .cut = std::move(cut_), .not_triggered = std::move(not_triggered_)};
+    return Rehearsed{.runs = std::move(made),
+                     .cut = std::move(cut_),
+                     .behind = std::move(behind_),
+                     .not_triggered = std::move(not_triggered_),
+                     .usual_waits = executor_.take_usual()};
   }
 
  private:
@@ -200,6 +74,9 @@ class Stage {
     Batch batch{.at = rehearsal_.from};
     TRY_ASSIGN(batch.epoch, store_.writer().acquire_epoch(rehearsal_.from));
     for (const DagPtr& dag : rehearsal_.dags) {
+      for (size_t i = 0; i < dag->tasks.size(); ++i)
+        if (dag->tasks[i].depends_on_past || dag->tasks[i].wait_for_downstream)
+          past_tasks_[dag->dag_id].push_back(static_cast<int>(i));
       // With a version: it is not new, and so not paused by what its file says of new ones.
       DagRecord record{.dag_id = dag->dag_id, .file = dag->file, .version = dag->version};
       Schedule latest = dag->schedule;
@@ -207,6 +84,7 @@ class Stage {
       const TimePoint before = rehearsal_.from - Duration(1);
       const auto due = next_due_run(latest, std::nullopt, before);
       if (due && due->run_after <= before) record.last_scheduled_logical_date = due->logical_date;
+      last_before_[dag->dag_id] = record.last_scheduled_logical_date;
       batch.changes.emplace_back(PutDag{std::move(record)});
     }
     return store_.writer().commit(batch);
@@ -240,7 +118,7 @@ class Stage {
   void trigger(Loop& loop) {
     for (Triggering& asked : executor_.take_triggerings()) {
       const auto is_it = [&](const DagPtr& dag) { return dag->dag_id == asked.dag_id; };
-      if (is_template(asked.dag_id)) {
+      if (asked.is_dag_told_by_template()) {
         not_triggered_[asked.of] = "which DAG it triggers is told by a template";
       } else if (std::ranges::none_of(rehearsal_.dags, is_it)) {
         not_triggered_[asked.of] = "`" + asked.dag_id + "`, which it triggers, is not played; name it, too";
@@ -252,6 +130,58 @@ class Stage {
         answers_.emplace_back(asked.of, loop.enqueue(std::move(command)));
       }
     }
+  }
+
+  // Where a run is found that somebody waits for: each is looked at once.
+  Result<void> note_runs(RunNumber last) {
+    while (last_noted_ < last) {
+      TRY_ASSIGN(const auto run, store_.reader().run_by_number(++last_noted_));
+      if (!run) continue;
+      by_id_[{run->dag_id, run->run_id}] = run->number;
+      if (run->logical_date) by_date_[{run->dag_id, *run->logical_date}] = run->number;
+    }
+    return {};
+  }
+
+  Result<Look> look(const State&, const Triggering& asked) {
+    TRY_ASSIGN(const auto run, store_.reader().run(asked.dag_id, asked.run_id));
+    return Look{.is = !run || is_finished(run->state) ? Look::Is::over : Look::Is::waiting, .message = {}};
+  }
+  Result<Look> look(const State& state, const AwaitedRun& awaited) {
+    const std::optional<RunNumber> number = number_of(awaited);
+    if (!number) return was_before(awaited) ? Look{.is = Look::Is::over, .message = {}} : no_run_yet(awaited);
+    std::map<std::string, std::vector<TaskState>> tasks;
+    if (const ActiveRun* active = state.find_run(*number)) {
+      for (const std::string& task_id : awaited.task_ids)
+        if (const int task = active->dag().index_of(task_id); task >= 0)
+          for (const TaskInstance& row : active->slots[static_cast<size_t>(task)].instances)
+            tasks[task_id].push_back(row.state);
+      return look_at(awaited, active->row, tasks);
+    }
+    // It has ended; nothing of it changes any more.
+    const auto seen = ended_.find(*number);
+    if (seen != ended_.end()) return look_at(awaited, seen->second.row, seen->second.tasks);
+    TRY_ASSIGN(const auto run, store_.reader().run_by_number(*number));
+    if (!run) return no_run_yet(awaited);
+    TRY_ASSIGN(const std::vector<TaskInstance> instances, store_.reader().instances_of(*number));
+    for (const TaskInstance& row : instances) tasks[row.task_id].push_back(row.state);
+    const auto kept = ended_.emplace(*number, EndedRun{.row = *run, .tasks = std::move(tasks)}).first;
+    return look_at(awaited, kept->second.row, kept->second.tasks);
+  }
+  std::optional<RunNumber> number_of(const AwaitedRun& awaited) const {
+    if (awaited.logical_date) {
+      const auto found = by_date_.find({awaited.dag_id, *awaited.logical_date});
+      return found == by_date_.end() ? std::nullopt : std::optional(found->second);
+    }
+    const auto found = by_id_.find({awaited.dag_id, awaited.run_id});
+    return found == by_id_.end() ? std::nullopt : std::optional(found->second);
+  }
+  // What was due before has been run, and has gone well.
+  bool was_before(const AwaitedRun& awaited) const {
+    if (!awaited.logical_date || *awaited.logical_date >= rehearsal_.from) return false;
+    const auto dag = std::ranges::find(rehearsal_.dags, awaited.dag_id, [](const DagPtr& one) { return one->dag_id; });
+    return dag != rehearsal_.dags.end() &&
+           was_due((*dag)->schedule, *awaited.logical_date, last_before_.at(awaited.dag_id));
   }
 
   // Each is there after the turn that follows the question.
@@ -272,13 +202,48 @@ class Stage {
         for (const ReadyTask& entry : tasks)
           for (const int position : state.slot({number, entry.task}).ready)
             note_waiting(state, {number, entry.task, position});
+    for (const auto& [dag_id, tasks] : past_tasks_)
+      if (const DagState* dag = state.find_dag(dag_id))
+        for (const RunNumber number : dag->runs) note_held(state, state.runs().at(number), tasks);
     return {};
   }
   void note_waiting(const State& state, InstanceRef at) {
-    const InstanceNumber number = state.instance(at).number;
-    if (reasons_.contains(number)) return;
+    const TaskInstance& row = state.instance(at);
+    if (waits_.contains(row.number)) return;
     Reason reason = why(clock_.now(), state, at);
-    if (reason.kind != ReasonKind::ready) reasons_.emplace(number, std::move(reason));
+    if (reason.kind == ReasonKind::ready) return;
+    waits_.emplace(row.number, Wait{std::move(reason), row.scheduled_at.value_or(clock_.now())});
+  }
+  // By what became of the run before, and by nothing else.
+  void note_held(const State& state, const ActiveRun& run, const std::vector<int>& tasks) {
+    if (run.row.state != RunState::running || !run.past) return;
+    for (const int task : tasks) {
+      if (!held_by_past(state, run, task)) continue;
+      const TaskSlot& slot = run.slots[static_cast<size_t>(task)];
+      for (const int position : slot.undecided) {
+        const InstanceNumber number = slot.instances[static_cast<size_t>(position)].number;
+        if (waits_.contains(number)) continue;
+        Reason reason = why(clock_.now(), state, InstanceRef{run.row.number, task, position});
+        if (reason.holders != std::vector{run.past->run_id}) continue;
+        reason.holders.clear();  // the text names it
+        waits_.emplace(number, Wait{std::move(reason), clock_.now()});
+      }
+    }
+  }
+
+  // What has not come at the end: looked for in vain so far, or not begun for want of room.
+  void note_unmet(const State& state) {
+    for (const auto& [fence, live] : state.tries()) {
+      const TaskInstance& row = state.instance(live.at);
+      if (row.state != TaskState::deferred || live.poke.empty()) continue;
+      waits_.insert_or_assign(row.number,
+                              Wait{why(clock_.now(), state, live.at), row.start_date.value_or(clock_.now())});
+    }
+    for (const auto& [dag_id, dag] : state.dags()) {
+      const auto& next = dag.record.next_run_after;
+      const bool is_full = dag.running + static_cast<int>(dag.queued.size()) >= dag.max_active_runs;
+      if (dag.shape && is_full && next && *next < rehearsal_.to) behind_.emplace(dag_id, *next);
+    }
   }
 
   Result<std::vector<RehearsedRun>> runs() {
@@ -292,13 +257,23 @@ class Stage {
         RehearsedRun& run = all.emplace_back(RehearsedRun{.row = row, .tasks = {}});
         TRY_ASSIGN(const std::vector<TaskInstance> instances, store_.reader().instances_of(row.number));
         for (const TaskInstance& instance : instances) {
-          const auto found = reasons_.find(instance.number);
-          run.tasks.push_back(
-              {.row = instance, .waited = found == reasons_.end() ? std::nullopt : std::optional(found->second)});
+          RehearsedTask& task = run.tasks.emplace_back(RehearsedTask{.row = instance, .waited = {}, .waited_time = {}});
+          const auto found = waits_.find(instance.number);
+          if (found == waits_.end()) continue;
+          const std::optional<TimePoint> until = end_of_wait(instance);
+          if (until && *until <= found->second.since) continue;
+          task.waited = found->second.reason;
+          if (until) task.waited_time = *until - found->second.since;
         }
       }
       if (static_cast<int>(rows.rows.size()) < page) return all;
     }
+  }
+
+  // Nothing: it waits still.
+  static std::optional<TimePoint> end_of_wait(const TaskInstance& row) {
+    if (row.state == TaskState::deferred) return std::nullopt;
+    return row.queued_at ? row.queued_at : row.end_date;
   }
 
   const Rehearsal& rehearsal_;
@@ -306,10 +281,24 @@ class Stage {
   MemoryStore store_;
   Metrics metrics_;
   TimedExecutor executor_;
-  std::map<InstanceNumber, Reason> reasons_;
-  std::map<std::string, TimePoint> cut_;
+  struct Wait {
+    Reason reason;
+    TimePoint since{};
+  };
+  std::map<InstanceNumber, Wait> waits_;
+  std::map<std::string, std::vector<int>> past_tasks_;  // by DAG: those that depend on the run before
+  std::map<std::string, TimePoint> cut_, behind_;
   std::vector<std::pair<std::string, std::future<Result<CommandOutcome>>>> answers_;
   std::map<std::string, std::string> not_triggered_;
+  struct EndedRun {
+    DagRun row;
+    std::map<std::string, std::vector<TaskState>> tasks;
+  };
+  std::map<RunNumber, EndedRun> ended_;  // that somebody waits for
+  std::map<std::pair<std::string, std::string>, RunNumber> by_id_;
+  std::map<std::pair<std::string, TimePoint>, RunNumber> by_date_;
+  std::map<std::string, std::optional<TimePoint>> last_before_;  // by DAG: the logical date of what was due last
+  RunNumber last_noted_ = 0;
   RunNumber next_count_ = 0;
 };
 

@@ -24,7 +24,8 @@ struct Rehearsal {
   Duration priority_ageing = std::chrono::minutes(5);
   // Runs are due from `from` on; what was due earlier has been run. At `to` it ends, whatever still runs.
   TimePoint from{}, to{};
-  // How long a try takes. All succeed.
+  // How long a try takes; `wait_until` and `wait_for_task` wait for what they name. All but those that would wait in
+  // vain succeed: who is asked approves, a short circuit lets go on, a branch follows all that it may choose.
   std::function<Duration(const std::string& dag_id, const std::string& task_id)> duration;
   // Into how many a task is mapped whose list is an XCom.
   std::function<int64_t(const std::string& dag_id, const std::string& task_id)> mapped_length;
@@ -35,8 +36,9 @@ struct Rehearsal {
 };
 
 struct RehearsedTask {
-  TaskInstance row;              // as it stood at the end
-  std::optional<Reason> waited;  // why it did not start when it could have
+  TaskInstance row;                     // as it stood at the end
+  std::optional<Reason> waited;         // why it did not start when it could have, or still waits at the end
+  std::optional<Duration> waited_time;  // nothing: it waits still
 };
 struct RehearsedRun {
   DagRun row;
@@ -46,9 +48,13 @@ struct RehearsedRun {
 struct Rehearsed {
   std::vector<RehearsedRun> runs;        // in the order in which they were due
   std::map<std::string, TimePoint> cut;  // DAGs that reached continuous_runs_max, and when they did
+  // DAGs whose runs were not made from then on: max_active_runs had not ended yet.
+  std::map<std::string, TimePoint> behind;
   // Tasks ("dag.task") that would have made runs of other DAGs, and why none are shown. Else these are among `runs`,
   // from when the task began; a task that waits for its run ends when that does.
   std::map<std::string, std::string> not_triggered;
+  // Tasks that wait for something, and why it could not be told what: they have taken their usual time.
+  std::map<std::string, std::string> usual_waits;
 };
 
 // invalid: too many task instances; or there is nothing to wait for, and time stands still.

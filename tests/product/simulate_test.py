@@ -80,6 +80,91 @@ class Simulate(unittest.TestCase):
             self.assertEqual(len(udon.json(*words, "parent")["runs"]), 1)
             self.assertIn("runs that `parent.go` makes are not shown: `child`, which it triggers, is not played", udon.told)
 
+    def test_what_nobody_can_know_is_taken_and_said(self):
+        with Installation() as udon:
+            udon.dag("choosing", """
+dag: choosing
+schedule: "0 3 * * *"
+tasks:
+  holds: {operator: short_circuit, condition: "{{ 1 > 2 }}"}
+  may_we: {operator: approval, subject: "May we?", after: [holds]}
+  ways: {operator: branch, choose: left, after: [may_we]}
+  left: {operator: bash, after: [ways], command: "true"}
+  right: {operator: bash, after: [ways], command: "true"}
+  each: {operator: bash, command: "true", expand: {item: {xcom: left}}, after: [left]}
+---
+dag: plain
+schedule: "0 3 * * *"
+tasks:
+  a: {operator: bash, command: "true"}
+""")
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--duration", "10m"]
+            run, = udon.json(*words, "choosing")["runs"]
+            self.assertEqual({(task["task_id"], task["map_index"], task["state"]) for task in run["tasks"]},
+                             {(name, -1, "success") for name in ("holds", "may_we", "ways", "left", "right")} | {("each", 0, "success")})
+            for taken in ("a branch follows all", "a short circuit lets go on", "people answer, and approve", "as it had last, or one"):
+                self.assertIn(taken, udon.told)
+            udon.json(*words, "plain")
+            self.assertNotIn("It is also taken", udon.told)
+
+    def test_what_tasks_wait_for(self):
+        with Installation() as udon:
+            udon.dag("waits", """
+dag: orders
+schedule: "0 3 * * *"
+start_date: 2020-01-01
+tasks:
+  load: {operator: bash, command: "true"}
+---
+dag: reports
+schedule: "0 4 * * *"
+start_date: 2020-01-01
+tasks:
+  loaded: {operator: wait_for_task, external_dag_id: orders, external_task_ids: [load], execution_delta: 1h}
+  misspelt: {operator: wait_for_task, external_dag_id: orders, external_task_ids: [lod], execution_delta: 1h}
+  later: {operator: wait_until, at: "{{ logical_date }}", plus: 20m}
+""")
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--duration", "90m"]
+            run = next(run for run in udon.json(*words)["runs"] if run["dag_id"] == "reports")
+            self.assertEqual({task["task_id"]: (task["state"], task["end_date"][11:16]) for task in run["tasks"]},
+                             {"loaded": ("success", "04:30"), "misspelt": ("failed", "04:00"), "later": ("success", "04:20")})
+            self.assertIn("`reports.misspelt` fails: DAG `orders` has no task `lod`; did you mean `load`", udon.told)
+            udon.json(*words, "reports")
+            self.assertIn("`reports.loaded` is taken to wait as long as usual: DAG `orders` is not played; name it, too", udon.told)
+
+    def test_who_waits_for_the_run_before(self):
+        with Installation() as udon:
+            udon.dag("chain", """
+dag: chain
+schedule: "0 * * * *"
+start_date: 2026-01-01
+catchup: true
+max_active_runs: 2
+tasks:
+  a: {operator: bash, command: "true", depends_on_past: true}
+""")
+            words = ["dags", "simulate", "--from", "2026-03-28T00:00:00Z", "--to", "2026-03-28T03:10:00Z", "--duration", "100m"]
+            table = udon.udon(*words, "--tasks")
+            self.assertIn("it depends on the run before: `a` of scheduled__2026-03-28T00:00:00+00:00 is running", table)
+            self.assertIn("3 runs from", udon.told)
+            self.assertIn("of which 2 would wait for something", udon.told)
+            self.assertIn("`chain` is behind: it makes no run for 2026-03-28T03:00:00Z and after", udon.told)
+
+    def test_what_is_under_way_is_named(self):
+        with Installation() as udon:
+            long = "tasks:\n  a: {operator: bash, command: sleep 600}\n"
+            udon.dag("busy", 'dag: busy\nschedule: none\n' + long + '---\ndag: daily\nschedule: "0 3 * * *"\nstart_date: 2026-01-01\n'
+                             'is_paused_upon_creation: true\n' + long)
+            udon.start()
+            udon.udon("dags", "simulate", "busy")
+            self.assertNotIn("under way", udon.told)
+            udon.udon("dags", "trigger", "busy")
+            udon.udon("backfill", "create", "--dag-id", "daily", "--from-date", "2026-02-01", "--to-date", "2026-02-03")
+            udon.udon("dags", "simulate", "busy")
+            self.assertIn("under way now: ", udon.told)
+            self.assertIn("`busy`", udon.told)
+            self.assertIn("; backfill 1.", udon.told)
+
     def test_a_server_that_has_not_seen_a_dag_runs_it_at_once(self):
         with Installation() as udon:
             udon.dag("seen", 'dag: seen\nschedule: "@hourly"\ntasks:\n  a: {operator: empty}\n')
