@@ -165,7 +165,7 @@ class Table:
             self.asked = [n if n == a and n != "*" and r.random() < 0.7 else {"name": n, "as": a} for n, a in self.result]
         self.parameters = {"connection": self.database.kind, "table": f"{quoted(SCHEMA)}.{quoted(self.name)}", "columns": self.asked,
                            "certify": r.choice(["rows", "wire", "wire", "source"]), "compression": r.choice(["snappy", "zstd", "gzip", "none"]),
-                           "memory": "32MB", **self.settings.lines(self.database.kind)}
+                           "memory": "64MB" if len(self.result) > 400 else "32MB", **self.settings.lines(self.database.kind)}
         self.where = ""
         integers = [n for n, c in every.items() if c.is_integer]
         if integers and r.random() < 0.35:
