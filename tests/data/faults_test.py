@@ -100,6 +100,7 @@ class Case:
     """One operator by one way. `net`: whose network is bad. A case is used for one bad try and the good one after it."""
     operator = None
     retries_itself = False  # a network that is bad once must not be seen
+    asks_again = False  # how many bytes go differs from try to try
 
     def __init__(self, world, net, folder, **how):
         self.world, self.net, self.how = world, net, how
@@ -373,6 +374,7 @@ class Lifecycle(Case):
 
 class Lag(Case):
     operator = "replica_lag"
+    asks_again = True  # until the replica is there: more or fewer bytes
 
     def parameters(self):
         return {"connection": self.net, "primary_connection": self.net.split("-")[0], "behind_at_most": "10m"}
@@ -494,10 +496,13 @@ class Faults(unittest.TestCase):
             case.check_no_leftovers()
 
         say("nothing")
-        case = new()
-        with Proxy(server, Pass()) as proxy:
-            self.right(case, self.attempt(runner, case, proxy.port))
-            total = proxy.fault.sent
+        sent = []
+        for _ in range(5 if new().asks_again else 1):
+            case = new()
+            with Proxy(server, Pass()) as proxy:
+                self.right(case, self.attempt(runner, case, proxy.port))
+                sent.append(proxy.fault.sent)
+        total = min(sent)
         assert total > 100
 
         say("nobody listens")
